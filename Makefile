@@ -1,0 +1,76 @@
+# `make run` and `make test` need Python 3.11 with venv and pip, bash and make; nothing else, and no root.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# The first interpreter of version 3.11 on the path; set PYTHON=... to name another.
+PYTHON ?= $(shell for p in python3.11 python3 python; do \
+    $$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && { command -v $$p; break; }; done)
+ARGS ?=
+# TFX's wheels name this platform; tools/glibc_compat.py makes them load on older ones.
+PLATFORM := x86_64-manylinux_2_39
+
+.PHONY: help
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(READY)  ## install everything into .venv (run and test do it by themselves)
+
+$(READY): requirements.lock setup.py tools/glibc_compat.py
+	@[[ -n "$(PYTHON)" ]] || { echo "Python 3.11 is needed (TFX 1.21 with Kubeflow has no wheels for others): install it, or name one with make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "Setting up $(VENV) with $(PYTHON): about 1 GB to download, 4 GB on disk"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+	    -r <(sed -n '/^uv==/,/^    # via/p' requirements.lock)
+	$(BIN)/uv pip install --python $(BIN)/python --quiet --require-hashes --no-deps --compile-bytecode \
+	    --python-platform $(PLATFORM) -r requirements.lock
+	$(BIN)/python tools/glibc_compat.py
+	$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation --editable .
+	@touch $(READY)
+
+.PHONY: run
+run: $(READY)  ## render the demo notes once and run the whole pipeline on them
+	@$(BIN)/nsynth run $(ARGS)
+
+.PHONY: test
+test: $(READY)  ## run all tests (pass more with ARGS="-k gate")
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: test-unit
+test-unit: $(READY)  ## run the fast tests alone
+	@$(BIN)/python -m pytest -m "not e2e" $(ARGS)
+
+.PHONY: lint
+lint: $(READY)  ## check style, formatting and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+.PHONY: format
+format: $(READY)  ## put the code in order
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+.PHONY: bench
+bench: bench-ingest bench-transform  ## measure the preparation of data against stock TFX
+
+.PHONY: bench-ingest
+bench-ingest: $(READY)  ## measure ingest against stock ImportExampleGen
+	@$(BIN)/python -m benchmarks.ingest $(ARGS)
+
+.PHONY: bench-transform
+bench-transform: $(READY)  ## measure Transform against stock, tf.data and the bare kernel
+	@$(BIN)/python -m benchmarks.transform $(ARGS)
+
+.PHONY: lock
+lock:  ## resolve requirements.lock anew from setup.py
+	$(BIN)/uv pip compile setup.py --quiet --all-extras --upgrade --python-version 3.11 --generate-hashes \
+	    --python-platform $(PLATFORM) --no-emit-index-url --no-emit-find-links --no-header -o requirements.lock
+
+.PHONY: clean
+clean:  ## remove what the runs made (workspace/); the environment stays
+	rm -rf workspace
