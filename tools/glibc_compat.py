@@ -41,7 +41,7 @@ NEED = struct.Struct("<HHIII")  # vn_version, vn_cnt, vn_file, vn_aux, vn_next
 NEED_AUX = struct.Struct("<IHHII")  # vna_hash, vna_flags, vna_other, vna_name, vna_next
 
 
-class NotRecognised(Exception):
+class NotRecognisedError(Exception):
     """The file is not one that this tool knows how to mend; it was left untouched."""
 
 
@@ -51,7 +51,7 @@ class Elf:
     def __init__(self, path: Path):
         self.data = bytearray(path.read_bytes())
         if self.data[:6] != b"\x7fELF\x02\x01":
-            raise NotRecognised(f"{path} is not a 64-bit little-endian ELF file")
+            raise NotRecognisedError(f"{path} is not a 64-bit little-endian ELF file")
         (start,) = struct.unpack_from("<Q", self.data, 40)
         size, count = struct.unpack_from("<HH", self.data, 58)
         # name, type, flags, addr, offset, size, link, info, align, entry size
@@ -65,6 +65,7 @@ class Elf:
         return (header[4], header[5], self._offsets[header[6]]) if header else (0, 0, 0)
 
     def string(self, offset: int) -> str:
+        """The zero-terminated string at `offset`."""
         return self.data[offset : self.data.index(0, offset)].decode()
 
     def needs(self) -> Iterator[tuple[str, str, int, int]]:
@@ -131,7 +132,7 @@ def relax(elf: Elf, lacking: dict[int, str]) -> None:
         elif name in WEAKENED:
             SYMBOL.pack_into(elf.data, entry, st_name, STB_WEAK << 4 | st_info & 0xF, *rest)
         else:
-            raise NotRecognised(f"it needs {name}@{lacking[version]}, for which no stand-in is known")
+            raise NotRecognisedError(f"it needs {name}@{lacking[version]}, for which no stand-in is known")
     for _, _, index, flags_at in elf.needs():
         if index in lacking:
             struct.pack_into("<H", elf.data, flags_at, VER_FLG_WEAK)
@@ -141,7 +142,7 @@ def mend(path: Path) -> bool:
     """Makes the module at `path` loadable here. Returns whether anything had to be done.
 
     Raises:
-      NotRecognised: the module asks for something unknown; it is left as it was.
+      NotRecognisedError: the module asks for something unknown; it is left as it was.
     """
     elf = Elf(path)
     provided = {library: versions_of_this_machine(library) for library in {need[0] for need in elf.needs()}}
@@ -170,7 +171,7 @@ def main(arguments: list[str]) -> int:
     for path in [Path(a) for a in arguments] or [packages / module for module in MODULES]:
         try:
             done = mend(path)
-        except (NotRecognised, OSError) as error:
+        except (NotRecognisedError, OSError) as error:
             print(
                 f"{path.name} was left as it is: {error}.\n"
                 "Use a system with glibc 2.38 or newer (Debian 13, Ubuntu 24.04) or the versions in requirements.lock.",

@@ -1,0 +1,121 @@
+"""What past runs did, read from ML Metadata: steps, their states and the artifacts that they made or reused."""
+
+import datetime
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ml_metadata.metadata_store import MetadataStore
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+import nsynth
+
+RUN_CONTEXT = "pipeline_run"
+NODE_CONTEXT = "node"
+
+
+@dataclass(frozen=True)
+class Output:
+    """One artifact of a step."""
+
+    id: int
+    type: str
+    uri: str
+    properties: dict[str, str | int | float]
+
+    @property
+    def path(self) -> Path:
+        """Its folder, where it lies on this machine."""
+        return Path(self.uri)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One execution of a node in a run; `seconds` is its wall time."""
+
+    name: str
+    state: str
+    seconds: float
+    execution_id: int
+    outputs: dict[str, list[Output]] = field(default_factory=dict)
+    inputs: dict[str, list[Output]] = field(default_factory=dict)
+
+    def output(self, key: str) -> Output | None:
+        """The one artifact under `key`, if the step made it."""
+        return (self.outputs.get(key) or [None])[0]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the pipeline; `name` is the time at which it was started."""
+
+    name: str
+    steps: dict[str, Step]
+
+
+def open_store(sqlite_file: Path) -> MetadataStore:
+    """Opens the history.
+
+    Raises:
+      UserError: there is none yet.
+    """
+    if not sqlite_file.exists():
+        raise nsynth.UserError(f"no run yet: {sqlite_file} does not exist; start one with `nsynth run`")
+    connection = mlmd.ConnectionConfig()
+    connection.sqlite.filename_uri = str(sqlite_file)
+    connection.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE
+    return MetadataStore(connection)
+
+
+def run_names(store: MetadataStore) -> list[str]:
+    """Names of all runs, the newest first."""
+    return sorted((context.name for context in store.get_contexts_by_type(RUN_CONTEXT)), reverse=True)
+
+
+def load_run(store: MetadataStore, name: str | None = None) -> Run:
+    """Reads one run, by default the newest.
+
+    Raises:
+      UserError: there is no such run.
+    """
+    names = run_names(store)
+    if not names or (name and name not in names):
+        raise nsynth.UserError(f"no run {name or ''}; known: {', '.join(names[:5]) or 'none'}")
+    context = store.get_context_by_type_and_name(RUN_CONTEXT, name or names[0])
+    executions = store.get_executions_by_context(context.id)
+    steps = {step.name: step for step in (_step(store, e) for e in sorted(executions, key=lambda e: e.id))}
+    return Run(context.name, steps)
+
+
+def _step(store: MetadataStore, execution: mlmd.Execution) -> Step:
+    contexts = store.get_contexts_by_execution(execution.id)
+    node = next(c.name for c in contexts if c.type == NODE_CONTEXT)
+    events = store.get_events_by_execution_ids([execution.id])
+    made = {mlmd.Event.OUTPUT, mlmd.Event.INTERNAL_OUTPUT, mlmd.Event.DECLARED_OUTPUT}
+    return Step(
+        name=node.rpartition(".")[2],
+        state=mlmd.Execution.State.Name(execution.last_known_state),
+        seconds=(execution.last_update_time_since_epoch - execution.create_time_since_epoch) / 1000,
+        execution_id=execution.id,
+        outputs=_artifacts(store, [e for e in events if e.type in made]),
+        inputs=_artifacts(store, [e for e in events if e.type not in made]),
+    )
+
+
+def _artifacts(store: MetadataStore, events: list[mlmd.Event]) -> dict[str, list[Output]]:
+    found = {a.id: a for a in store.get_artifacts_by_id([e.artifact_id for e in events])}
+    by_key: dict[str, list[Output]] = {}
+    for event in events:
+        key = next(step.key for step in event.path.steps if step.HasField("key"))
+        artifact = found[event.artifact_id]
+        properties = {
+            name: getattr(value, value.WhichOneof("value"))
+            for name, value in (*artifact.properties.items(), *artifact.custom_properties.items())
+            if value.WhichOneof("value") in ("string_value", "int_value", "double_value")
+        }
+        by_key.setdefault(key, []).append(Output(artifact.id, artifact.type, artifact.uri, properties))
+    return by_key
+
+
+def started(run: Run) -> datetime.datetime:
+    """When the run was started, local time."""
+    return datetime.datetime.fromisoformat(run.name)

@@ -1,0 +1,66 @@
+"""`nsynth run`: one run of the whole pipeline, with a line a step and a summary at the end."""
+
+import datetime
+import os
+import time
+from pathlib import Path
+
+import click
+import rich.console
+
+from pipeline import exit_codes
+from pipeline.config import DEFAULT_CONFIG, Config, load_config
+
+
+@click.command()
+@click.option("--config", "config_file", default=DEFAULT_CONFIG, show_default="configs/demo.yaml",
+              type=click.Path(path_type=Path), help="The YAML file with all settings.")  # fmt: skip
+@click.option(
+    "--data", help="Folder with NSynth: TFRecords as downloaded, or JSON/WAV. Default: the demo notes."
+)
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
+              help="Override one setting, for example --set recipe.epochs=5. May be repeated.")  # fmt: skip
+@click.pass_context
+def run(ctx: click.Context, config_file: Path, data: str | None, overrides: tuple[str, ...]) -> int:
+    """Run the whole pipeline once: from notes to a gated model.
+
+    Steps whose inputs, settings and code have not changed are taken from the cache. Exit code 0: the model is
+    pushed; 3: all went well, but the gate did not let the model pass; 1: an error.
+    """
+    if data:
+        overrides = (*overrides, f"data={data}")
+    config = load_config(config_file, overrides)
+    return run_once(config, rich.console.Console(), verbose=ctx.find_root().obj["verbose"])
+
+
+def run_once(config: Config, console: rich.console.Console, verbose: bool) -> int:
+    """Renders the demo notes if no data is named, runs the graph, prints the summary; answers the exit code."""
+    began = time.monotonic()
+    # Before TensorFlow is imported: its native messages would bypass every logger.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if verbose else "2")
+    if config.data is None:
+        _demo_notes(config, console)
+    log_file = config.workspace / "logs" / f"{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
+
+    from pipeline.console import chatter_to, follow_steps
+
+    try:
+        with chatter_to(log_file, verbose), follow_steps(console):
+            from pipeline.local_runner import run_local  # 15 s of imports, under the status line
+
+            run_local(config)
+    except BaseException:
+        console.print(f"[dim]log: {log_file}[/]")
+        raise
+
+    from pipeline.summary import print_summary, summarize
+
+    summary = summarize(config)
+    print_summary(summary, console, seconds=time.monotonic() - began)
+    return exit_codes.OK if summary.pushed else exit_codes.NOT_BLESSED
+
+
+def _demo_notes(config: Config, console: rich.console.Console) -> None:
+    from corpus.command import render_with_progress
+
+    render_with_progress(config.corpus, Path(config.input_base), console)

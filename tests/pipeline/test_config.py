@@ -1,0 +1,86 @@
+"""One configuration: frozen, validated once, every error names the key, the value and what is allowed."""
+
+from pathlib import Path
+
+import pydantic
+import pytest
+
+from pipeline.config import Config, ConfigError, load_config
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+
+
+@pytest.fixture
+def yaml_file(tmp_path):
+    def write(text: str) -> Path:
+        path = tmp_path / "config.yaml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_every_shipped_file_is_valid(path):
+    assert load_config(path).name
+
+
+def test_an_empty_file_means_all_defaults(yaml_file):
+    assert load_config(yaml_file("")) == Config()
+
+
+def test_it_cannot_be_changed():
+    with pytest.raises(pydantic.ValidationError, match="frozen"):
+        Config().name = "other"
+
+
+def test_overrides_are_applied_in_order(yaml_file):
+    path = yaml_file("recipe: {epochs: 3}")
+    config = load_config(path, ["recipe.epochs=4", "recipe.epochs=5", "ingest.seed=7"])
+    assert (config.recipe.epochs, config.ingest.seed) == (5, 7)
+
+
+def test_an_unknown_key_is_named_with_its_neighbour_and_what_is_allowed(yaml_file):
+    with pytest.raises(ConfigError) as error:
+        load_config(yaml_file("recipe: {epoch: 3}"))
+    assert "recipe.epoch = 3: unknown key; did you mean epochs? (allowed: " in str(error.value)
+
+
+def test_an_unknown_key_at_the_top_is_named_too(yaml_file):
+    with pytest.raises(ConfigError, match=r"recipes = .*unknown key; did you mean recipe\?"):
+        load_config(yaml_file("recipes: {}"))
+
+
+def test_a_bad_value_is_named_with_what_is_allowed(yaml_file):
+    with pytest.raises(ConfigError, match=r"spectrogram.n_fft = -1: input should be greater than 0"):
+        load_config(yaml_file("spectrogram: {n_fft: -1}"))
+
+
+def test_all_faults_are_listed_at_once(yaml_file):
+    with pytest.raises(ConfigError) as error:
+        load_config(yaml_file("name: 'Not OK'\nengine: {runner: hamster}\nnonsense: 1"))
+    assert [word in str(error.value) for word in ("name", "engine.runner", "nonsense")] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("recipe.epochs", "write key=value"),
+        ("name.first=x", "name is a value"),
+        ("recipe.epochs=[", "not a YAML value"),
+    ],
+)
+def test_an_override_that_makes_no_sense_is_refused(yaml_file, override, message):
+    with pytest.raises(ConfigError, match=message):
+        load_config(yaml_file("name: nsynth"), [override])
+
+
+@pytest.mark.parametrize(("text", "message"), [("a: [", "not YAML"), ("- a", "must hold keys and values")])
+def test_a_file_that_is_no_mapping_is_refused(yaml_file, text, message):
+    with pytest.raises(ConfigError, match=message):
+        load_config(yaml_file(text))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"cannot read the configuration .*nowhere.yaml: No such file"):
+        load_config(tmp_path / "nowhere.yaml")

@@ -1,0 +1,56 @@
+"""A step's fingerprint changes with the code that it depends on, and with nothing else."""
+
+import pytest
+
+from pipeline import fingerprint
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project of two packages."""
+    for name in ("nsynth.py", "transform/log_mel.py", "trainer/model.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("ONE = 1\n")
+    monkeypatch.setattr(fingerprint, "ROOT", tmp_path)
+    fingerprint.code_fingerprint.cache_clear()
+    yield tmp_path
+    fingerprint.code_fingerprint.cache_clear()
+
+
+def fresh(*paths: str) -> str:
+    fingerprint.code_fingerprint.cache_clear()
+    return fingerprint.code_fingerprint(*paths)
+
+
+def test_same_code_same_fingerprint(project):
+    assert fresh("transform") == fresh("transform")
+
+
+@pytest.mark.parametrize("name", ["transform/log_mel.py", "nsynth.py"])
+def test_a_changed_line_changes_it(project, name):
+    before = fresh("transform")
+    (project / name).write_text("ONE = 2\n")
+    assert fresh("transform") != before
+
+
+def test_a_renamed_file_changes_it(project):
+    before = fresh("transform")
+    (project / "transform/log_mel.py").rename(project / "transform/mel.py")
+    assert fresh("transform") != before
+
+
+def test_other_packages_and_other_files_do_not(project):
+    before = fresh("transform")
+    (project / "trainer/model.py").write_text("ONE = 2\n")
+    (project / "transform/notes.txt").write_text("no code")
+    assert fresh("transform") == before
+
+
+def test_a_path_that_does_not_exist_is_an_error(project):
+    with pytest.raises(FileNotFoundError):
+        fresh("transfrom")
+
+
+@pytest.mark.parametrize("step", fingerprint.STEP_CODE)
+def test_the_table_names_what_exists(step):
+    assert len(fingerprint.step_fingerprint(step)) == 16
