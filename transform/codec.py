@@ -1,0 +1,65 @@
+"""How transformed notes are stored: a tf.Example whose spectrogram is one string of half-precision numbers.
+
+It takes half the bytes of a `FloatList`, and no Python object is made for each number. The features beside
+the spectrogram are plain int64 and bytes, so any tf.Example reader can inspect the files.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from transform import features
+from transform.options import SpectrogramOptions
+
+_HALF = np.dtype("<f2")
+
+
+def encode(note: Mapping[str, Any]) -> bytes:
+    """Serializes one transformed note deterministically.
+
+    Args:
+      note: the features of `transform.features`; LOG_MEL a float array [frames, n_mels].
+
+    Returns:
+      a serialized tf.Example.
+    """
+    example = tf.train.Example()
+    feature = example.features.feature
+    log_mel = np.ascontiguousarray(note[features.LOG_MEL], _HALF)
+    feature[features.LOG_MEL].bytes_list.value.append(log_mel.tobytes())
+    for name in features.BYTES_FEATURES:
+        feature[name].bytes_list.value.append(note[name])
+    for name in features.INT_FEATURES:
+        feature[name].int64_list.value.append(int(note[name]))
+    return example.SerializeToString(deterministic=True)
+
+
+def feature_spec() -> dict[str, tf.io.FixedLenFeature]:
+    """Parsing specification of a stored note; the spectrogram is still a string."""
+    strings = (features.LOG_MEL, *features.BYTES_FEATURES)
+    return {
+        **{name: tf.io.FixedLenFeature([], tf.string) for name in strings},
+        **{name: tf.io.FixedLenFeature([], tf.int64) for name in features.INT_FEATURES},
+    }
+
+
+def parse_batch(serialized: tf.Tensor, spectrogram: SpectrogramOptions) -> dict[str, tf.Tensor]:
+    """Reads stored notes back.
+
+    Args:
+      serialized: string [batch], as `encode` wrote them.
+      spectrogram: the options they were computed with.
+
+    Returns:
+      the features of `transform.features`; LOG_MEL as float32 [batch, frames, n_mels].
+
+    Raises:
+      tf.errors.InvalidArgumentError: a feature is missing or a spectrogram has another size.
+    """
+    note = tf.io.parse_example(serialized, feature_spec())
+    half = tf.io.decode_raw(note[features.LOG_MEL], tf.float16, little_endian=True)
+    shape = [-1, spectrogram.frames, spectrogram.n_mels]
+    note[features.LOG_MEL] = tf.cast(tf.reshape(half, shape), tf.float32)
+    return note

@@ -1,0 +1,49 @@
+"""What TensorFlow Transform traces: raw note features to model inputs, with the train split's statistics."""
+
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_transform as tft
+
+import nsynth
+from transform import features
+from transform.log_mel import log_mel
+from transform.options import SpectrogramOptions
+
+# Name of the graph's waist: everything above it is costly and knows no statistics, everything below is cheap.
+RAW_LOG_MEL = "raw_log_mel"
+
+# A bin that hardly moves over the whole train split (natural-log units) holds no sound: it is not blown up.
+MIN_DEVIATION = 0.1
+
+
+def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> dict[str, tf.Tensor]:
+    """Computes the features of `transform.features` from those of a raw note.
+
+    Args:
+      inputs: raw features by name, a batch each; `audio` is float32 [batch, nsynth.NOTE_SAMPLES].
+      custom_config: `spectrogram` holds the fields of SpectrogramOptions.
+
+    Returns:
+      transformed features by name, a batch each.
+    """
+    options = SpectrogramOptions(**custom_config["spectrogram"])
+    raw = tf.identity(log_mel(inputs[nsynth.AUDIO], options), name=RAW_LOG_MEL)
+    return {
+        features.LOG_MEL: normalize(raw),
+        features.FAMILY_ID: inputs[nsynth.FAMILY],
+        features.SOURCE_ID: inputs[nsynth.SOURCE],
+        features.INSTRUMENT: inputs[nsynth.INSTRUMENT_STR],
+        features.NOTE: inputs[nsynth.NOTE_STR],
+        features.PITCH: inputs[nsynth.PITCH],
+        features.VELOCITY: inputs[nsynth.VELOCITY],
+    }
+
+
+def normalize(spectrogram: tf.Tensor) -> tf.Tensor:
+    """Gives every mel bin of [batch, frames, n_mels] zero mean and unit deviation over the analysed split."""
+    per_frame = tf.reshape(spectrogram, [-1, spectrogram.shape[-1]])
+    # TFT packs both analyzers into one pass, and TensorFlow computes their common batch moments once.
+    mean = tft.mean(per_frame, reduce_instance_dims=False)
+    variance = tft.var(per_frame, reduce_instance_dims=False)
+    return (spectrogram - mean) / tf.maximum(tf.sqrt(variance), MIN_DEVIATION)
