@@ -1,0 +1,69 @@
+"""The data accepted so far: a folder of statistics, one entry for each set of notes that passed the gate.
+
+An entry is `<number>-span-<span>/` with `FeatureStats.pb` (train split) and `accepted.json`. It is written under
+another name and renamed, so that a reader never sees half of one.
+"""
+
+import dataclasses
+import datetime
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+import tensorflow_data_validation as tfdv
+from tensorflow_metadata.proto.v0 import statistics_pb2
+
+STATISTICS_FILE = "FeatureStats.pb"
+RECORD_FILE = "accepted.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Accepted:
+    """One entry."""
+
+    path: Path
+    span: int
+    digest: str
+    accepted_at: str
+
+    def statistics(self) -> statistics_pb2.DatasetFeatureStatisticsList:
+        """Statistics of its train split."""
+        return tfdv.load_stats_binary(str(self.path / STATISTICS_FILE))
+
+
+def digest_of(statistics: statistics_pb2.DatasetFeatureStatisticsList) -> str:
+    """Identifies a set of notes by its statistics."""
+    return hashlib.sha256(statistics.SerializeToString(deterministic=True)).hexdigest()
+
+
+def entries(folder: Path) -> list[Accepted]:
+    """All entries, the oldest first."""
+    found = []
+    for path in sorted(folder.glob("[0-9]*-span-*")):
+        record = json.loads((path / RECORD_FILE).read_text())
+        found.append(Accepted(path, record["span"], record["digest"], record["accepted_at"]))
+    return found
+
+
+def latest_other_than(folder: Path, digest: str) -> Accepted | None:
+    """The newest entry of other notes than those named by `digest`."""
+    return next((entry for entry in reversed(entries(folder)) if entry.digest != digest), None)
+
+
+def remember(folder: Path, span: int, statistics: statistics_pb2.DatasetFeatureStatisticsList) -> None:
+    """Adds an entry, unless these very notes are the newest one already."""
+    known = entries(folder)
+    digest = digest_of(statistics)
+    if known and known[-1].digest == digest:
+        return
+    number = int(known[-1].path.name.partition("-")[0]) + 1 if known else 1
+    target = folder / f"{number:06d}-span-{span}"
+    draft = folder / f".{target.name}.{os.getpid()}"
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    (draft / STATISTICS_FILE).write_bytes(statistics.SerializeToString())
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    (draft / RECORD_FILE).write_text(json.dumps({"span": span, "digest": digest, "accepted_at": now}))
+    draft.rename(target)

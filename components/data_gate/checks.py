@@ -1,0 +1,131 @@
+"""What is measured on the data, each against its bar: pure functions of statistics and counts."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+import tensorflow_data_validation as tfdv
+from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
+
+import nsynth
+from components.data_gate.options import Bar, DataGateOptions
+
+NAMES = (nsynth.FAMILY_STR, nsynth.SOURCE_STR)
+"""Features whose drift is a distance between shares of names."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """One thing asked: what was measured, what is allowed, and what follows."""
+
+    name: str
+    measured: float
+    limit: float
+    outcome: Literal["ok", "warn", "stop"]
+    words: str
+
+
+def check_all(
+    options: DataGateOptions,
+    schema: schema_pb2.Schema,
+    statistics: statistics_pb2.DatasetFeatureStatisticsList,
+    anomalies: Mapping[str, anomalies_pb2.Anomalies],
+    notes_in: int,
+    notes_quarantined: int,
+    accepted: statistics_pb2.DatasetFeatureStatisticsList | None,
+) -> list[Check]:
+    """Measures everything that has a bar.
+
+    Args:
+      options: the bars.
+      schema: the curated schema.
+      statistics: of the train split.
+      anomalies: split → what ExampleValidator found.
+      notes_in: notes that ingest read.
+      notes_quarantined: notes that it set aside.
+      accepted: statistics of the train split accepted last, if there is one.
+    """
+    shares = family_shares(statistics)
+    missing = [family for family in nsynth.FAMILIES if not shares.get(family)]
+    largest = max(shares, key=shares.__getitem__, default="none")
+    found = [
+        f"{split}: {name}: {info.description}"
+        for split, diff in anomalies.items()
+        for name, info in diff.anomaly_info.items()
+    ]
+    quarantined = notes_quarantined / max(1, notes_in)
+    checks = [
+        _check("schema anomalies", len(found), options.anomalies, "; ".join(found) or "none"),
+        _check(
+            "quarantined share",
+            quarantined,
+            options.quarantined_share,
+            f"{notes_quarantined:,} of {notes_in:,} notes were set aside ({quarantined:.2%})",
+        ),
+        _check(
+            "largest family's share",
+            shares.get(largest, 0.0),
+            options.largest_family_share,
+            f"{largest} has {shares.get(largest, 0.0):.1%} of the train split",
+        ),
+        _check(
+            "families missing",
+            len(missing),
+            options.families_missing,
+            f"no note of {', '.join(missing)} in the train split" if missing else "every family is there",
+        ),
+    ]
+    if accepted is None:
+        return checks
+    return checks + list(_drift_checks(options.drift, schema, statistics, accepted))
+
+
+def family_shares(statistics: statistics_pb2.DatasetFeatureStatisticsList) -> dict[str, float]:
+    """Family → its share of the notes."""
+    for feature in statistics.datasets[0].features:
+        if feature.path.step[-1] == nsynth.FAMILY_STR:
+            buckets = feature.string_stats.rank_histogram.buckets
+            total = sum(bucket.sample_count for bucket in buckets)
+            return {bucket.label: bucket.sample_count / total for bucket in buckets}
+    return {}
+
+
+def drift(
+    features: Iterable[str],
+    schema: schema_pb2.Schema,
+    statistics: statistics_pb2.DatasetFeatureStatisticsList,
+    accepted: statistics_pb2.DatasetFeatureStatisticsList,
+) -> dict[str, float]:
+    """Feature → distance between two sets of statistics, as TFDV measures it (0: same distribution, 1: apart)."""
+    asked = schema_pb2.Schema()
+    asked.CopyFrom(schema)
+    for feature in asked.feature:
+        if feature.name in features:
+            comparator = feature.drift_comparator
+            kind = comparator.infinity_norm if feature.name in NAMES else comparator.jensen_shannon_divergence
+            kind.threshold = 1.0
+    compared = tfdv.validate_statistics(statistics, asked, previous_statistics=accepted)
+    return {
+        info.path.step[-1]: info.drift_measurements[0].value
+        for info in compared.drift_skew_info
+        if info.drift_measurements
+    }
+
+
+def _drift_checks(
+    bars: Mapping[str, Bar],
+    schema: schema_pb2.Schema,
+    statistics: statistics_pb2.DatasetFeatureStatisticsList,
+    accepted: statistics_pb2.DatasetFeatureStatisticsList,
+) -> Iterable[Check]:
+    distances = drift(bars, schema, statistics, accepted)
+    for feature, bar in bars.items():
+        if feature in distances:
+            distance = distances[feature]
+            words = f"{feature} moved by {distance:.3f} from the data accepted last"
+            yield _check(f"drift of {feature}", distance, bar, words)
+
+
+def _check(name: str, measured: float, bar: Bar, words: str) -> Check:
+    outcome = "ok" if measured <= bar.limit else bar.action
+    return Check(name, float(measured), bar.limit, outcome, words)

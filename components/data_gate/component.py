@@ -1,0 +1,92 @@
+"""DataGate judges the data; Stop fails the run where the verdict says so.
+
+TFX lets a run go on over anomalies. They are two steps because TFX deletes the outputs of a step that fails, and
+the verdict of refused data is what a person wants to read.
+"""
+
+from tfx import types
+from tfx.dsl.components.base.base_component import BaseComponent
+from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
+from tfx.types import standard_artifacts
+from tfx.types.component_spec import ChannelParameter, ExecutionParameter
+
+from components.data_gate.artifacts import DataVerdict
+from components.data_gate.executor import DataGateExecutor, StopExecutor
+from components.data_gate.options import DataGateOptions
+from components.ingest.artifacts import Quarantine
+
+
+class DataGateSpec(types.ComponentSpec):
+    """What DataGate reads and writes."""
+
+    PARAMETERS = {
+        "options": ExecutionParameter(type=str),
+        "accepted_folder": ExecutionParameter(type=str),
+        "code": ExecutionParameter(type=str),
+    }
+    INPUTS = {
+        "examples": ChannelParameter(type=standard_artifacts.Examples),
+        "statistics": ChannelParameter(type=standard_artifacts.ExampleStatistics),
+        "schema": ChannelParameter(type=standard_artifacts.Schema),
+        "anomalies": ChannelParameter(type=standard_artifacts.ExampleAnomalies),
+        "quarantine": ChannelParameter(type=Quarantine),
+    }
+    OUTPUTS = {"verdict": ChannelParameter(type=DataVerdict)}
+
+
+class DataGate(BaseComponent):
+    """Judges anomalies, class balance, quarantine and drift against the bars of the configuration.
+
+    Args:
+      examples, statistics, schema, anomalies, quarantine: outputs of the steps before.
+      options: the bars.
+      accepted_folder: where statistics of accepted data are kept from run to run.
+      code: fingerprint of this step's code.
+    """
+
+    SPEC_CLASS = DataGateSpec
+    EXECUTOR_SPEC = ExecutorClassSpec(DataGateExecutor)
+
+    def __init__(
+        self,
+        *,
+        examples: types.BaseChannel,
+        statistics: types.BaseChannel,
+        schema: types.BaseChannel,
+        anomalies: types.BaseChannel,
+        quarantine: types.BaseChannel,
+        options: DataGateOptions,
+        accepted_folder: str,
+        code: str = "",
+    ):
+        super().__init__(
+            DataGateSpec(
+                examples=examples,
+                statistics=statistics,
+                schema=schema,
+                anomalies=anomalies,
+                quarantine=quarantine,
+                options=options.model_dump_json(),
+                accepted_folder=accepted_folder,
+                code=code,
+                verdict=types.Channel(type=DataVerdict),
+            )
+        )
+
+
+class StopSpec(types.ComponentSpec):
+    """What Stop reads."""
+
+    PARAMETERS: dict = {}
+    INPUTS = {"verdict": ChannelParameter(type=DataVerdict)}
+    OUTPUTS: dict = {}
+
+
+class Stop(BaseComponent):
+    """Fails the run where the verdict of DataGate says stop."""
+
+    SPEC_CLASS = StopSpec
+    EXECUTOR_SPEC = ExecutorClassSpec(StopExecutor)
+
+    def __init__(self, verdict: types.BaseChannel):
+        super().__init__(StopSpec(verdict=verdict))

@@ -1,0 +1,129 @@
+"""Judges the data, writes the verdict in JSON and in words, and remembers what it accepted."""
+
+import dataclasses
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import tensorflow_data_validation as tfdv
+from tensorflow_metadata.proto.v0 import anomalies_pb2
+from tfx import types
+from tfx.dsl.components.base.base_executor import BaseExecutor
+from tfx.types import artifact_utils
+from tfx.utils import io_utils
+
+import nsynth
+from components.data_gate import accepted
+from components.data_gate.checks import Check, check_all, family_shares
+from components.data_gate.options import DataGateOptions
+
+TRAIN = "train"
+VERDICT_JSON = "verdict.json"
+VERDICT_MARKDOWN = "verdict.md"
+_SYMBOL = {"ok": "ok", "warn": "WARNING", "stop": "STOP"}
+
+
+class RefusedDataError(nsynth.UserError):
+    """The data gate refused the data; the run must not go on."""
+
+
+class DataGateExecutor(BaseExecutor):
+    """Judges; always succeeds, so that the verdict is kept. `StopExecutor` acts on it."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Reads statistics, anomalies and the summary of ingest; writes the verdict."""
+        options = DataGateOptions.model_validate_json(exec_properties["options"])
+        folder = Path(exec_properties["accepted_folder"])
+        examples = artifact_utils.get_single_instance(input_dict["examples"])
+        statistics = tfdv.load_stats_binary(_in_split(input_dict["statistics"], TRAIN, "FeatureStats.pb"))
+        schema_uri = artifact_utils.get_single_uri(input_dict["schema"])
+        quarantine = Path(artifact_utils.get_single_uri(input_dict["quarantine"]))
+        summary = json.loads((quarantine / "summary.json").read_text())
+        before = accepted.latest_other_than(folder, accepted.digest_of(statistics))
+        checks = check_all(
+            options,
+            io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema_uri)),
+            statistics,
+            _anomalies(input_dict["anomalies"]),
+            notes_in=summary["in"],
+            notes_quarantined=summary["quarantined"],
+            accepted=before.statistics() if before else None,
+        )
+        verdict = artifact_utils.get_single_instance(output_dict["verdict"])
+        passed = not any(check.outcome == "stop" for check in checks)
+        span = int(examples.span) if examples.has_custom_property("span") or examples.span else 0
+        content = {
+            "accepted": passed,
+            "span": span,
+            "compared_with_span": before.span if before else None,
+            "checks": [dataclasses.asdict(check) for check in checks],
+            "family_shares": family_shares(statistics),
+        }
+        uri = Path(verdict.uri)
+        (uri / VERDICT_JSON).write_text(json.dumps(content, indent=2))
+        (uri / VERDICT_MARKDOWN).write_text(in_words(passed, checks, before))
+        verdict.set_int_custom_property("accepted", int(passed))
+        if passed:
+            accepted.remember(folder, span, statistics)
+        logging.getLogger(__name__).info("data %s", "accepted" if passed else "refused")
+
+
+class StopExecutor(BaseExecutor):
+    """Fails the run where the verdict says stop."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Raises RefusedDataError with the verdict's reasons."""
+        uri = Path(artifact_utils.get_single_uri(input_dict["verdict"]))
+        verdict = json.loads((uri / VERDICT_JSON).read_text())
+        if verdict["accepted"]:
+            return
+        reasons = [check for check in verdict["checks"] if check["outcome"] == "stop"]
+        lines = [
+            f"  {c['name']}: {c['words']} (measured {c['measured']:.3g}, allowed {c['limit']:g})"
+            for c in reasons
+        ]
+        raise RefusedDataError(
+            "the data gate refused the data:\n"
+            + "\n".join(lines)
+            + f"\nMend the data, or raise the bar under data_gate in the configuration. Verdict: {uri}"
+        )
+
+
+def in_words(passed: bool, checks: list[Check], before: accepted.Accepted | None) -> str:
+    """The verdict as Markdown: a headline and a table."""
+    against = (
+        f"span {before.span}, accepted {before.accepted_at}" if before else "nothing: these are the first"
+    )
+    rows = "\n".join(
+        f"| {_SYMBOL[check.outcome]} | {check.name} | {check.measured:.4g} | {check.limit:g} | {check.words} |"
+        for check in checks
+    )
+    return (
+        f"# The data are {'accepted' if passed else 'refused'}\n\n"
+        f"Drift was measured against {against}.\n\n"
+        "| | asked | measured | allowed | in words |\n|---|---|---|---|---|\n" + rows + "\n"
+    )
+
+
+def _in_split(artifacts: list[types.Artifact], split: str, file_name: str) -> str:
+    return str(Path(artifact_utils.get_split_uri(artifacts, split)) / file_name)
+
+
+def _anomalies(artifacts: list[types.Artifact]) -> dict[str, anomalies_pb2.Anomalies]:
+    artifact = artifact_utils.get_single_instance(artifacts)
+    found = {}
+    for split in artifact_utils.decode_split_names(artifact.split_names):
+        content = Path(_in_split(artifacts, split, "SchemaDiff.pb")).read_bytes()
+        found[split] = anomalies_pb2.Anomalies.FromString(content)
+    return found

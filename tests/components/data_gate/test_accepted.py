@@ -1,0 +1,55 @@
+"""The memory of accepted data: grows by what is new, never shows half an entry."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow_data_validation as tfdv
+
+from components.data_gate import accepted
+
+
+def statistics(mean: float):
+    values = np.random.default_rng(0).normal(mean, 1, 50)
+    return tfdv.generate_statistics_from_dataframe(pd.DataFrame({"rms_dbfs": values}))
+
+
+@pytest.fixture(scope="module")
+def first():
+    return statistics(0)
+
+
+@pytest.fixture(scope="module")
+def second():
+    return statistics(5)
+
+
+def test_an_empty_or_missing_folder_has_no_entries(tmp_path):
+    assert accepted.entries(tmp_path / "nowhere") == []
+
+
+def test_entries_come_back_in_the_order_of_acceptance(tmp_path, first, second):
+    accepted.remember(tmp_path, 7, first)
+    accepted.remember(tmp_path, 8, second)
+    assert [entry.span for entry in accepted.entries(tmp_path)] == [7, 8]
+    assert accepted.entries(tmp_path)[0].statistics() == first
+
+
+def test_the_same_notes_are_remembered_once(tmp_path, first):
+    accepted.remember(tmp_path, 7, first)
+    accepted.remember(tmp_path, 7, first)
+    assert len(accepted.entries(tmp_path)) == 1
+
+
+def test_notes_are_never_compared_with_themselves(tmp_path, first, second):
+    accepted.remember(tmp_path, 7, first)
+    accepted.remember(tmp_path, 8, second)
+    before = accepted.latest_other_than(tmp_path, accepted.digest_of(second))
+    assert before is not None
+    assert before.span == 7
+
+
+def test_a_draft_left_by_a_crash_is_not_an_entry(tmp_path, first):
+    (tmp_path / ".000001-span-7.123").mkdir()
+    assert accepted.entries(tmp_path) == []
+    accepted.remember(tmp_path, 7, first)
+    assert [entry.path.name for entry in accepted.entries(tmp_path)] == ["000001-span-7"]

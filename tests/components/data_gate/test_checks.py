@@ -1,0 +1,117 @@
+"""Each bar of the data gate: passes what is right, catches what is wrong, and says so in words."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow_data_validation as tfdv
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
+
+import nsynth
+from components.data_gate.checks import check_all, drift
+from components.data_gate.options import Bar, DataGateOptions
+
+SCHEMA = text_format.Parse(
+    """
+    feature { name: "instrument_family_str" type: BYTES }
+    feature { name: "instrument_source_str" type: BYTES }
+    feature { name: "pitch" type: INT }
+    feature { name: "velocity" type: INT }
+    feature { name: "rms_dbfs" type: FLOAT }
+    feature { name: "peak_dbfs" type: FLOAT }
+    feature { name: "spectral_centroid_hz" type: FLOAT }
+    feature { name: "active_duration_s" type: FLOAT }
+    """,
+    schema_pb2.Schema(),
+)
+
+
+def notes(seed: int = 0, families=nsynth.FAMILIES, level_dbfs: float = -20.0) -> pd.DataFrame:
+    """Scalars of 550 notes, evenly spread over `families`."""
+    random = np.random.default_rng(seed)
+    count = 550
+    return pd.DataFrame(
+        {
+            nsynth.FAMILY_STR: [families[i % len(families)] for i in range(count)],
+            nsynth.SOURCE_STR: [nsynth.SOURCES[i % 3] for i in range(count)],
+            nsynth.PITCH: random.integers(21, 108, count),
+            nsynth.VELOCITY: random.choice([25, 50, 75, 100, 127], count),
+            nsynth.RMS_DBFS: random.normal(level_dbfs, 3, count),
+            nsynth.PEAK_DBFS: random.normal(-1.4, 0.5, count),
+            nsynth.CENTROID_HZ: random.gamma(2, 600, count),
+            nsynth.ACTIVE_S: random.uniform(1, 4, count),
+        }
+    )
+
+
+def statistics(frame: pd.DataFrame):
+    return tfdv.generate_statistics_from_dataframe(frame)
+
+
+@pytest.fixture(scope="module")
+def ordinary():
+    return statistics(notes())
+
+
+def judge(stats, *, accepted=None, anomalies=None, quarantined=0, options=None):
+    """Name → check."""
+    checks = check_all(
+        options or DataGateOptions(), SCHEMA, stats, anomalies or {}, 1000, quarantined, accepted
+    )
+    return {check.name: check for check in checks}
+
+
+def test_ordinary_data_pass_every_bar(ordinary):
+    outcomes = {c.outcome for c in judge(ordinary, accepted=statistics(notes(seed=1))).values()}
+    assert outcomes == {"ok"}
+
+
+def test_without_accepted_data_there_is_no_drift_to_measure(ordinary):
+    assert not [name for name in judge(ordinary) if name.startswith("drift")]
+
+
+def test_one_family_only_is_stopped_and_named():
+    check = judge(statistics(notes(families=("organ",))))["largest family's share"]
+    assert (check.outcome, check.measured) == ("stop", 1.0)
+    assert "organ has 100.0%" in check.words
+
+
+def test_a_missing_family_is_warned_of_by_name():
+    check = judge(statistics(notes(families=nsynth.FAMILIES[:-1])))["families missing"]
+    assert (check.outcome, check.measured) == ("warn", 1)
+    assert "vocal" in check.words
+
+
+@pytest.mark.parametrize(("quarantined", "outcome"), [(10, "ok"), (11, "stop")])
+def test_the_quarantine_bar_is_a_share_of_all_notes(ordinary, quarantined, outcome):
+    assert judge(ordinary, quarantined=quarantined)["quarantined share"].outcome == outcome
+
+
+def test_an_anomaly_stops_and_says_where(ordinary):
+    found = anomalies_pb2.Anomalies()
+    found.anomaly_info["pitch"].description = "Out-of-range values"
+    check = judge(ordinary, anomalies={"valid": found})["schema anomalies"]
+    assert check.outcome == "stop"
+    assert check.words == "valid: pitch: Out-of-range values"
+
+
+def test_another_level_is_drift_of_the_level_alone(ordinary):
+    checks = judge(statistics(notes(seed=1, level_dbfs=-35)), accepted=ordinary)
+    assert checks["drift of rms_dbfs"].outcome == "stop"
+    assert [n for n, c in checks.items() if c.outcome != "ok"] == ["drift of rms_dbfs"]
+
+
+def test_another_balance_of_families_is_drift(ordinary):
+    skewed = statistics(notes(families=(*nsynth.FAMILIES, *["bass"] * 6)))
+    check = judge(skewed, accepted=ordinary)["drift of instrument_family_str"]
+    assert check.outcome == "stop"
+    assert check.measured == pytest.approx(7 / 17 - 1 / 11, abs=0.01)
+
+
+def test_equal_data_have_distance_zero(ordinary):
+    assert set(drift(DataGateOptions().drift, SCHEMA, ordinary, ordinary).values()) == {0.0}
+
+
+def test_a_bar_can_warn_instead(ordinary):
+    options = DataGateOptions(quarantined_share=Bar(limit=0.0, action="warn"))
+    assert judge(ordinary, quarantined=1, options=options)["quarantined share"].outcome == "warn"
