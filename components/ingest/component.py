@@ -1,0 +1,77 @@
+"""NSynthExampleGen: the ExampleGen of this pipeline, in TFX's terms."""
+
+from tfx.components.example_gen.component import FileBasedExampleGen
+from tfx.dsl.components.base import executor_spec
+from tfx.orchestration.data_types import RuntimeParameter
+from tfx.proto import example_gen_pb2, range_config_pb2
+from tfx.types import Channel, standard_artifacts, standard_component_specs
+from tfx.types.component_spec import ChannelParameter, ExecutionParameter
+
+from components.ingest.artifacts import QuarantinedNotes
+from components.ingest.driver import Driver
+from components.ingest.executor import CODE_KEY, OPTIONS_KEY, QUARANTINE_KEY, Executor
+from components.ingest.options import IngestOptions
+
+
+class NSynthExampleGenSpec(standard_component_specs.FileBasedExampleGenSpec):
+    """TFX's file-based spec, with options and the quarantine."""
+
+    PARAMETERS = {
+        **standard_component_specs.FileBasedExampleGenSpec.PARAMETERS,
+        OPTIONS_KEY: ExecutionParameter(type=str),
+        CODE_KEY: ExecutionParameter(type=str),
+    }
+    OUTPUTS = {
+        **standard_component_specs.FileBasedExampleGenSpec.OUTPUTS,
+        QUARANTINE_KEY: ChannelParameter(type=QuarantinedNotes),
+    }
+
+
+class NSynthExampleGen(FileBasedExampleGen):
+    """Reads NSynth in any of its forms; yields validated, shuffled, uncompressed shards of tf.Examples.
+
+    Outputs:
+        examples: `standard_artifacts.Examples`, splits train, dev, valid, test.
+        quarantine: `QuarantinedNotes`, what was not used and the account of all.
+    """
+
+    SPEC_CLASS = NSynthExampleGenSpec
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
+    DRIVER_CLASS = Driver
+
+    def __init__(
+        self,
+        input_base: str | RuntimeParameter,
+        pattern: str = "*",
+        options: IngestOptions | None = None,
+        range_config: range_config_pb2.RangeConfig | RuntimeParameter | None = None,
+        input_config: example_gen_pb2.Input | RuntimeParameter | None = None,
+        code: str = "",
+    ) -> None:
+        """Set the component up.
+
+        Args:
+            input_base: the data folder, local or remote.
+            pattern: glob of the files in it, `{SPAN}` for span folders: `span-{SPAN}/*`. A file's name says which
+                split it holds (train, valid, test; train where it names none).
+            options: see `IngestOptions`.
+            range_config: which span; the newest by default.
+            input_config: instead of `pattern`, a pattern for each split: splits named train, valid and test.
+            code: fingerprint of the code; another one makes TFX run the step again.
+        """
+        if input_config is None:
+            split = example_gen_pb2.Input.Split(name="by_name", pattern=pattern)
+            input_config = example_gen_pb2.Input(splits=[split])
+        spec = NSynthExampleGenSpec(
+            input_base=input_base,
+            input_config=input_config,
+            output_config=example_gen_pb2.Output(),
+            output_data_format=example_gen_pb2.FORMAT_TF_EXAMPLE,
+            output_file_format=example_gen_pb2.FORMAT_TFRECORDS_GZIP,  # TFX knows no other; readers go by suffix
+            range_config=range_config,
+            examples=Channel(type=standard_artifacts.Examples),
+            quarantine=Channel(type=QuarantinedNotes),
+            **{OPTIONS_KEY: (options or IngestOptions()).model_dump_json(), CODE_KEY: code},
+        )
+        # FileBasedExampleGen's own constructor would build a spec without options and quarantine.
+        super(FileBasedExampleGen, self).__init__(spec=spec)

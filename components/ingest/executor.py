@@ -1,0 +1,152 @@
+"""The Beam executor of ingest: index, deal out, let each worker write its shards, account for every record."""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import apache_beam as beam
+from absl import logging
+from tfx.components.util import examples_utils
+from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
+from tfx.proto import example_gen_pb2
+from tfx.types import Artifact, artifact_utils, standard_component_specs
+from tfx.utils import proto_utils
+
+import nsynth
+from components.ingest import files, summary
+from components.ingest.index import Index, load_or_scan
+from components.ingest.options import IngestOptions
+from components.ingest.shard import Layout, Refused, reports, write_shard
+from components.ingest.shuffle import Shard, plan
+from components.ingest.sources import Source, find
+
+QUARANTINE_KEY = "quarantine"
+OPTIONS_KEY = "options"
+CODE_KEY = "code"
+
+_SCALARS_BYTES = 200  # upper bound of what is appended to a record
+_USER_ERROR = re.compile(r"nsynth\.UserError: (.*?)(?: \[while running .*\])?$", re.MULTILINE)
+
+
+class WriteShard(beam.DoFn):
+    """Writes shards and counts records; yields nothing, so that no sound travels through the runner."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+
+    def process(self, shard: Shard) -> Iterator[None]:
+        """Write one shard."""
+        for name, count in write_shard(shard, self._layout).items():
+            beam.metrics.Metrics.counter("nsynth_ingest", f"notes_{name}").inc(count)
+        return iter(())
+
+
+class Executor(BaseBeamExecutor):
+    """Executor of NSynthExampleGen."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[Artifact]],
+        output_dict: dict[str, list[Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Read the notes, write the examples and the quarantine.
+
+        Args:
+            input_dict: nothing.
+            output_dict: `examples` and `quarantine`.
+            exec_properties: `input_base`, `input_config` (patterns with the span filled in), `options`.
+
+        Raises:
+            nsynth.UserError: the data cannot be used; no examples are left then, the quarantine is.
+        """
+        self._log_startup(input_dict, output_dict, exec_properties)
+        options = IngestOptions.model_validate_json(exec_properties.get(OPTIONS_KEY) or "{}")
+        examples = artifact_utils.get_single_instance(output_dict[standard_component_specs.EXAMPLES_KEY])
+        quarantine = artifact_utils.get_single_instance(output_dict[QUARANTINE_KEY])
+        layout = Layout(examples.uri, quarantine.uri)
+        splits: list[str] = []
+        try:
+            shards, account = self._ingest(exec_properties, options, layout)
+            splits = [split for split in nsynth.SPLITS if any(split in s.routes.splits for s in shards)]
+            summary.write(account, layout)
+            summary.stop_if_unusable(account, splits, layout)
+        except BaseException:
+            for split in nsynth.SPLITS:
+                files.remove_tree(layout.split_folder(split))
+            raise
+        finally:
+            files.remove_tree(layout.scratch)
+            files.remove_tree(layout.reports)
+        examples.split_names = artifact_utils.encode_split_names(splits)
+        examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
+        for name in ("in", "used", "quarantined"):
+            quarantine.set_int_custom_property(f"notes_{name}", account[name])
+
+    def _ingest(
+        self, exec_properties: dict[str, Any], options: IngestOptions, layout: Layout
+    ) -> tuple[list[Shard], dict[str, Any]]:
+        cache_dir = options.cache_dir or os.path.join(
+            os.path.dirname(os.path.dirname(layout.examples)), ".cache"
+        )
+        indexes = [load_or_scan(source, cache_dir) for source in _sources(exec_properties)]
+        shards = plan(indexes, options)
+        _check_room(indexes, layout)
+        logging.info("Writing %d notes in %d shards", sum(i.notes for i in indexes), len(shards))
+        self._write(shards, layout)
+        account = summary.Account(indexes, options)
+        with files.whole_file(os.path.join(layout.quarantine, summary.RECORDS_FILE), layout.reports) as lines:
+            for used, refused in reports(shards, layout):
+                account.add(used, refused)
+                lines.writelines(_line(record) for record in refused)
+        return shards, account.summary()
+
+    def _write(self, shards: list[Shard], layout: Layout) -> None:
+        """Run the workers. An error of theirs comes back wrapped in the runner's; the user gets its own words.
+
+        Raises:
+            nsynth.UserError: what a worker found.
+        """
+        try:
+            with self._make_beam_pipeline() as pipeline:
+                _ = (
+                    pipeline
+                    | "Shards" >> beam.Create(shards, reshuffle=False)
+                    | "OneByOne" >> beam.Reshuffle()
+                    | "Write" >> beam.ParDo(WriteShard(layout))
+                )
+        except Exception as error:
+            told = _USER_ERROR.findall(str(error))
+            if told:
+                raise nsynth.UserError(told[-1]) from error
+            raise
+
+
+def _sources(exec_properties: dict[str, Any]) -> list[Source]:
+    input_config = example_gen_pb2.Input()
+    proto_utils.json_to_proto(exec_properties[standard_component_specs.INPUT_CONFIG_KEY], input_config)
+    folder = exec_properties[standard_component_specs.INPUT_BASE_KEY]
+    return [
+        source
+        for split in input_config.splits
+        for source in find(folder, split.pattern, split.name if split.name in nsynth.SPLITS else None)
+    ]
+
+
+def _check_room(indexes: list[Index], layout: Layout) -> None:
+    if not files.is_local(layout.examples):
+        return
+    files.make_folder(layout.examples)
+    needed = sum(int(index.lengths.sum()) + _SCALARS_BYTES * index.notes for index in indexes)
+    free = shutil.disk_usage(layout.examples).free
+    if needed > free:
+        raise nsynth.UserError(
+            f"{layout.examples}: {needed / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free. Make room."
+        )
+
+
+def _line(record: Refused) -> bytes:
+    return json.dumps(record._asdict()).encode() + b"\n"

@@ -1,0 +1,221 @@
+"""One worker's job: read the records of a shard, hold each against the contract, write the good ones out.
+
+What it writes follows from the shard alone, so a retried worker writes the same bytes again.
+"""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, BinaryIO, NamedTuple
+
+import nsynth
+from components.ingest import files, jsonwav, sound, tfrecord
+from components.ingest.contract import ContractError, Note, Reason, check
+from components.ingest.example_proto import Example
+from components.ingest.shuffle import Shard
+from components.ingest.sources import Form, Source
+from components.ingest.tfrecord import Record
+
+
+class Layout(NamedTuple):
+    """Where a run writes: the folders of its two artifacts."""
+
+    examples: str
+    quarantine: str
+
+    def split_folder(self, split: str) -> str:
+        """Folder of a split's shards, named as TFX wants it."""
+        return os.path.join(self.examples, f"Split-{split}")
+
+    @property
+    def scratch(self) -> str:
+        """Folder of files that are being written; no reader of a split looks into it."""
+        return os.path.join(self.examples, ".writing")
+
+    @property
+    def reports(self) -> str:
+        """Folder of what the workers tell about their shards."""
+        return os.path.join(self.quarantine, ".reports")
+
+    def report(self, shard: Shard) -> str:
+        """File with what a worker tells about a shard."""
+        return os.path.join(self.reports, f"{shard.split}-{shard.number:05d}.json")
+
+
+class Used(NamedTuple):
+    """A note that was written. Its name tells the rest: the contract has been checked."""
+
+    split: str
+    note_str: str
+    sound: str  # digest of the samples
+
+
+class Refused(NamedTuple):
+    """A record in quarantine: where it came from, why it is here, where its bytes lie."""
+
+    file: str
+    offset: int
+    length: int
+    split: str
+    note_str: str
+    reason: str
+    detail: str
+    quarantine_file: str
+    quarantine_offset: int
+
+
+def write_shard(shard: Shard, layout: Layout) -> Counter[str]:
+    """Write a shard into each split that it feeds, its refused records into quarantine, and a report.
+
+    Returns:
+        Numbers of records: in, used, quarantined.
+
+    Raises:
+        nsynth.UserError: the disk is full or a source went away.
+    """
+    try:
+        used, refused = _copy(shard, layout)
+        report = json.dumps({"used": used, "refused": refused}, separators=(",", ":"))
+        with files.whole_file(layout.report(shard), layout.reports) as file:
+            file.write(report.encode())
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise nsynth.UserError(
+                f"The disk is full: {layout.examples}. Make room and run again."
+            ) from error
+        where = error.filename or layout.examples
+        raise nsynth.UserError(f"{where}: {error.strerror or error}. Nothing was kept; run again.") from error
+    return Counter({"in": len(shard.offsets), "used": len(used), "quarantined": len(refused)})
+
+
+def _copy(shard: Shard, layout: Layout) -> tuple[list[Used], list[Refused]]:
+    used: list[Used] = []
+    with contextlib.ExitStack() as stack:
+        outputs = {
+            split: stack.enter_context(
+                files.whole_file(os.path.join(layout.split_folder(split), shard.name), layout.scratch)
+            )
+            for split in shard.routes.splits
+        }
+        quarantine = stack.enter_context(Quarantine(shard, layout))
+        readers = stack.enter_context(Readers(shard.sources))
+        for source_id, offset, length in zip(shard.source_ids, shard.offsets, shard.lengths, strict=True):
+            place = Record(int(offset), int(length))
+            raw = b""
+            try:
+                raw, intact = readers.read(int(source_id), place)
+                note = _checked(raw, intact)
+            except ContractError as error:
+                raw = raw or readers.raw(int(source_id), place)
+                quarantine.add(shard.sources[source_id], place, raw, error)
+                continue
+            split = shard.routes.split(note.instrument_str)
+            outputs[split].write(tfrecord.frame(raw + described(note)))
+            used.append(Used(split, note.note_str, digest(note)))
+    return used, quarantine.refused
+
+
+def _checked(raw: bytes, intact: bool) -> Note:
+    if intact:
+        return check(raw)
+    try:
+        name = check(raw).note_str
+    except ContractError as error:
+        name = error.note_str
+    raise ContractError(Reason.DATA_CRC, f"{len(raw)} bytes", name)
+
+
+def described(note: Note) -> bytes:
+    """The note's sound scalars as a serialized tf.Example of their own.
+
+    Appended to the record's bytes they become part of it: protobuf merges concatenated messages.
+    """
+    example = Example()
+    for key, value in zip(nsynth.SOUND_FEATURES, sound.describe(note.audio), strict=True):
+        example.features.feature[key].float_list.value.append(value)
+    return example.SerializeToString(deterministic=True)
+
+
+def digest(note: Note) -> str:
+    """A name for a waveform: equal for byte-identical samples only."""
+    return hashlib.sha256(note.audio).hexdigest()[:32]
+
+
+class Readers(contextlib.ExitStack):
+    """The open sources of a shard."""
+
+    def __init__(self, sources: tuple[Source, ...]) -> None:
+        super().__init__()
+        self._sources = sources
+        self._open: dict[int, BinaryIO] = {}
+
+    def _file(self, source_id: int) -> BinaryIO:
+        if source_id not in self._open:
+            file = self.enter_context(contextlib.closing(files.open_to_read(self._sources[source_id].path)))
+            self._open[source_id] = file
+        return self._open[source_id]
+
+    def read(self, source_id: int, place: Record) -> tuple[bytes, bool]:
+        """A record as a serialized tf.Example, and whether its checksum holds.
+
+        Raises:
+            ContractError: there is no making an Example of it.
+        """
+        source = self._sources[source_id]
+        if source.form == Form.JSONWAV:
+            return jsonwav.read_example(self.raw(source_id, place), os.path.dirname(source.path)), True
+        return tfrecord.read_data(self._file(source_id), place)
+
+    def raw(self, source_id: int, place: Record) -> bytes:
+        """The record's own bytes, whatever they hold."""
+        file = self._file(source_id)
+        if self._sources[source_id].form == Form.TFRECORD:
+            return tfrecord.read_data(file, place)[0]
+        file.seek(place.offset)
+        return file.read(place.length)
+
+
+class Quarantine(contextlib.AbstractContextManager):
+    """Collects a shard's refused records in a TFRecord, which exists only where there are any."""
+
+    def __init__(self, shard: Shard, layout: Layout) -> None:
+        self.refused: list[Refused] = []
+        self._split = shard.split
+        self._path = os.path.join(layout.quarantine, f"{shard.split}-{shard.name}")
+        self._scratch = layout.reports
+        self._stack = contextlib.ExitStack()
+        self._file: Any = None
+
+    def add(self, source: Source, place: Record, raw: bytes, why: ContractError) -> None:
+        """Put a record away."""
+        if self._file is None:
+            self._file = self._stack.enter_context(files.whole_file(self._path, self._scratch))
+        self.refused.append(
+            Refused(
+                file=source.path,
+                offset=place.offset,
+                length=place.length,
+                split=self._split,
+                note_str=why.note_str,
+                reason=why.reason,
+                detail=why.detail,
+                quarantine_file=os.path.basename(self._path),
+                quarantine_offset=self._file.tell(),
+            )
+        )
+        self._file.write(tfrecord.frame(raw))
+
+    def __exit__(self, *error: Any) -> bool | None:
+        return self._stack.__exit__(*error)
+
+
+def reports(shards: list[Shard], layout: Layout) -> Iterator[tuple[list[Used], list[Refused]]]:
+    """What the workers told, shard by shard."""
+    for shard in shards:
+        with files.open_to_read(layout.report(shard)) as file:
+            report = json.loads(file.read())
+        yield [Used(*row) for row in report["used"]], [Refused(*row) for row in report["refused"]]

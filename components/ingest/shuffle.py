@@ -1,0 +1,103 @@
+"""An exact global shuffle: a seeded uniform permutation says for each record in which shard and place it ends.
+
+The plan is made of offsets alone, a few bytes a note, so that the sound need never travel.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+import nsynth
+from components.ingest.index import Index
+from components.ingest.options import IngestOptions
+from components.ingest.sources import Source
+from components.ingest.tfrecord import FRAME_BYTES
+
+_MEGABYTE = 10**6
+
+
+class Shard(NamedTuple):
+    """What one worker writes: the records of the i-th place, read at `offsets[i]` of `sources[source_ids[i]]`."""
+
+    split: str  # of the data: train, valid or test
+    number: int
+    of: int
+    routes: "Routes"
+    sources: tuple[Source, ...]
+    source_ids: np.ndarray  # int32[notes]
+    offsets: np.ndarray  # int64[notes]
+    lengths: np.ndarray  # int64[notes]
+
+    @property
+    def name(self) -> str:
+        """File name of the shard, the same in each split that it feeds."""
+        return f"data_tfrecord-{self.number:05d}-of-{self.of:05d}"
+
+
+class Routes(NamedTuple):
+    """Which split a note ends in: by a hash of its instrument, so that no instrument is ever in two.
+
+    The hash depends on the name alone: more data never moves an instrument to another split.
+    """
+
+    rest: str  # split of all that is not carved out
+    carved: tuple[tuple[str, float], ...]  # (split, fraction of the instruments)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """All that a note may end in."""
+        return (self.rest, *(split for split, _ in self.carved))
+
+    def split(self, instrument: str) -> str:
+        """The split of all notes of an instrument."""
+        digest = hashlib.blake2b(instrument.encode(), digest_size=8).digest()
+        place = int.from_bytes(digest, "big") / 2**64
+        for split, fraction in self.carved:
+            if place < fraction:
+                return split
+            place -= fraction
+        return self.rest
+
+
+def routes_of(splits: Sequence[str], options: IngestOptions) -> dict[str, Routes]:
+    """How the notes of each given split are routed: dev comes out of train always, valid and test if missing."""
+    fractions = {
+        "dev": options.dev_fraction,
+        "valid": options.valid_fraction,
+        "test": options.test_fraction,
+    }
+    carved = tuple((name, part) for name, part in fractions.items() if name not in splits and part > 0)
+    return {split: Routes(split, carved if split == "train" else ()) for split in splits}
+
+
+def plan(indexes: Sequence[Index], options: IngestOptions) -> list[Shard]:
+    """Deal the records of all sources out to shards."""
+    splits = [split for split in nsynth.SPLITS if any(index.source.split == split for index in indexes)]
+    routes = routes_of(splits, options)
+    shards = []
+    for split in splits:
+        of_split = [index for index in indexes if index.source.split == split]
+        shards += _deal(split, routes[split], of_split, options)
+    return shards
+
+
+def _deal(split: str, routes: Routes, indexes: Sequence[Index], options: IngestOptions) -> list[Shard]:
+    sources = tuple(index.source for index in indexes)
+    source_ids = np.repeat(np.arange(len(indexes), dtype=np.int32), [index.notes for index in indexes])
+    offsets = np.concatenate([index.offsets for index in indexes])
+    lengths = np.concatenate([index.lengths for index in indexes])
+    order = permutation(len(offsets), options.seed, split)
+    size = int(lengths.sum()) + FRAME_BYTES * len(offsets)
+    count = max(options.min_shards, -(-size // (options.shard_megabytes * _MEGABYTE)))
+    return [
+        Shard(split, number, count, routes, sources, source_ids[part], offsets[part], lengths[part])
+        for number, part in enumerate(np.array_split(order, count))
+    ]
+
+
+def permutation(notes: int, seed: int, split: str) -> np.ndarray:
+    """A uniform permutation of `range(notes)`: int64[notes], the same for the same arguments."""
+    generator = np.random.Generator(np.random.PCG64([seed, nsynth.SPLITS.index(split)]))
+    return generator.permutation(notes)

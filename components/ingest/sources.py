@@ -1,0 +1,112 @@
+"""Which files of a data folder hold notes, in what form, and for which split."""
+
+import os
+import re
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import NamedTuple
+
+import nsynth
+from components.ingest import files
+
+EXAMPLES_JSON = "examples.json"
+AUDIO_FOLDER = "audio"
+
+
+class Form(StrEnum):
+    """A form in which people have NSynth."""
+
+    TFRECORD = "tfrecord"
+    TFRECORD_GZIP = "tfrecord.gz"
+    JSONWAV = "jsonwav"  # the path is that of examples.json
+    JSONWAV_TAR = "jsonwav.tar"
+
+    @property
+    def seekable(self) -> bool:
+        """Whether a record can be read without reading all before it."""
+        return self in (Form.TFRECORD, Form.JSONWAV)
+
+
+class Source(NamedTuple):
+    """One file of notes: `split` is train, valid or test."""
+
+    split: str
+    form: Form
+    path: str
+
+
+# First match wins. TFRecords may be sharded: name.tfrecord-00000-of-00010.
+_FORMS = (
+    (re.compile(r"\.tfrecords?(-\d+-of-\d+)?\.gz$|\.tfrecords?\.gz-\d+-of-\d+$"), Form.TFRECORD_GZIP),
+    (re.compile(r"\.tfrecords?(-\d+-of-\d+)?$"), Form.TFRECORD),
+    (re.compile(r"\.(tar\.gz|tgz|tar)$"), Form.JSONWAV_TAR),
+)
+_SPLIT = re.compile(r"(?<![a-z])(train|valid|test)(?![a-z])")
+_FORM_ORDER = (Form.TFRECORD, Form.TFRECORD_GZIP, Form.JSONWAV, Form.JSONWAV_TAR)
+
+
+def form_of(path: str) -> Form | None:
+    """The form that a file or folder has by its name, None where it holds no notes."""
+    if os.path.basename(path) == EXAMPLES_JSON:
+        return Form.JSONWAV
+    for pattern, form in _FORMS:
+        if pattern.search(path):
+            return form
+    return None
+
+
+def split_of(path: str) -> str:
+    """The split named in the file's name (or its folder's, for examples.json); train where none is."""
+    if os.path.basename(path) == EXAMPLES_JSON:
+        path = os.path.dirname(path)
+    named = _SPLIT.search(os.path.basename(path).lower())
+    return named[1] if named else "train"
+
+
+def _candidates(paths: Iterable[str]) -> Iterable[str]:
+    """Folders in JSON/WAV form stand for their examples.json."""
+    for path in paths:
+        inside = os.path.join(path, EXAMPLES_JSON)
+        yield inside if form_of(path) is None and files.exists(inside) else path
+
+
+def find(folder: str, pattern: str = "*", split: str | None = None) -> list[Source]:
+    """Find the files of notes that match a pattern.
+
+    Where a split is there in several forms (the TFRecord and the folder of WAVs), only the first of TFRecord,
+    gzipped TFRecord, JSON/WAV folder, archive is taken: they hold the same notes.
+
+    Args:
+        folder: the data folder, local or remote; a folder with examples.json inside; or a file.
+        pattern: glob relative to the folder.
+        split: the split of all that is found; None reads it from the names.
+
+    Raises:
+        nsynth.UserError: the folder is missing or holds no notes in a form known here.
+    """
+    if not files.exists(folder):
+        raise nsynth.UserError(
+            f"{folder}: no such file or folder. Give the folder that holds the NSynth files."
+        )
+    found = [
+        Source(split or split_of(path), form, path)
+        for path in sorted(_candidates(_match(folder, pattern)))
+        if (form := form_of(path))
+    ]
+    chosen = {}
+    for form in reversed(_FORM_ORDER):
+        chosen.update({source.split: form for source in found if source.form == form})
+    sources = [source for source in found if chosen[source.split] == source.form]
+    if not sources:
+        what = "is empty" if not list(_match(folder, "*")) else f"holds no notes that match {pattern!r}"
+        raise nsynth.UserError(
+            f"{folder} {what}. Wanted: nsynth-train.tfrecord (or .tfrecord.gz), a folder nsynth-train/ with "
+            f"{EXAMPLES_JSON} and {AUDIO_FOLDER}/, or nsynth-train.jsonwav.tar.gz; likewise valid and test."
+        )
+    return sources
+
+
+def _match(folder: str, pattern: str) -> Iterable[str]:
+    if form_of(folder) or files.exists(os.path.join(folder, EXAMPLES_JSON)):
+        return [folder]
+    return files.match(os.path.join(folder, pattern))

@@ -1,0 +1,143 @@
+"""The framing of a TFRecord file: header scan, resynchronisation after damage, checked reads.
+
+A record is `length: uint64 LE | masked CRC-32C of length | data | masked CRC-32C of data`. The scan reads the
+12 bytes of each header and seeks over the data. Source: tensorflow/core/lib/io/record_writer.h.
+"""
+
+import os
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+import google_crc32c
+import numpy as np
+
+HEADER_BYTES = 12
+FOOTER_BYTES = 4
+FRAME_BYTES = HEADER_BYTES + FOOTER_BYTES
+
+_SEARCH_BYTES = 1 << 20  # read at once while looking for the next header
+_MASK_DELTA = 0xA282EAD8
+
+
+class Record(NamedTuple):
+    """A record whose header holds: `offset` of the header in the file, `length` of the data, in bytes."""
+
+    offset: int
+    length: int
+
+    @property
+    def end(self) -> int:
+        """Offset behind the record's last byte."""
+        return self.offset + self.length + FRAME_BYTES
+
+
+class Damage(NamedTuple):
+    """Bytes of a file that belong to no readable record."""
+
+    offset: int
+    length: int
+
+
+def masked_crc(data: bytes) -> int:
+    """CRC-32C of `data`, rotated and shifted as TFRecord stores it."""
+    crc = google_crc32c.value(data)
+    return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF
+
+
+def frame(data: bytes) -> bytes:
+    """`data` as a TFRecord record."""
+    length = struct.pack("<Q", len(data))
+    return b"".join(
+        (length, struct.pack("<I", masked_crc(length)), data, struct.pack("<I", masked_crc(data)))
+    )
+
+
+def data_length(header: bytes) -> int | None:
+    """Length in bytes that a 12-byte header announces, None where its CRC does not hold."""
+    if len(header) < HEADER_BYTES:
+        return None
+    length, crc = struct.unpack("<QI", header)
+    return length if masked_crc(header[:8]) == crc else None
+
+
+def read_data(file: BinaryIO, record: Record) -> tuple[bytes, bool]:
+    """The data of a record and whether its CRC holds."""
+    file.seek(record.offset + HEADER_BYTES)
+    framed = file.read(record.length + FOOTER_BYTES)
+    data, footer = framed[: record.length], framed[record.length :]
+    return data, len(footer) == FOOTER_BYTES and masked_crc(data) == struct.unpack("<I", footer)[0]
+
+
+def scan(file: BinaryIO, size: int) -> Iterator[Record | Damage]:
+    """Walk over the headers of a file of `size` bytes: each byte lies in just one of the results, in order.
+
+    Where a header does not hold, the record before it is under suspicion too (bytes may have been cut out of it
+    or put in): if its data fails its CRC, the search for the next header starts inside of it.
+    """
+    previous: Record | None = None
+    position = 0
+    while position < size:
+        record = _record_at(file, position, size)
+        if record is None:
+            damaged_from = position
+            if previous is not None and not read_data(file, previous)[1]:
+                damaged_from, previous = previous.offset, None
+            if previous is not None:
+                yield previous
+            position = _next_header(file, damaged_from + 1, size)
+            yield Damage(damaged_from, position - damaged_from)
+            previous = None
+            continue
+        if previous is not None:
+            yield previous
+        previous, position = record, record.end
+    if previous is not None:
+        yield previous
+
+
+def _record_at(file: BinaryIO, offset: int, size: int) -> Record | None:
+    file.seek(offset)
+    length = data_length(file.read(HEADER_BYTES))
+    if length is None or offset + FRAME_BYTES + length > size:
+        return None
+    return Record(offset, length)
+
+
+def _next_header(file: BinaryIO, start: int, size: int) -> int:
+    """Offset of the first whole record at or after `start`; `size` where there is none."""
+    while start + FRAME_BYTES <= size:
+        file.seek(start)
+        window = file.read(min(_SEARCH_BYTES, size - start))
+        for place in _plausible_headers(window, size):
+            header = window[place : place + HEADER_BYTES]
+            length = data_length(header)
+            if length is not None and start + place + FRAME_BYTES + length <= size:
+                return start + place
+        start += max(1, len(window) - HEADER_BYTES + 1)
+    return size
+
+
+def _plausible_headers(window: bytes, size: int) -> list[int]:
+    """Places in `window` where eight bytes could be the length of a record in a file of `size` bytes.
+
+    This leaves few places to compute a CRC for. An empty record is no place to resume: runs of zeros are full of
+    would-be lengths of 0.
+    """
+    places = len(window) - HEADER_BYTES + 1
+    if places <= 0:
+        return []
+    octets = np.frombuffer(window, np.uint8)
+    length = np.zeros(places, np.uint64)
+    for byte in range(8):
+        length |= octets[byte : byte + places].astype(np.uint64) << np.uint64(8 * byte)
+    return np.flatnonzero((length > 0) & (length <= size)).tolist()
+
+
+def advise_random_access(file: BinaryIO) -> None:
+    """Tell the kernel not to read ahead: a header scan wants 12 bytes of each 256 KB."""
+    if hasattr(os, "posix_fadvise"):
+        try:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
+        except (OSError, AttributeError):  # not a file of this machine
+            return

@@ -1,0 +1,87 @@
+"""Archives made seekable: gzip and tar can only be read from the front, so they are unpacked once, streaming.
+
+Memory stays constant; the disk needs room for what is inside.
+"""
+
+import gzip
+import os
+import shutil
+import tarfile
+import zlib
+
+import nsynth
+from components.ingest import files
+from components.ingest.sources import AUDIO_FOLDER, EXAMPLES_JSON, Form, Source
+
+_COPY_BYTES = 1 << 20
+
+
+def unpack(source: Source, folder: str) -> Source:
+    """Unpack a gzipped TFRecord or a tar of JSON/WAV into `folder`, unless that has been done before.
+
+    Args:
+        source: a source that is not seekable.
+        folder: belongs to this one version of this source.
+
+    Returns:
+        The seekable source in `folder`.
+
+    Raises:
+        nsynth.UserError: the archive is damaged or holds no notes.
+    """
+    done = os.path.join(folder, "done")
+    try:
+        if source.form == Form.TFRECORD_GZIP:
+            target = os.path.join(folder, f"nsynth-{source.split}.tfrecord")
+            if not files.exists(done):
+                _gunzip(source.path, target)
+            unpacked = Source(source.split, Form.TFRECORD, target)
+        else:
+            if not files.exists(done):
+                _untar(source.path, folder)
+            unpacked = Source(source.split, Form.JSONWAV, os.path.join(folder, EXAMPLES_JSON))
+    except (EOFError, gzip.BadGzipFile, zlib.error, tarfile.TarError) as error:
+        files.remove_tree(folder)
+        raise nsynth.UserError(f"{source.path}: damaged archive ({error}). Download it again.") from error
+    except BaseException:
+        files.remove_tree(folder)
+        raise
+    with files.whole_file(done, folder):
+        pass
+    return unpacked
+
+
+def _gunzip(archive: str, target: str) -> None:
+    with (
+        files.open_to_read(archive) as raw,
+        gzip.GzipFile(fileobj=raw) as packed,
+        files.whole_file(target, os.path.dirname(target)) as unpacked,
+    ):
+        shutil.copyfileobj(packed, unpacked, _COPY_BYTES)
+
+
+def _untar(archive: str, folder: str) -> None:
+    """Unpack examples.json and the WAVs, by their base names: no path in the archive is trusted."""
+    found = False
+    with files.open_to_read(archive) as raw, tarfile.open(fileobj=raw, mode="r|*") as packed:
+        for member in packed:
+            name = os.path.basename(member.name)
+            if not member.isfile() or not (name == EXAMPLES_JSON or name.endswith(".wav")):
+                continue
+            found |= name == EXAMPLES_JSON
+            target = os.path.join(folder, name if name == EXAMPLES_JSON else os.path.join(AUDIO_FOLDER, name))
+            _copy_member(packed, member, target)
+    if not found:
+        raise nsynth.UserError(f"{archive}: no {EXAMPLES_JSON} inside. Wanted: NSynth's JSON/WAV archive.")
+
+
+def _copy_member(packed: tarfile.TarFile, member: tarfile.TarInfo, target: str) -> None:
+    content = packed.extractfile(member)
+    assert content is not None  # it is a file
+    files.make_folder(os.path.dirname(target))
+    if files.is_local(target):
+        with open(target, "wb") as file:
+            shutil.copyfileobj(content, file, _COPY_BYTES)
+    else:
+        with files.whole_file(target, os.path.dirname(target)) as file:
+            shutil.copyfileobj(content, file, _COPY_BYTES)
