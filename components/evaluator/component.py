@@ -1,0 +1,64 @@
+"""Evaluator: TFMA's figures over the held-out notes, for the candidate and, where there is one, the champion."""
+
+from tfx import types
+from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.types import standard_artifacts, standard_component_specs
+from tfx.types.component_spec import ExecutionParameter
+from tfx.utils import json_utils
+
+from components.evaluator.eval_config import eval_config
+from components.evaluator.executor import EvaluateExecutor
+
+
+class EvaluatorSpec(standard_component_specs.EvaluatorSpec):
+    """TFX's interface, with a fingerprint of the code."""
+
+    PARAMETERS = {
+        **standard_component_specs.EvaluatorSpec.PARAMETERS,
+        "code": ExecutionParameter(type=str),
+    }
+
+
+class Evaluator(base_beam_component.BaseBeamComponent):
+    """TFX's Evaluator, which copes with an empty champion.
+
+    Outputs: `evaluation` (ModelEvaluation, as TFMA writes it) and `blessing` (ModelBlessing).
+    """
+
+    SPEC_CLASS = EvaluatorSpec
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(EvaluateExecutor)
+
+    def __init__(
+        self,
+        examples: types.BaseChannel,
+        model: types.BaseChannel,
+        baseline_model: types.BaseChannel,
+        min_accuracy: float,
+        max_loss: float,
+        split: str = "valid",
+        code: str = "",
+    ):
+        """Evaluates `model` and `baseline_model` on one split of raw Examples.
+
+        Args:
+          examples: raw Examples, not transformed ones: the model is fed as it would be when serving.
+          model: the candidate.
+          baseline_model: Champion's output, possibly empty.
+          min_accuracy: bar for the overall accuracy.
+          max_loss: how much accuracy it may lose against the baseline.
+          split: which notes to use.
+          code: fingerprint of the code behind this step.
+        """
+        super().__init__(
+            EvaluatorSpec(
+                examples=examples,
+                model=model,
+                baseline_model=baseline_model,
+                eval_config=eval_config(min_accuracy, max_loss),
+                example_splits=json_utils.dumps([split]),
+                fairness_indicator_thresholds=json_utils.dumps(None),
+                evaluation=types.Channel(type=standard_artifacts.ModelEvaluation),
+                blessing=types.Channel(type=standard_artifacts.ModelBlessing),
+                code=code,
+            )
+        )

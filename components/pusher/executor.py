@@ -1,0 +1,56 @@
+"""Publishes a blessed model."""
+
+import json
+import logging
+from typing import Any
+
+from tfx import types
+from tfx.components.pusher import executor as tfx_pusher
+from tfx.types import artifact_utils
+
+from components import storage
+from components.pusher.options import PushOptions
+from components.pusher.push import Evidence, push_model
+from components.registry import Record
+
+
+class PushExecutor(tfx_pusher.Executor):
+    """TFX's checks of the blessings and its properties, with a push of our own."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Publishes the model, unless a blessing says no or the same model is there already."""
+        pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
+        if not input_dict.get("model_blessing") or not self.CheckBlessing(input_dict):
+            self._MarkNotPushed(pushed)
+            return
+        model = artifact_utils.get_single_instance(input_dict["model"])
+        options = PushOptions.model_validate(json.loads(exec_properties["options"]))
+        examples = input_dict.get("examples") or []
+        record = Record(
+            model_uri=model.uri,
+            model_id=model.id,
+            run=getattr(self._context, "pipeline_run_id", None) or "",
+            spans=tuple(sorted(artifact.span for artifact in examples)),
+            code=exec_properties["code"],
+        )
+        evidence = Evidence(
+            _read(input_dict, "gate_report", "gate.json"), _read(input_dict, "canary_report", "canary.json")
+        )
+        version = push_model(
+            exec_properties["push_destination"], self.GetModelPath(input_dict), record, evidence, options.keep
+        )
+        if version.record.model_uri != model.uri:
+            logging.info("the same model is version %d already: nothing to push", version.number)
+        storage.copy_folder(version.path, pushed.uri)
+        self._MarkPushed(pushed, pushed_destination=version.path, pushed_version=str(version.number))
+
+
+def _read(input_dict: dict[str, list[types.Artifact]], key: str, name: str) -> dict[str, Any]:
+    """A report's JSON, empty if the step was not wired."""
+    artifacts = input_dict.get(key) or []
+    return json.loads(storage.read_bytes(f"{artifacts[0].uri}/{name}")) if artifacts else {}

@@ -1,0 +1,107 @@
+"""The model card beside each version: what it is, what it was made of, how good it is and where it fails."""
+
+from typing import Any
+
+import nsynth
+from components.registry import Record
+
+LIMITS = f"""\
+- It knows {len(nsynth.FAMILIES)} instrument families and always answers with one of them, also for speech or noise.
+- It hears one note of {nsynth.NOTE_SECONDS} s at {nsynth.SAMPLE_RATE_HZ:,} Hz, mono; chords and mixtures were not in its data.
+- The figures hold for instruments like those it was judged on; the intervals say how far other instruments
+  of the same kind may lie.
+- Slices marked "too small" were not judged."""
+
+
+def model_card(record: Record, gate: dict[str, Any], canary: dict[str, Any], recipe: dict[str, Any]) -> str:
+    """Writes the card in Markdown; what is not known is left out.
+
+    Args:
+      record: the version's record.
+      gate: content of gate.json, or empty.
+      canary: content of canary.json, or empty.
+      recipe: how the model was trained, as it lies beside its weights, or empty.
+    """
+    parts = [
+        _head(record),
+        _data(record, gate),
+        _recipe(recipe),
+        _figures(gate),
+        _slices(gate),
+        _serving(canary),
+    ]
+    return "\n\n".join([*(part for part in parts if part), f"## Limits\n\n{LIMITS}"]) + "\n"
+
+
+def _head(record: Record) -> str:
+    lines = [f"# Instrument family classifier, version {record.version}", ""]
+    lines.append(f"Tells which of {', '.join(nsynth.FAMILIES)} plays a note. Pushed {record.created}.")
+    if record.verdict:
+        lines.append(f"\nThe gate: {record.verdict}")
+    if record.by_hand:
+        lines.append(f"\n**Pushed by hand.** Reason: {record.reason}")
+    return "\n".join(lines)
+
+
+def _data(record: Record, gate: dict[str, Any]) -> str:
+    lines = ["## Data", ""]
+    if record.spans:
+        lines.append(f"- Trained on NSynth-format notes of span {', '.join(map(str, record.spans))}.")
+    if gate:
+        lines.append(
+            f"- Judged on {gate['notes']:,} notes of {gate['instruments']} instruments that it never heard."
+        )
+    lines.append(
+        f"- Model `{record.model_uri}` (artifact {record.model_id}), run `{record.run or 'unknown'}`."
+    )
+    return "\n".join(lines)
+
+
+def _recipe(recipe: dict[str, Any]) -> str:
+    if not recipe:
+        return ""
+    return "\n".join(["## Recipe", "", *(f"- {name}: {value}" for name, value in recipe.items())])
+
+
+def _figures(gate: dict[str, Any]) -> str:
+    if not gate:
+        return ""
+    percent = f"{gate['confidence']:.0%}"
+    lines = [
+        "## How good it is",
+        "",
+        f"| measure | value | {percent} interval, by instrument |",
+        "|---|---|---|",
+    ]
+    for name, figure in gate["overall"].items():
+        lines.append(
+            f"| {name.replace('_', ' ')} | {figure['value']:.3f} | {figure['low']:.3f} – {figure['high']:.3f} |"
+        )
+    return "\n".join(lines)
+
+
+def _slices(gate: dict[str, Any]) -> str:
+    if not gate:
+        return ""
+    lines = [
+        "## By slice",
+        "",
+        "| slice | notes | instruments | accuracy | interval |",
+        "|---|---|---|---|---|",
+    ]
+    for part in gate["slices"]:
+        accuracy = part["accuracy"]
+        interval = f"{accuracy['low']:.2f} – {accuracy['high']:.2f}" if part["judged"] else "too small"
+        lines.append(
+            f"| {part['name']} | {part['notes']} | {part['instruments']} | {accuracy['value']:.2f} | {interval} |"
+        )
+    return "\n".join(lines)
+
+
+def _serving(canary: dict[str, Any]) -> str:
+    if not canary:
+        return ""
+    lines = ["## As a served model", "", "| measure | value | bar |", "|---|---|---|"]
+    for check in canary["checks"]:
+        lines.append(f"| {check['name']} | {check['measured']} | {check['asked']} |")
+    return "\n".join(lines)

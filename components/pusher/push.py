@@ -1,0 +1,66 @@
+"""The push itself, shared by the component and by `nsynth models promote`."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from components import storage
+from components.pusher.model_card import model_card
+from components.pusher.warmup import WARMUP_FILE, warmup_requests
+from components.registry import Interval, Record, Registry, Version
+
+RECIPE_FILE = "assets.extra/recipe.json"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the steps before said of a model: contents of gate.json and canary.json, empty if unknown."""
+
+    gate: dict[str, Any] = field(default_factory=dict)
+    canary: dict[str, Any] = field(default_factory=dict)
+
+
+def push_model(destination: str, model_folder: str, record: Record, evidence: Evidence, keep: int) -> Version:
+    """Publishes an exported model with warm-up requests, record and model card, then drops old versions.
+
+    Args:
+      destination: the folder that the model server watches.
+      model_folder: the SavedModel as the Trainer left it.
+      record: what the caller knows of the model; figures are taken from `evidence`.
+      evidence: what gate and canary found.
+      keep: how many versions stay.
+
+    Returns:
+      The new version, or the present one if the same model was pushed before.
+
+    Raises:
+      nsynth.UserError: no room or no right to write, or warm-up requests that the model cannot take.
+    """
+    registry = Registry(destination)
+    overall = evidence.gate.get("overall", {})
+    record = record.model_copy(
+        update={
+            "digest": storage.digest(model_folder),
+            "accuracy": _interval(overall.get("accuracy")),
+            "macro_recall": _interval(overall.get("macro_recall")),
+            "verdict": evidence.gate.get("verdict", ""),
+            "compared_with": int((evidence.gate.get("champion") or {}).get("version", 0)),
+        }
+    )
+    recipe_path = f"{model_folder}/{RECIPE_FILE}"
+    recipe = json.loads(storage.read_bytes(recipe_path)) if storage.exists(recipe_path) else {}
+    warmup = warmup_requests(model_folder)
+
+    def fill(folder: str) -> None:
+        storage.write_bytes(f"{folder}/{WARMUP_FILE}", warmup)
+        storage.copy_folder(model_folder, folder)
+
+    version = registry.publish(
+        fill, record, card=lambda complete: model_card(complete, evidence.gate, evidence.canary, recipe)
+    )
+    registry.retain(keep)
+    return version
+
+
+def _interval(value: dict[str, float] | None) -> Interval | None:
+    return Interval.model_validate(value) if value else None

@@ -1,0 +1,159 @@
+"""Folders of files on a local disk or in an object store, written so that nobody sees half of one.
+
+On a disk a folder is built under a hidden name beside its place, flushed and renamed. An object store has no
+rename: there `saved_model.pb`, the file that servers look for, is written last.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+LAST_FILE = "saved_model.pb"
+HIDDEN_PREFIX = ".pushing-"
+
+
+def is_remote(path: str) -> bool:
+    """Whether `path` is the address of an object store, such as gs://bucket/models."""
+    return "://" in path
+
+
+def child_folders(path: str) -> list[str]:
+    """Names of the folders right below `path`; none if it does not exist."""
+    if is_remote(path):
+        gfile = _gfile()
+        if not gfile.exists(path):
+            return []
+        return [name for entry in gfile.listdir(path) if gfile.isdir(f"{path}/{(name := entry.rstrip('/'))}")]
+    try:
+        return [entry.name for entry in os.scandir(path) if entry.is_dir()]
+    except FileNotFoundError:
+        return []
+
+
+def exists(path: str) -> bool:
+    """Whether a file or folder is there."""
+    return _gfile().exists(path) if is_remote(path) else os.path.exists(path)
+
+
+def read_bytes(path: str) -> bytes:
+    """Content of one file."""
+    if is_remote(path):
+        with _gfile().GFile(path, "rb") as file:
+            return file.read()
+    return Path(path).read_bytes()
+
+
+def folder_bytes(path: str) -> int:
+    """Size of all files below `path`."""
+    size = _gfile().stat if is_remote(path) else os.stat
+    return sum(
+        getattr(size(f"{path}/{name}"), "length" if is_remote(path) else "st_size") for name in _files(path)
+    )
+
+
+def digest(path: str) -> str:
+    """First 32 hex digits of the SHA-256 over names and contents of all files below `path`."""
+    total = hashlib.sha256()
+    for name in sorted(_files(path)):
+        content = hashlib.sha256(read_bytes(f"{path}/{name}")).hexdigest()
+        total.update(f"{name}\0{content}\0".encode())
+    return total.hexdigest()[:32]
+
+
+def copy_folder(source: str, target: str) -> None:
+    """Copies all files below `source` into `target`, `saved_model.pb` last."""
+    for name in sorted(_files(source), key=lambda name: (name == LAST_FILE, name)):
+        write_bytes(f"{target}/{name}", read_bytes(f"{source}/{name}"))
+
+
+def write_bytes(path: str, content: bytes) -> None:
+    """Writes one file and the folders above it."""
+    if is_remote(path):
+        gfile = _gfile()
+        gfile.makedirs(os.path.dirname(path))
+        with gfile.GFile(path, "wb") as file:
+            file.write(content)
+        return
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_bytes(content)
+
+
+def publish_folder(target: str, fill: Callable[[str], None]) -> None:
+    """Makes the folder `target` appear at once, complete and on disk, or not at all.
+
+    Args:
+      target: the new folder. Its parent must exist and be on the same disk.
+      fill: writes the content into the folder it is given.
+
+    Raises:
+      FileExistsError: `target` is there already, and stays as it is.
+      OSError: what `fill` met, for example a full disk; nothing is left behind.
+    """
+    if is_remote(target):
+        if exists(target):
+            raise FileExistsError(target)
+        fill(target)
+        return
+    parent = os.path.dirname(target)
+    hidden = tempfile.mkdtemp(prefix=HIDDEN_PREFIX, dir=parent)
+    try:
+        fill(hidden)
+        os.chmod(hidden, 0o755)  # a temporary folder is its owner's alone; a server may be somebody else
+        _flush(hidden)
+        try:
+            os.rename(hidden, target)  # refuses a folder that has content
+        except OSError as error:
+            raise (FileExistsError(target) if os.path.exists(target) else error) from error
+        _flush_entry(parent)
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
+
+
+def remove_folder(path: str) -> None:
+    """Removes a folder; on a disk it first takes a hidden name, so that nobody sees half of it."""
+    if is_remote(path):
+        _gfile().rmtree(path)
+        return
+    hidden = tempfile.mkdtemp(prefix=HIDDEN_PREFIX, dir=os.path.dirname(path))
+    os.rename(path, hidden)
+    shutil.rmtree(hidden)
+
+
+def remove_leftovers(parent: str) -> None:
+    """Removes what a killed process left under hidden names. Call it only where no other can be writing."""
+    for name in child_folders(parent):
+        if name.startswith(HIDDEN_PREFIX):
+            shutil.rmtree(f"{parent}/{name}", ignore_errors=True)
+
+
+def _files(path: str) -> list[str]:
+    """All files below `path`, as paths relative to it."""
+    walk = _gfile().walk(path) if is_remote(path) else os.walk(path)
+    return [
+        os.path.relpath(f"{folder.rstrip('/')}/{name}", path) for folder, _, names in walk for name in names
+    ]
+
+
+def _flush(folder: str) -> None:
+    """Sees every file and folder down to the disk, so that a power cut after the rename loses nothing."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            _flush_entry(f"{parent}/{name}")
+        _flush_entry(parent)
+
+
+def _flush_entry(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _gfile():
+    import tensorflow as tf  # seconds to import, and only object stores need it
+
+    return tf.io.gfile

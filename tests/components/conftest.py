@@ -1,0 +1,187 @@
+"""Small real things for the tests of trust: notes with a timbre per family, and classifiers fitted on them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nsynth
+
+BANDS = 32
+CLASSES = len(nsynth.FAMILIES)
+
+
+@dataclass(frozen=True)
+class Note:
+    """What a test needs of a note."""
+
+    family: int
+    source: int
+    number: int  # of the instrument
+    pitch: int
+    velocity: int
+    audio: np.ndarray
+
+    @property
+    def instrument(self) -> str:
+        return f"{nsynth.FAMILIES[self.family]}_{nsynth.SOURCES[self.source]}_{self.number:03}"
+
+
+def make_notes(families: range, instruments: range, pitches: tuple[int, ...] = (40, 60, 80)) -> list[Note]:
+    """One note per family, instrument and pitch: noise in a frequency band of the family, the instrument's own colour."""
+    notes = []
+    for family in families:
+        for number in instruments:
+            rng = np.random.default_rng([family, number])
+            colour = rng.uniform(0.3, 1.0, BANDS) * 0.05
+            colour[2 * family : 2 * family + 3] += rng.uniform(0.5, 1.0, 3)
+            for index, pitch in enumerate(pitches):
+                spectrum = np.repeat(colour, nsynth.NOTE_SAMPLES // 2 // BANDS)
+                phases = np.exp(2j * np.pi * rng.uniform(size=spectrum.size))
+                audio = np.fft.irfft(np.append(spectrum * phases, 0), nsynth.NOTE_SAMPLES)
+                audio = (0.5 * audio / np.abs(audio).max()).astype(np.float32)
+                notes.append(Note(family, family % 3, number, pitch, (25, 75, 127)[index % 3], audio))
+    return notes
+
+
+def band_levels(audio):
+    """Mean log power in equally wide bands: float32 [batch, BANDS], as a TensorFlow op."""
+    import tensorflow as tf
+
+    power = tf.abs(tf.signal.rfft(audio))[:, :-1] ** 2
+    return tf.math.log(tf.reduce_mean(tf.reshape(power, [-1, BANDS, nsynth.NOTE_SAMPLES // 2 // BANDS]), -1) + 1e-6)
+
+
+def fit(notes: list[Note], labels: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Really trains multinomial logistic regression; weights [BANDS, classes] and bias [classes]."""
+    from sklearn.linear_model import LogisticRegression
+
+    features = band_levels(np.stack([note.audio for note in notes])).numpy()
+    labels = np.array([note.family for note in notes]) if labels is None else labels
+    fitted = LogisticRegression(max_iter=300).fit(features, labels)
+    weights, bias = np.zeros((BANDS, CLASSES), np.float32), np.full(CLASSES, -20, np.float32)
+    weights[:, fitted.classes_], bias[fitted.classes_] = fitted.coef_.T, fitted.intercept_
+    return weights, bias
+
+
+def save_model(folder: Path, weights: np.ndarray, bias: np.ndarray) -> None:
+    """Exports a classifier with the signatures of the Trainer's models."""
+    import tensorflow as tf
+
+    class Serving(tf.Module):
+        def __init__(self):
+            self.weights, self.bias = tf.Variable(weights), tf.Variable(bias)
+            self.names = tf.constant(nsynth.FAMILIES)
+
+        def answer(self, audio):
+            probabilities = tf.nn.softmax(band_levels(audio) @ self.weights + self.bias)
+            top = tf.argmax(probabilities, -1)
+            return {"probabilities": probabilities, "family": tf.gather(self.names, top), "family_id": top}
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "examples")])
+        def serving_default(self, examples):
+            spec = {nsynth.AUDIO: tf.io.FixedLenFeature([nsynth.NOTE_SAMPLES], tf.float32)}
+            return self.answer(tf.io.parse_example(examples, spec)[nsynth.AUDIO])
+
+        @tf.function(input_signature=[tf.TensorSpec([None, nsynth.NOTE_SAMPLES], tf.float32, "audio")])
+        def serving_waveform(self, audio):
+            return self.answer(audio)
+
+    module = Serving()
+    signatures = {"serving_default": module.serving_default, "serving_waveform": module.serving_waveform}
+    tf.saved_model.save(module, str(folder), signatures=signatures)
+
+
+def write_notes(path: Path, notes: list[Note]) -> None:
+    """Writes NSynth's 14 features per note into one TFRecord."""
+    import tensorflow as tf
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for index, note in enumerate(notes):
+            values = {
+                nsynth.NOTE: [index],
+                nsynth.NOTE_STR: [f"{note.instrument}-{note.pitch:03}-{note.velocity:03}".encode()],
+                nsynth.INSTRUMENT: [note.number],
+                nsynth.INSTRUMENT_STR: [note.instrument.encode()],
+                nsynth.PITCH: [note.pitch],
+                nsynth.VELOCITY: [note.velocity],
+                nsynth.SAMPLE_RATE: [nsynth.SAMPLE_RATE_HZ],
+                nsynth.AUDIO: note.audio,
+                nsynth.QUALITIES_KEY: [0] * len(nsynth.QUALITIES),
+                nsynth.QUALITIES_STR: [],
+                nsynth.FAMILY: [note.family],
+                nsynth.FAMILY_STR: [nsynth.FAMILIES[note.family].encode()],
+                nsynth.SOURCE: [note.source],
+                nsynth.SOURCE_STR: [nsynth.SOURCES[note.source].encode()],
+            }
+            kinds = {
+                "int64": lambda v: tf.train.Feature(int64_list=tf.train.Int64List(value=v)),
+                "float": lambda v: tf.train.Feature(float_list=tf.train.FloatList(value=v)),
+                "bytes": lambda v: tf.train.Feature(bytes_list=tf.train.BytesList(value=v)),
+            }
+            feature = {k: kinds[nsynth.NSYNTH_FEATURES[k].kind](v) for k, v in values.items()}
+            writer.write(tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString())
+
+
+def make_artifact(kind: str, uri: Path, **custom):
+    """A TFX artifact of a standard type at `uri`, with integer or string custom properties."""
+    from tfx.types import standard_artifacts
+
+    artifact = getattr(standard_artifacts, kind)()
+    artifact.uri, artifact.id = str(uri), 7
+    for name, value in custom.items():
+        setter = artifact.set_int_custom_property if isinstance(value, int) else artifact.set_string_custom_property
+        setter(name, value)
+    uri.mkdir(parents=True, exist_ok=True)
+    return artifact
+
+
+@pytest.fixture(scope="session")
+def train_notes() -> list[Note]:
+    """Notes of instruments that the judged notes do not have."""
+    return make_notes(range(CLASSES), range(0, 4))
+
+
+@pytest.fixture(scope="session")
+def valid_notes() -> list[Note]:
+    return make_notes(range(CLASSES), range(10, 14))
+
+
+@pytest.fixture(scope="session")
+def good_model(tmp_path_factory: pytest.TempPathFactory, train_notes: list[Note]) -> Path:
+    """Artifact folder of a classifier fitted on the right labels."""
+    uri = tmp_path_factory.mktemp("good")
+    save_model(uri / "Format-Serving", *fit(train_notes))
+    return uri
+
+
+@pytest.fixture(scope="session")
+def shuffled_model(tmp_path_factory: pytest.TempPathFactory, train_notes: list[Note]) -> Path:
+    """Artifact folder of a classifier fitted on labels in random order."""
+    uri = tmp_path_factory.mktemp("shuffled")
+    labels = np.random.default_rng(0).permutation([note.family for note in train_notes])
+    save_model(uri / "Format-Serving", *fit(train_notes, labels))
+    return uri
+
+
+@pytest.fixture(scope="session")
+def valid_examples(tmp_path_factory: pytest.TempPathFactory, valid_notes: list[Note]):
+    """Examples artifact with the split `valid`."""
+    from tfx.components.util import examples_utils
+    from tfx.proto import example_gen_pb2
+
+    uri = tmp_path_factory.mktemp("examples")
+    write_notes(uri / "Split-valid" / "data_tfrecord-00000-of-00001", valid_notes)
+    artifact = make_artifact("Examples", uri)
+    artifact.split_names, artifact.span = '["valid"]', 1
+    examples_utils.set_payload_format(artifact, example_gen_pb2.FORMAT_TF_EXAMPLE)
+    return artifact
+
+
+@pytest.fixture
+def new_artifact(tmp_path: Path) -> Callable:
+    """Makes artifacts below the test's own folder: `new_artifact("Model", "name", blessed=1)`."""
+    return lambda kind, name, **custom: make_artifact(kind, tmp_path / name, **custom)
