@@ -1,0 +1,1 @@
+"""Renders the demo corpus: NSynth's format, General-MIDI SoundFonts as instruments."""

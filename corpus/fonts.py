@@ -1,0 +1,120 @@
+"""Where SoundFonts are found, by name or by path, and under which licence they come."""
+
+import importlib.util
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import nsynth
+from corpus.soundfont import SoundFont
+
+
+@dataclass(frozen=True)
+class KnownFont:
+    """A SoundFont whose presets corpus/catalog.csv describes."""
+
+    name: str
+    sha256: str
+    licence: str
+    home: str
+    package: str
+    places: tuple[str, ...]
+    """Absolute paths, or "<Python package>:<file in its folder>"."""
+
+
+KNOWN_FONTS = (
+    KnownFont(
+        name="TimGM6mb",
+        sha256="82475b91a76de15cb28a104707d3247ba932e228bada3f47bba63c6b31aaf7a1",
+        licence="GPL-2.0 (c) 2004 Tim Brechbill",
+        home="https://packages.debian.org/timgm6mb-soundfont",
+        package="pretty_midi (PyPI)",
+        places=("pretty_midi:TimGM6mb.sf2",),
+    ),
+    KnownFont(
+        name="FluidR3_GM",
+        sha256="74594e8f4250680adf590507a306655a299935343583256f3b722c48a1bc1cb0",
+        licence="MIT (c) 2000-2002, 2008 Frank Wen",
+        home="https://packages.debian.org/fluid-soundfont-gm",
+        package="fluid-soundfont-gm (Debian, Ubuntu)",
+        places=("/usr/share/sounds/sf2/FluidR3_GM.sf2",),
+    ),
+    KnownFont(
+        name="GeneralUser",
+        sha256="226bdc28613368ce9b740ecf0748618c575657f19b9c88eada1a50b060ef7eba",
+        licence="GeneralUser GS licence 2.0 (free use, also in music and software) (c) S. Christian Collins",
+        home="https://schristiancollins.com/generaluser.php",
+        package="minuet-data (Debian, Ubuntu)",
+        places=("/usr/share/minuet/soundfonts/GeneralUser-v1.47.sf2",),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Font:
+    """An opened SoundFont under the name that the corpus' tables give it."""
+
+    name: str
+    file: SoundFont
+    known: KnownFont | None
+
+    @property
+    def licence(self) -> str:
+        """What is known of its licence, else the copyright line that the file itself carries."""
+        if self.known:
+            return self.known.licence
+        return self.file.info("ICOP") or "not stated in the file: ask its maker before passing renderings on"
+
+
+def open_fonts(wanted: Iterable[str]) -> tuple[Font, ...]:
+    """Opens each SoundFont once, in the order given.
+
+    Args:
+        wanted: names of known fonts (case does not matter) or paths.
+
+    Raises:
+        UserError: a name nobody knows, a font that is not installed, a file that is no SoundFont.
+    """
+    known_by_hash = {known.sha256: known for known in KNOWN_FONTS}
+    fonts: dict[str, Font] = {}
+    for want in wanted:
+        file = SoundFont(find_font(want))
+        known = known_by_hash.get(file.sha256)
+        name = known.name if known else file.path.stem
+        if any(font.name == name for sha256, font in fonts.items() if sha256 != file.sha256):
+            raise nsynth.UserError(f"Two different SoundFonts are named {name}: rename one of the files.")
+        fonts.setdefault(file.sha256, Font(name, file, known))
+    return tuple(fonts.values())
+
+
+def find_font(want: str) -> Path:
+    """The file that a name or a path stands for.
+
+    Raises:
+        UserError: there is none; the message names the package to install or the names that are known.
+    """
+    for known in KNOWN_FONTS:
+        if want.lower() == known.name.lower():
+            for place in map(_resolve, known.places):
+                if place and place.is_file():
+                    return place
+            raise nsynth.UserError(
+                f"SoundFont {known.name} is not installed (looked for {', '.join(known.places)}). "
+                f"Install the package {known.package}, or give the path of the file."
+            )
+    path = Path(want).expanduser()
+    if path.suffix.lower() not in (".sf2", ".sf3") and not path.exists():
+        names = ", ".join(known.name for known in KNOWN_FONTS)
+        raise nsynth.UserError(
+            f"No SoundFont is known as {want!r}: give one of {names}, or a path to an .sf2 or .sf3 file."
+        )
+    return path
+
+
+def _resolve(place: str) -> Path | None:
+    """A place as a path; a package is found without importing it. None where it is not installed."""
+    package, _, name = place.rpartition(":")
+    if not package:
+        return Path(name)
+    spec = importlib.util.find_spec(package)
+    return Path(spec.origin).with_name(name) if spec and spec.origin else None

@@ -1,0 +1,89 @@
+"""Writes notes to disk in NSynth's two layouts: one TFRecord a split, and JSON with WAV files."""
+
+import json
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+import soundfile
+
+import nsynth
+from corpus.note import Note
+from corpus.splits import SPLITS
+from corpus.tfrecord import frame
+
+
+class Writer(AbstractContextManager):
+    """Takes notes of all splits in the order in which they shall stand in the files."""
+
+    def add(self, note: Note) -> None:
+        """Writes one note."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Writes what is left and closes the files."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class TFRecordWriter(Writer):
+    """nsynth-train.tfrecord, nsynth-valid.tfrecord and nsynth-test.tfrecord, uncompressed as downloaded."""
+
+    def __init__(self, folder: Path):
+        self._files: dict[str, BinaryIO] = {
+            split: (folder / f"nsynth-{split}.tfrecord").open("wb") for split in SPLITS
+        }
+
+    def add(self, note: Note) -> None:
+        """Appends one record to its split's file."""
+        self._files[note.split].write(frame(note.example()))
+
+    def close(self) -> None:
+        """Closes the three files."""
+        for file in self._files.values():
+            file.close()
+
+
+class JsonWavWriter(Writer):
+    """nsynth-<split>/examples.json and nsynth-<split>/audio/<note_str>.wav, 16-bit PCM."""
+
+    def __init__(self, folder: Path):
+        self._folders = {split: folder / f"nsynth-{split}" for split in SPLITS}
+        self._labels: dict[str, dict[str, Any]] = {split: {} for split in SPLITS}
+        for split_folder in self._folders.values():
+            (split_folder / "audio").mkdir(parents=True)
+
+    def add(self, note: Note) -> None:
+        """Writes the WAV file and keeps the labels."""
+        wav = self._folders[note.split] / "audio" / f"{note.name}.wav"
+        soundfile.write(wav, note.audio, nsynth.SAMPLE_RATE_HZ, subtype="PCM_16")
+        self._labels[note.split][note.name] = note.labels()
+
+    def close(self) -> None:
+        """Writes examples.json of each split."""
+        for split, labels in self._labels.items():
+            text = json.dumps(labels, indent=1, sort_keys=True)
+            (self._folders[split] / "examples.json").write_text(text, encoding="utf-8")
+
+
+def write_tfrecords(notes: Iterable[Note], folder: Path) -> None:
+    """Writes notes as nsynth-{train,valid,test}.tfrecord into an existing folder, in the order given."""
+    with TFRecordWriter(folder) as writer:
+        for note in notes:
+            writer.add(note)
+
+
+def write_json_wav(notes: Iterable[Note], folder: Path) -> None:
+    """Writes notes in the JSON/WAV layout into an existing folder that does not hold it yet."""
+    with JsonWavWriter(folder) as writer:
+        for note in notes:
+            writer.add(note)
