@@ -14,6 +14,7 @@ import yaml
 
 import nsynth
 from components.canary.options import CanaryOptions
+from components.data_gate.options import DataGateOptions
 from components.gate.options import GateOptions
 from components.ingest.options import IngestOptions
 from components.pusher.options import PushOptions
@@ -37,6 +38,7 @@ class Config(pydantic.BaseModel, frozen=True, extra="forbid"):
 
     corpus: CorpusOptions = CorpusOptions()
     ingest: IngestOptions = IngestOptions()
+    data_gate: DataGateOptions = DataGateOptions()
     spectrogram: SpectrogramOptions = SpectrogramOptions()
     recipe: RecipeOptions = RecipeOptions()
     gate: GateOptions = GateOptions()
@@ -58,6 +60,11 @@ class Config(pydantic.BaseModel, frozen=True, extra="forbid"):
     def metadata(self) -> Path:
         """The sqlite file with the history of all runs."""
         return self.workspace / "metadata.sqlite"
+
+    @property
+    def accepted(self) -> str:
+        """Where the data gate keeps the statistics of what it accepted."""
+        return str(self.workspace / "accepted")
 
     @property
     def models(self) -> str:

@@ -15,14 +15,14 @@ CODE_SUFFIXES = {".py", ".pbtxt"}
 STEP_CODE = {
     "ExampleGen": ("components/ingest",),
     "Schema": ("components/schema", "transform/schema.pbtxt"),
+    "DataGate": ("components/data_gate",),
     "Transform": ("transform",),
-    "WarmStart": ("components/champion", "components/registry.py"),
     "Trainer": ("trainer", "transform"),
-    "Champion": ("components/champion", "components/registry.py"),
+    "Champion": ("components/champion", "components/registry.py", "components/storage.py"),
     "Evaluator": ("components/evaluator",),
     "Gate": ("components/gate",),
     "Canary": ("components/canary",),
-    "Pusher": ("components/pusher", "components/registry.py"),
+    "Pusher": ("components/pusher", "components/registry.py", "components/storage.py"),
 }
 """Step → the files and folders whose change must make it run again (the contract always counts)."""
 

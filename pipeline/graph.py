@@ -7,10 +7,10 @@ refuses, the component Champion finds the model to beat.
 from dataclasses import dataclass
 
 import tensorflow_data_validation as tfdv
-from tfx.components import ExampleValidator, StatisticsGen, Trainer
+from tfx.components import ExampleValidator, StatisticsGen, Trainer, Transform
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.orchestration.pipeline import Pipeline
-from tfx.proto import trainer_pb2
+from tfx.proto import trainer_pb2, transform_pb2
 from tfx.types import BaseChannel
 
 import nsynth
@@ -19,7 +19,6 @@ from components.ingest.component import NSynthExampleGen
 from components.schema.component import CuratedSchema
 from pipeline.config import Config
 from pipeline.fingerprint import step_fingerprint as code
-from transform.component import Transform
 
 EVALUATED_SPLIT = "valid"
 SCHEMA_FILE = "transform/schema.pbtxt"
@@ -70,20 +69,39 @@ class _Model:
 
 
 def _prepare(config: Config) -> _Data:
-    ingest = NSynthExampleGen(input_base=config.input_base, options=config.ingest, code=code("ExampleGen"))
-    ingest = ingest.with_id("ExampleGen")
+    ingest = NSynthExampleGen(
+        input_base=config.input_base, options=config.ingest, code=code("ExampleGen")
+    ).with_id("ExampleGen")
     examples = ingest.outputs["examples"]
-    statistics = StatisticsGen(examples=examples, stats_options=tfdv.StatsOptions(feature_allowlist=SCALARS))
+    statistics = StatisticsGen(
+        examples=examples, stats_options=tfdv.StatsOptions(feature_allowlist=SCALARS)
+    ).with_id("StatisticsGen")
     schema = CuratedSchema(schema_file=SCHEMA_FILE, code=code("Schema")).with_id("Schema")
-    validator = ExampleValidator(statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"])
+    validator = ExampleValidator(
+        statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
+    ).with_id("ExampleValidator")
+    gate = DataGate(
+        examples=examples,
+        statistics=statistics.outputs["statistics"],
+        schema=schema.outputs["schema"],
+        anomalies=validator.outputs["anomalies"],
+        quarantine=ingest.outputs["quarantine"],
+        options=config.data_gate,
+        accepted_folder=config.accepted,
+        code=code("DataGate"),
+    )
+    stop = Stop(gate.outputs["verdict"]).with_id("DataStop")
     transform = Transform(
         examples=examples,
         schema=schema.outputs["schema"],
-        spectrogram=config.spectrogram,
-        code=code("Transform"),
+        preprocessing_fn="transform.preprocessing.preprocessing_fn",
+        splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "dev"]),
+        disable_statistics=True,
+        custom_config={"spectrogram": config.spectrogram.model_dump(mode="json"), "code": code("Transform")},
     )
+    transform.add_upstream_node(stop)
     return _Data(
-        steps=[ingest, statistics, schema, validator, transform],
+        steps=[ingest, statistics, schema, validator, gate, stop, transform],
         examples=examples,
         schema=schema.outputs["schema"],
         transformed_examples=transform.outputs["transformed_examples"],
@@ -95,7 +113,7 @@ def _train(config: Config, data: _Data) -> _Model:
     steps: list[BaseComponent] = []
     base_model = None
     if config.recipe.warm_start:
-        warm_start = Champion(push_destination=config.models, code=code("WarmStart")).with_id("WarmStart")
+        warm_start = Champion(push_destination=config.models, code=code("Champion")).with_id("WarmStart")
         base_model = warm_start.outputs["model"]
         steps.append(warm_start)
     trainer = Trainer(
@@ -116,5 +134,22 @@ def _train(config: Config, data: _Data) -> _Model:
 
 
 def _judge_and_push(config: Config, data: _Data, model: _Model) -> list[BaseComponent]:
-    champion = Champion(push_destination=config.models, model=model.model, code=code("Champion"))
-    return [champion]
+    champion = Champion(push_destination=config.models, candidate=model.model, code=code("Champion"))
+    evaluator = Evaluator(
+        examples=data.examples,
+        model=model.model,
+        baseline_model=champion.outputs["model"],
+        min_accuracy=config.gate.min_accuracy,
+        max_loss=config.gate.margin,
+        split=EVALUATED_SPLIT,
+        code=code("Evaluator"),
+    )
+    pusher = Pusher(
+        model=model.model,
+        model_blessing=evaluator.outputs["blessing"],
+        push_destination=config.models,
+        examples=data.examples,
+        options=config.push.model_dump(mode="json"),
+        code=code("Pusher"),
+    )
+    return [champion, evaluator, pusher]

@@ -10,10 +10,9 @@ from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
-from components.data_gate.artifacts import DataVerdict
+from components.artifacts import DataVerdict, QuarantinedNotes
 from components.data_gate.executor import DataGateExecutor, StopExecutor
 from components.data_gate.options import DataGateOptions
-from components.ingest.artifacts import Quarantine
 
 
 class DataGateSpec(types.ComponentSpec):
@@ -29,7 +28,7 @@ class DataGateSpec(types.ComponentSpec):
         "statistics": ChannelParameter(type=standard_artifacts.ExampleStatistics),
         "schema": ChannelParameter(type=standard_artifacts.Schema),
         "anomalies": ChannelParameter(type=standard_artifacts.ExampleAnomalies),
-        "quarantine": ChannelParameter(type=Quarantine),
+        "quarantine": ChannelParameter(type=QuarantinedNotes),
     }
     OUTPUTS = {"verdict": ChannelParameter(type=DataVerdict)}
 

@@ -7,7 +7,7 @@ from tfx.proto import example_gen_pb2, range_config_pb2
 from tfx.types import Channel, standard_artifacts, standard_component_specs
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
-from components.ingest.artifacts import QuarantinedNotes
+from components.artifacts import QuarantinedNotes
 from components.ingest.driver import Driver
 from components.ingest.executor import CODE_KEY, OPTIONS_KEY, QUARANTINE_KEY, Executor
 from components.ingest.options import IngestOptions

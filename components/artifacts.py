@@ -1,4 +1,4 @@
-"""The artifact type that ingest adds to TFX's own."""
+"""The artifact types that this project adds to TFX's own, so that no component need import another."""
 
 from tfx.types.artifact import Artifact
 
@@ -11,3 +11,9 @@ class QuarantinedNotes(Artifact):
     """
 
     TYPE_NAME = "QuarantinedNotes"
+
+
+class DataVerdict(Artifact):
+    """What DataGate says: `verdict.json` and `verdict.md`; the custom property `accepted` is 1 or 0."""
+
+    TYPE_NAME = "DataVerdict"
