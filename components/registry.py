@@ -203,11 +203,7 @@ class Registry:
         )
 
         def fill(folder: str) -> None:
-            own = (f"{folder}/{RECORD_FILE}", f"{folder}/{CARD_FILE}")
-            kept = {path: storage.read_bytes(path) for path in own if storage.exists(path)}
-            storage.copy_folder(target.path, folder)
-            for path, content in kept.items():
-                storage.write_bytes(path, content)
+            storage.copy_folder(target.path, folder, leave_out=(RECORD_FILE, CARD_FILE))
 
         return self.publish(fill, record, card=lambda _: target.card)
 
@@ -245,12 +241,14 @@ class Registry:
             return
         try:
             Path(self.destination).mkdir(parents=True, exist_ok=True)
-            with filelock.FileLock(f"{self.destination}/{LOCK_FILE}", timeout=LOCK_TIMEOUT_S):
-                storage.remove_leftovers(self.destination)
-                yield
+            lock = filelock.FileLock(f"{self.destination}/{LOCK_FILE}", timeout=LOCK_TIMEOUT_S)
+            lock.acquire()
         except filelock.Timeout as error:
             raise nsynth.UserError(
                 f"another push to {self.destination} has been running for minutes"
             ) from error
-        except PermissionError as error:
-            raise nsynth.UserError(f"cannot write to {self.destination}: permission denied") from error
+        except OSError as error:
+            raise nsynth.UserError(f"cannot write to {self.destination}: {error.strerror}") from error
+        with lock:
+            storage.remove_leftovers(self.destination)
+            yield

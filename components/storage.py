@@ -8,7 +8,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 LAST_FILE = "saved_model.pb"
@@ -63,9 +63,9 @@ def digest(path: str) -> str:
     return total.hexdigest()[:32]
 
 
-def copy_folder(source: str, target: str) -> None:
-    """Copies all files below `source` into `target`, `saved_model.pb` last."""
-    for name in sorted(_files(source), key=lambda name: (name == LAST_FILE, name)):
+def copy_folder(source: str, target: str, leave_out: Collection[str] = ()) -> None:
+    """Copies all files below `source` but those in `leave_out` into `target`, `saved_model.pb` last."""
+    for name in sorted(set(_files(source)).difference(leave_out), key=lambda name: (name == LAST_FILE, name)):
         write_bytes(f"{target}/{name}", read_bytes(f"{source}/{name}"))
 
 

@@ -53,7 +53,7 @@ def push_model(destination: str, model_folder: str, record: Record, evidence: Ev
 
     def fill(folder: str) -> None:
         storage.write_bytes(f"{folder}/{WARMUP_FILE}", warmup)
-        storage.copy_folder(model_folder, folder)
+        storage.copy_folder(model_folder, folder, leave_out=(WARMUP_FILE,))
 
     version = registry.publish(
         fill, record, card=lambda complete: model_card(complete, evidence.gate, evidence.canary, recipe)

@@ -51,7 +51,9 @@ def band_levels(audio):
     import tensorflow as tf
 
     power = tf.abs(tf.signal.rfft(audio))[:, :-1] ** 2
-    return tf.math.log(tf.reduce_mean(tf.reshape(power, [-1, BANDS, nsynth.NOTE_SAMPLES // 2 // BANDS]), -1) + 1e-6)
+    return tf.math.log(
+        tf.reduce_mean(tf.reshape(power, [-1, BANDS, nsynth.NOTE_SAMPLES // 2 // BANDS]), -1) + 1e-6
+    )
 
 
 def fit(notes: list[Note], labels: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -133,7 +135,11 @@ def make_artifact(kind: str, uri: Path, **custom):
     artifact = getattr(standard_artifacts, kind)()
     artifact.uri, artifact.id = str(uri), 7
     for name, value in custom.items():
-        setter = artifact.set_int_custom_property if isinstance(value, int) else artifact.set_string_custom_property
+        setter = (
+            artifact.set_int_custom_property
+            if isinstance(value, int)
+            else artifact.set_string_custom_property
+        )
         setter(name, value)
     uri.mkdir(parents=True, exist_ok=True)
     return artifact

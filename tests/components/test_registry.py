@@ -1,0 +1,223 @@
+"""Versions in the serving folder: numbers, atomic appearance, the way back, retention."""
+
+import errno
+import resource
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nsynth
+from components import storage
+from components.registry import CARD_FILE, Record, Registry
+
+
+def filler(content: str = "model"):
+    """Writes what passes for a SavedModel; its digest is not looked at here."""
+
+    def fill(folder: str) -> None:
+        storage.write_bytes(f"{folder}/variables/variables.index", content.encode())
+        storage.write_bytes(f"{folder}/saved_model.pb", content.encode())
+
+    return fill
+
+
+def push(registry: Registry, name: str, **record):
+    return registry.publish(filler(name), Record(digest=name, model_uri=f"/models/{name}", **record))
+
+
+def model_of(version) -> str:
+    return Path(version.path, "saved_model.pb").read_text()
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    return Registry(tmp_path / "models")
+
+
+def test_an_empty_or_missing_folder_has_no_versions(registry):
+    assert registry.versions() == []
+    assert registry.serving() is None
+    assert registry.to_beat() == 0
+
+
+def test_numbers_rise_start_at_the_present_time_and_stay_ahead_of_a_clock_that_is_behind(
+    registry, monkeypatch
+):
+    before = int(time.time())
+    first, second = push(registry, "a"), push(registry, "b")
+    monkeypatch.setattr(time, "time", lambda: 1_000.0)
+    third = push(registry, "c")
+    assert before <= first.number < second.number < third.number
+    assert [v.number for v in registry.versions()] == [first.number, second.number, third.number]
+    assert registry.serving().number == third.number
+
+
+def test_other_entries_are_no_versions(registry):
+    version = push(registry, "a")
+    for name in ("notes", ".pushing-x", "99999999999"):  # the last has no saved_model.pb
+        Path(registry.destination, name).mkdir()
+    assert [v.number for v in registry.versions()] == [version.number]
+
+
+def test_versions_of_other_tools_are_served_and_never_overwritten(registry):
+    Path(registry.destination, "9000000000").mkdir(parents=True)
+    Path(registry.destination, "9000000000", "saved_model.pb").write_text("stock")
+    assert registry.serving().record == Record(version=9000000000)
+    assert push(registry, "a").number == 9000000001
+    assert model_of(registry.get(9000000000)) == "stock"
+
+
+def test_the_same_model_is_not_pushed_twice(registry):
+    first = push(registry, "a")
+    push(registry, "b")
+    assert push(registry, "a").number == first.number
+    assert len(registry.versions()) == 2
+
+
+def test_a_pushed_candidate_is_compared_with_what_it_was_compared_with_then(registry, tmp_path):
+    champion = push(registry, "champion")
+    candidate = tmp_path / "candidate"
+    filler("new")(str(candidate))
+    assert registry.to_beat(str(candidate)) == champion.number
+    record = Record(digest=storage.digest(str(candidate)), compared_with=champion.number)
+    pushed = registry.publish(filler("new"), record)
+    assert registry.to_beat(str(candidate)) == champion.number
+    assert registry.to_beat() == pushed.number
+
+
+def test_rollback_publishes_what_served_before_under_a_new_number(registry):
+    first, second = push(registry, "a"), push(registry, "b")
+    back = registry.rollback(reason="b hums")
+    assert back.number > second.number
+    assert model_of(registry.serving()) == "a"
+    assert (back.record.restored_from, back.record.reason) == (first.number, "b hums")
+    assert [model_of(v) for v in registry.versions()] == ["a", "b", "a"], "history stays"
+
+
+def test_rolling_back_again_never_returns_to_what_was_rolled_back(registry):
+    for name in "abc":
+        push(registry, name)
+    assert model_of(registry.rollback()) == "b"
+    assert model_of(registry.rollback()) == "a"
+    with pytest.raises(nsynth.UserError, match="no way back"):
+        registry.rollback()
+    push(registry, "d")
+    assert model_of(registry.rollback()) == "a", "what served before d, not c"
+
+
+def test_rollback_to_a_named_version(registry):
+    first = push(registry, "a")
+    push(registry, "b")
+    serving = push(registry, "c")
+    assert model_of(registry.rollback(first.number)) == "a"
+    assert model_of(registry.rollback(serving.number)) == "c"
+    with pytest.raises(nsynth.UserError, match="serving already"):
+        registry.rollback(serving.number)
+    with pytest.raises(nsynth.UserError, match="there is no version 7"):
+        registry.rollback(7)
+
+
+def test_rollback_with_nothing_to_go_back_to(registry):
+    with pytest.raises(nsynth.UserError, match="no model"):
+        registry.rollback()
+    push(registry, "a")
+    with pytest.raises(nsynth.UserError, match="no way back"):
+        registry.rollback()
+
+
+def test_a_restored_version_keeps_its_card_and_says_where_it_came_from(registry):
+    first = registry.publish(filler("a"), Record(digest="a"), card=lambda record: f"card of {record.version}")
+    push(registry, "b")
+    back = registry.rollback()
+    assert Path(back.path, CARD_FILE).read_text() == f"card of {first.number}"
+    assert registry.get(back.number).record.restored_from == first.number
+    assert registry.get(first.number).record.restored_from is None
+
+
+def test_retention_keeps_the_last_and_always_the_serving_one(registry):
+    numbers = [push(registry, name).number for name in "abcde"]
+    assert registry.retain(2) == numbers[:3]
+    assert registry.retain(0) == numbers[3:4]
+    assert registry.serving().number == numbers[4]
+    assert not [p for p in Path(registry.destination).iterdir() if p.name.startswith(".pushing")]
+
+
+def test_a_failing_push_leaves_nothing(registry):
+    push(registry, "a")
+    before = sorted(p.name for p in Path(registry.destination).iterdir())
+
+    def fill(folder: str) -> None:
+        storage.write_bytes(f"{folder}/saved_model.pb", b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(nsynth.UserError, match="No space left on device; nothing was left"):
+        registry.publish(fill, Record(digest="b"))
+    assert sorted(p.name for p in Path(registry.destination).iterdir()) == before
+
+
+def test_a_disk_that_takes_no_more_leaves_nothing(registry):
+    """For real: the kernel refuses to write on, as it does when a quota or a disk is full."""
+    script = textwrap.dedent("""
+        import resource, sys, nsynth
+        from components.registry import Record, Registry
+        from components import storage
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+        try:
+            Registry(sys.argv[1]).publish(
+                lambda folder: storage.write_bytes(f"{folder}/saved_model.pb", bytes(1_000_000)), Record(digest="x"))
+        except nsynth.UserError as error:
+            print(error)
+    """)
+    done = subprocess.run(
+        [sys.executable, "-c", script, registry.destination], capture_output=True, text=True
+    )
+    assert "nothing was left" in done.stdout, done.stderr
+    assert [p.name for p in Path(registry.destination).iterdir()] == [".lock"]
+
+
+def test_what_a_killed_pusher_left_is_removed_by_the_next(registry):
+    push(registry, "a")
+    Path(registry.destination, ".pushing-dead").mkdir()
+    push(registry, "b")
+    assert not Path(registry.destination, ".pushing-dead").exists()
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(nsynth.UserError, match="cannot push|cannot write"):
+        push(Registry(tmp_path / "file" / "models"), "a")
+
+
+def _push_ten(destination: str, who: int) -> list[int]:
+    return [push(Registry(destination), f"{who}-{index}").number for index in range(10)]
+
+
+def test_pushers_at_once_never_meet(registry):
+    with ProcessPoolExecutor(3) as pool:
+        numbers = [n for result in pool.map(_push_ten, [registry.destination] * 3, range(3)) for n in result]
+    assert len(set(numbers)) == 30
+    assert {model_of(v) for v in registry.versions()} == {f"{who}-{i}" for who in range(3) for i in range(10)}
+
+
+def test_an_object_store_gets_saved_model_pb_last(monkeypatch):
+    """On TensorFlow's in-memory file system, which is addressed as an object store is."""
+    registry = Registry("ram://bucket/models")
+    written = []
+    real = storage.write_bytes
+    monkeypatch.setattr(
+        storage, "write_bytes", lambda path, content: (written.append(path), real(path, content))
+    )
+    first = push(registry, "a")
+    assert written[-1] == f"{first.path}/saved_model.pb"
+    assert written[0].endswith("assets.extra/nsynth.json")
+    push(registry, "b")
+    assert registry.rollback().record.restored_from == first.number
+    assert storage.read_bytes(f"{registry.serving().path}/saved_model.pb") == b"a"
+    assert registry.retain(2) == [first.number]
