@@ -1,5 +1,6 @@
 """Which notes will be rendered: decided before the first sound, so that the work can be shared out freely."""
 
+import math
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -91,21 +92,24 @@ def plan_corpus(options: CorpusOptions, fonts: Sequence[Font]) -> list[Instrumen
 def _plan_notes(sound: Sound, options: CorpusOptions, first_note: int) -> tuple[PlannedNote, ...]:
     """Spreads the notes evenly over the range, one random pitch from each equal part of it.
 
-    The velocities take turns, so that an instrument hears all five even if each pitch hears one.
+    The velocities take turns, so that an instrument hears all five even if each pitch hears one. Where the range
+    is too narrow for the notes wanted, each pitch hears more of them.
     """
     draw = random.Random(f"{options.seed} {sound.key}")
     pitches = sound.pitches(options.extra_semitones)
-    parts = min(-(-options.notes_per_instrument // options.velocities), len(pitches))
+    wanted = options.notes_per_instrument
+    per_pitch = min(max(options.velocities, math.ceil(wanted / len(pitches))), len(VELOCITIES))
+    parts = min(math.ceil(wanted / per_pitch), len(pitches))
     turn = draw.randrange(len(VELOCITIES))
     notes: list[PlannedNote] = []
     for part in range(parts):
         start, end = part * len(pitches) // parts, (part + 1) * len(pitches) // parts
         pitch = pitches[draw.randrange(start, end)]
-        velocities = {VELOCITIES[(turn + step) % len(VELOCITIES)] for step in range(options.velocities)}
-        turn += options.velocities
+        velocities = {VELOCITIES[(turn + step) % len(VELOCITIES)] for step in range(per_pitch)}
+        turn += per_pitch
         for velocity in sorted(velocities):
             notes.append(PlannedNote(first_note + len(notes), pitch, velocity, draw.uniform(*PEAKS)))
-    return tuple(notes[: options.notes_per_instrument])
+    return tuple(notes[:wanted])
 
 
 def _choose(sounds: list[Sound], options: CorpusOptions) -> list[Sound]:
