@@ -68,7 +68,12 @@ _WORDS = {
 
 
 class ContractError(Exception):
-    """A record breaks the contract: `reason`, what was found, and the note's name as far as it could be read."""
+    """A record breaks the contract: `reason`, what was found, and the note's name as far as it could be read.
+
+    Whoever read the record leaves its bytes in `raw`.
+    """
+
+    raw: bytes = b""
 
     def __init__(self, reason: Reason, detail: str, note_str: str = "") -> None:
         super().__init__(f"{reason.words}: {detail}")

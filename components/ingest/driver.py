@@ -26,9 +26,9 @@ class NSynthInputProcessor(input_processor.FileBasedInputProcessor):
         except ValueError as error:
             raise nsynth.UserError(f"{self._input_base_uri}: {error}. Look at the folder's spans.") from error
 
-    def get_input_fingerprint(self, span: int, version: int | None) -> str:
+    def get_input_fingerprint(self, span: int, version: int | None) -> str | None:
         """Count, sizes and ages of the files that match, those inside JSON/WAV folders included."""
-        fingerprint = super().get_input_fingerprint(span, version)
+        fingerprint = super().get_input_fingerprint(span, version) or ""
         for split in self._splits:
             pattern = self.get_pattern_for_span_version(split.pattern, span, version)
             folders = [self._input_base_uri, *files.match(os.path.join(self._input_base_uri, pattern))]
@@ -51,4 +51,4 @@ class Driver(driver.FileBasedDriver):
         input_base_uri: str | None = None,
     ) -> NSynthInputProcessor:
         """The processor that knows JSON/WAV folders."""
-        return NSynthInputProcessor(input_base_uri, splits, range_config)
+        return NSynthInputProcessor(input_base_uri or "", splits, range_config)

@@ -4,7 +4,13 @@ Importing tensorflow takes seconds and hundreds of megabytes; reading an Example
 numbers: tensorflow/core/example/{example,feature}.proto. A test holds the two against each other.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+import nsynth
 
 _Field = descriptor_pb2.FieldDescriptorProto
 _PACKAGE = "tensorflow"
@@ -42,11 +48,49 @@ def _file() -> descriptor_pb2.FileDescriptorProto:
     return file
 
 
-def _example_class() -> type:
+def _example_class() -> Any:
     pool = descriptor_pool.DescriptorPool()
     pool.Add(_file())
     return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.Example"))
 
 
-Example = _example_class()
+Example: Any = _example_class()
 """tf.train.Example: byte for byte the same on the wire."""
+
+
+def serialize(note: Mapping[str, Any]) -> bytes:
+    """A note as NSynth's TFRecords hold it.
+
+    Args:
+        note: values by the names of `nsynth.NSYNTH_FEATURES`: a number, a text, a list, or an array of samples.
+            Features that are not there are left out, as are names that NSynth does not have.
+
+    Raises:
+        TypeError: a value is not of its feature's type.
+    """
+    example = Example()
+    for key, feature in nsynth.NSYNTH_FEATURES.items():
+        if key not in note:
+            continue
+        values = note[key] if isinstance(note[key], (list, np.ndarray)) else [note[key]]
+        target = getattr(example.features.feature[key], f"{feature.kind}_list")
+        target.SetInParent()
+        try:
+            if isinstance(values, np.ndarray):
+                target.MergeFromString(_packed_floats(values))
+            else:
+                target.value.extend(value.encode() if isinstance(value, str) else value for value in values)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"{key} is {str(note[key])[:60]}") from error
+    return example.SerializeToString(deterministic=True)
+
+
+def _packed_floats(samples: np.ndarray) -> bytes:
+    """A serialized FloatList, made without a Python object for each sample."""
+    packed = samples.astype("<f4").tobytes()
+    length, octets = len(packed), bytearray()
+    while length > 0x7F:
+        octets.append(length & 0x7F | 0x80)
+        length >>= 7
+    octets.append(length)
+    return b"\x0a" + bytes(octets) + packed

@@ -4,14 +4,14 @@ import io
 import json
 import os
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
 import nsynth
 from components.ingest import files
 from components.ingest.contract import ContractError, Reason
-from components.ingest.example_proto import Example
+from components.ingest.example_proto import serialize
 from components.ingest.sources import AUDIO_FOLDER
 from components.ingest.tfrecord import Record
 
@@ -83,7 +83,9 @@ def read_example(entry: bytes, folder: str) -> bytes:
         if rate != note.get(nsynth.SAMPLE_RATE):
             detail = f"WAV has {rate} Hz, {nsynth.SAMPLE_RATE} says {note.get(nsynth.SAMPLE_RATE)}"
             raise ContractError(Reason.SAMPLE_RATE, detail)
-        return _to_example({**note, nsynth.AUDIO: audio})
+        return serialize({**note, nsynth.AUDIO: audio})
+    except TypeError as error:
+        raise ContractError(Reason.WRONG_TYPE, str(error), name) from error
     except ContractError as error:
         error.note_str = name
         raise
@@ -101,37 +103,3 @@ def _read_wav(path: str) -> tuple[np.ndarray, int]:
     if samples.ndim != 1:
         raise ContractError(Reason.WAV, f"{path}: {samples.shape[1]} channels, wanted one")
     return samples, rate
-
-
-def _to_example(note: dict[str, Any]) -> bytes:
-    """Features in the contract's types; values of another type are left for the contract to refuse."""
-    example = Example()
-    for key, feature in nsynth.NSYNTH_FEATURES.items():
-        if key not in note:
-            continue
-        values = note[key] if isinstance(note[key], (list, np.ndarray)) else [note[key]]
-        target = getattr(example.features.feature[key], f"{feature.kind}_list").value
-        try:
-            if key == nsynth.AUDIO:
-                target.MergeFrom(_float_list(values))
-            else:
-                target.extend(value.encode() if isinstance(value, str) else value for value in values)
-        except (TypeError, ValueError) as error:
-            raise ContractError(Reason.WRONG_TYPE, f"{key} is {str(note[key])[:60]}") from error
-    return example.SerializeToString()
-
-
-def _float_list(samples: np.ndarray) -> Any:
-    """The samples as repeated floats, parsed from their packed wire form: no Python object each."""
-    packed = samples.astype("<f4").tobytes()
-    wire = b"\x0a" + _varint(len(packed)) + packed
-    return type(Example().features.feature[nsynth.AUDIO].float_list).FromString(wire).value
-
-
-def _varint(number: int) -> bytes:
-    octets = bytearray()
-    while number > 0x7F:
-        octets.append(number & 0x7F | 0x80)
-        number >>= 7
-    octets.append(number)
-    return bytes(octets)

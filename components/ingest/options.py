@@ -6,25 +6,25 @@ from pydantic import BaseModel, Field, model_validator
 class IngestOptions(BaseModel, frozen=True, extra="forbid"):
     """Options of the ExampleGen; handed to it as JSON."""
 
-    seed: int = Field(17, ge=0)
+    seed: int = Field(default=17, ge=0)
     """Of the global shuffle: the same data and seed give the same bytes."""
 
-    max_quarantine_fraction: float = Field(0.01, ge=0, le=1)
+    max_quarantine_fraction: float = Field(default=0.01, ge=0, le=1)
     """The run stops when more than this fraction of the notes had to be quarantined or was lost to damage."""
 
-    shard_megabytes: int = Field(256, gt=0)
+    shard_megabytes: int = Field(default=256, gt=0)
     """Aimed size of an output shard in MB; one worker writes one shard at a time."""
 
-    min_shards: int = Field(4, gt=0)
+    min_shards: int = Field(default=4, gt=0)
     """Shards per split even where the data is small, so that every core has work."""
 
-    dev_fraction: float = Field(0.05, ge=0, lt=1)
+    dev_fraction: float = Field(default=0.05, ge=0, lt=1)
     """Fraction of the train instruments held out for early stopping."""
 
-    valid_fraction: float = Field(0.1, ge=0, lt=1)
+    valid_fraction: float = Field(default=0.1, ge=0, lt=1)
     """Fraction of the train instruments that becomes `valid` where the data has no valid split of its own."""
 
-    test_fraction: float = Field(0.1, ge=0, lt=1)
+    test_fraction: float = Field(default=0.1, ge=0, lt=1)
     """The same for `test`."""
 
     cache_dir: str = ""

@@ -10,14 +10,15 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import nsynth
-from components.ingest import files, jsonwav, sound, tfrecord
-from components.ingest.contract import ContractError, Note, Reason, check
+from components.ingest import files, sound, tfrecord
+from components.ingest.contract import ContractError, Note
 from components.ingest.example_proto import Example
+from components.ingest.readers import Readers
 from components.ingest.shuffle import Shard
-from components.ingest.sources import Form, Source
+from components.ingest.sources import Source
 from components.ingest.tfrecord import Record
 
 
@@ -64,8 +65,15 @@ class Refused(NamedTuple):
     note_str: str
     reason: str
     detail: str
-    quarantine_file: str
-    quarantine_offset: int
+    quarantine_file: str = ""
+    quarantine_offset: int = 0
+
+    @classmethod
+    def of(cls, source: Source, place: Record, why: ContractError) -> "Refused":
+        """The entry of a record that breaks the contract."""
+        return cls(
+            source.path, place.offset, place.length, source.split, why.note_str, why.reason, why.detail
+        )
 
 
 def write_shard(shard: Shard, layout: Layout) -> Counter[str]:
@@ -105,28 +113,15 @@ def _copy(shard: Shard, layout: Layout) -> tuple[list[Used], list[Refused]]:
         readers = stack.enter_context(Readers(shard.sources))
         for source_id, offset, length in zip(shard.source_ids, shard.offsets, shard.lengths, strict=True):
             place = Record(int(offset), int(length))
-            raw = b""
             try:
-                raw, intact = readers.read(int(source_id), place)
-                note = _checked(raw, intact)
+                raw, note = readers.note(int(source_id), place)
             except ContractError as error:
-                raw = raw or readers.raw(int(source_id), place)
-                quarantine.add(shard.sources[source_id], place, raw, error)
+                quarantine.add(shard.sources[source_id], place, error)
                 continue
             split = shard.routes.split(note.instrument_str)
             outputs[split].write(tfrecord.frame(raw + described(note)))
             used.append(Used(split, note.note_str, digest(note)))
     return used, quarantine.refused
-
-
-def _checked(raw: bytes, intact: bool) -> Note:
-    if intact:
-        return check(raw)
-    try:
-        name = check(raw).note_str
-    except ContractError as error:
-        name = error.note_str
-    raise ContractError(Reason.DATA_CRC, f"{len(raw)} bytes", name)
 
 
 def described(note: Note) -> bytes:
@@ -142,41 +137,7 @@ def described(note: Note) -> bytes:
 
 def digest(note: Note) -> str:
     """A name for a waveform: equal for byte-identical samples only."""
-    return hashlib.sha256(note.audio).hexdigest()[:32]
-
-
-class Readers(contextlib.ExitStack):
-    """The open sources of a shard."""
-
-    def __init__(self, sources: tuple[Source, ...]) -> None:
-        super().__init__()
-        self._sources = sources
-        self._open: dict[int, BinaryIO] = {}
-
-    def _file(self, source_id: int) -> BinaryIO:
-        if source_id not in self._open:
-            file = self.enter_context(contextlib.closing(files.open_to_read(self._sources[source_id].path)))
-            self._open[source_id] = file
-        return self._open[source_id]
-
-    def read(self, source_id: int, place: Record) -> tuple[bytes, bool]:
-        """A record as a serialized tf.Example, and whether its checksum holds.
-
-        Raises:
-            ContractError: there is no making an Example of it.
-        """
-        source = self._sources[source_id]
-        if source.form == Form.JSONWAV:
-            return jsonwav.read_example(self.raw(source_id, place), os.path.dirname(source.path)), True
-        return tfrecord.read_data(self._file(source_id), place)
-
-    def raw(self, source_id: int, place: Record) -> bytes:
-        """The record's own bytes, whatever they hold."""
-        file = self._file(source_id)
-        if self._sources[source_id].form == Form.TFRECORD:
-            return tfrecord.read_data(file, place)[0]
-        file.seek(place.offset)
-        return file.read(place.length)
+    return hashlib.sha256(note.audio.data).hexdigest()[:32]
 
 
 class Quarantine(contextlib.AbstractContextManager):
@@ -184,30 +145,21 @@ class Quarantine(contextlib.AbstractContextManager):
 
     def __init__(self, shard: Shard, layout: Layout) -> None:
         self.refused: list[Refused] = []
-        self._split = shard.split
         self._path = os.path.join(layout.quarantine, f"{shard.split}-{shard.name}")
         self._scratch = layout.reports
         self._stack = contextlib.ExitStack()
         self._file: Any = None
 
-    def add(self, source: Source, place: Record, raw: bytes, why: ContractError) -> None:
+    def add(self, source: Source, place: Record, why: ContractError) -> None:
         """Put a record away."""
         if self._file is None:
             self._file = self._stack.enter_context(files.whole_file(self._path, self._scratch))
         self.refused.append(
-            Refused(
-                file=source.path,
-                offset=place.offset,
-                length=place.length,
-                split=self._split,
-                note_str=why.note_str,
-                reason=why.reason,
-                detail=why.detail,
-                quarantine_file=os.path.basename(self._path),
-                quarantine_offset=self._file.tell(),
+            Refused.of(source, place, why)._replace(
+                quarantine_file=os.path.basename(self._path), quarantine_offset=self._file.tell()
             )
         )
-        self._file.write(tfrecord.frame(raw))
+        self._file.write(tfrecord.frame(why.raw))
 
     def __exit__(self, *error: Any) -> bool | None:
         return self._stack.__exit__(*error)

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+import scipy.fft  # numpy's own takes five times as long for float32 frames
 
 import nsynth
 
@@ -35,7 +36,7 @@ def describe(audio: np.ndarray) -> Sound:
     frames = audio.reshape(-1, _LEVEL_FRAME)
     energy = np.einsum("ft,ft->f", frames, frames)
     active = energy > energy.max() * 10 ** (-_ACTIVE_BELOW_PEAK_DB / 10)
-    magnitude = np.abs(np.fft.rfft(audio.reshape(-1, _SPECTRUM_FRAME) * _HANN, axis=1)).sum(axis=0)
+    magnitude = np.abs(scipy.fft.rfft(audio.reshape(-1, _SPECTRUM_FRAME) * _HANN, axis=1)).sum(axis=0)
     return Sound(
         peak_dbfs=float(20 * np.log10(np.abs(audio).max())),
         rms_dbfs=float(10 * np.log10(energy.sum(dtype=np.float64) / audio.size)),

@@ -1,0 +1,56 @@
+"""Reads notes by their place, from any seekable source."""
+
+import contextlib
+import os
+from collections.abc import Sequence
+from typing import BinaryIO
+
+from components.ingest import files, jsonwav, tfrecord
+from components.ingest.contract import ContractError, Note, Reason, check
+from components.ingest.sources import Form, Source
+from components.ingest.tfrecord import Record
+
+
+class Readers(contextlib.ExitStack):
+    """The sources, each opened when it is first read from."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        super().__init__()
+        self._sources = sources
+        self._open: dict[int, BinaryIO] = {}
+
+    def note(self, source_id: int, place: Record) -> tuple[bytes, Note]:
+        """A record as a serialized tf.Example, and what the contract says it is.
+
+        Raises:
+            ContractError: the record breaks the contract; its `raw` holds the record's bytes.
+        """
+        source, file = self._sources[source_id], self._file(source_id)
+        if source.form == Form.JSONWAV:
+            file.seek(place.offset)
+            raw, intact = file.read(place.length), True
+        else:
+            raw, intact = tfrecord.read_data(file, place)
+        try:
+            if source.form == Form.JSONWAV:
+                raw = jsonwav.read_example(raw, os.path.dirname(source.path))
+            return raw, _checked(raw, intact)
+        except ContractError as error:
+            error.raw = raw
+            raise
+
+    def _file(self, source_id: int) -> BinaryIO:
+        if source_id not in self._open:
+            file = self.enter_context(contextlib.closing(files.open_to_read(self._sources[source_id].path)))
+            self._open[source_id] = file
+        return self._open[source_id]
+
+
+def _checked(raw: bytes, intact: bool) -> Note:
+    if intact:
+        return check(raw)
+    try:
+        name = check(raw).note_str
+    except ContractError as error:
+        name = error.note_str
+    raise ContractError(Reason.DATA_CRC, f"{len(raw):,} bytes", name)
