@@ -21,7 +21,7 @@ from corpus.options import CorpusOptions
 from corpus.plan import Instrument, plan_corpus
 from corpus.publish import published, sole_writer
 from corpus.qualities import measure
-from corpus.summary import CorpusSummary, find_finished, parameters, summarize, write_tables
+from corpus.summary import SUMMARY_FILE, CorpusSummary, find_finished, parameters, summarize, write_tables
 from corpus.synth import normalize, player
 from corpus.write import JsonWavWriter, TFRecordWriter, Writer
 
@@ -61,14 +61,7 @@ def render_corpus(
         finished = find_finished(out)
         if finished and not force and finished.parameters == parameters(options, fonts):
             return finished
-        if finished and not force:
-            raise nsynth.UserError(
-                f"{out} holds a corpus rendered with other options: add --force to replace it, or name another folder."
-            )
-        if out.exists() and not finished and (not out.is_dir() or any(out.iterdir())):
-            raise nsynth.UserError(
-                f"{out} exists and is not a rendered corpus: name another folder, it will not be replaced."
-            )
+        _require_replaceable(out, force)
         return _render(options, fonts, out, progress, workers or os.cpu_count() or 1)
 
 
@@ -155,6 +148,19 @@ def _play(instrument: Instrument) -> list[Note]:
                 )
             )
     return notes
+
+
+def _require_replaceable(out: Path, force: bool) -> None:
+    """A folder of other things is never replaced, a corpus only if the user wants it."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    if not (out / SUMMARY_FILE).is_file():
+        raise nsynth.UserError(f"{out} exists and is not a rendered corpus: name another folder with --out.")
+    if not force:
+        raise nsynth.UserError(
+            f"{out} holds a corpus that was rendered with other options or is damaged: "
+            f"replace it with `nsynth corpus --force`, or name another folder with --out."
+        )
 
 
 def _require_space(out: Path, bytes_needed: int) -> None:
