@@ -7,7 +7,8 @@ from components.registry import Record
 
 LIMITS = f"""\
 - It knows {len(nsynth.FAMILIES)} instrument families and always answers with one of them, also for speech or noise.
-- It hears one note of {nsynth.NOTE_SECONDS} s at {nsynth.SAMPLE_RATE_HZ:,} Hz, mono; chords and mixtures were not in its data.
+- It hears one note of {nsynth.NOTE_SECONDS} s at {nsynth.SAMPLE_RATE_HZ:,} Hz, mono;
+  chords and mixtures were not in its data.
 - The figures hold for instruments like those it was judged on; the intervals say how far other instruments
   of the same kind may lie.
 - Slices marked "too small" were not judged."""

@@ -30,7 +30,7 @@ class Note:
 
 
 def make_notes(families: range, instruments: range, pitches: tuple[int, ...] = (40, 60, 80)) -> list[Note]:
-    """One note per family, instrument and pitch: noise in a frequency band of the family, the instrument's own colour."""
+    """A note per family, instrument and pitch: noise, loud in the family's band, with the instrument's colour."""
     notes = []
     for family in families:
         for number in instruments:
@@ -170,6 +170,15 @@ def shuffled_model(tmp_path_factory: pytest.TempPathFactory, train_notes: list[N
     uri = tmp_path_factory.mktemp("shuffled")
     labels = np.random.default_rng(0).permutation([note.family for note in train_notes])
     save_model(uri / "Format-Serving", *fit(train_notes, labels))
+    return uri
+
+
+@pytest.fixture(scope="session")
+def confused_model(tmp_path_factory: pytest.TempPathFactory, train_notes: list[Note]) -> Path:
+    """Artifact folder of a classifier fitted on labels of which every third is wrong: right most of the time."""
+    uri = tmp_path_factory.mktemp("confused")
+    labels = [(n.family + (i % 3 == 0) * (1 + n.number)) % CLASSES for i, n in enumerate(train_notes)]
+    save_model(uri / "Format-Serving", *fit(train_notes, np.array(labels)))
     return uri
 
 

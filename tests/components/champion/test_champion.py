@@ -1,0 +1,131 @@
+"""Champion in a real pipeline: it finds what serves now, and the cache notices when that changes."""
+
+from pathlib import Path
+
+import ml_metadata as mlmd
+import pytest
+from tfx.dsl.components.common.importer import Importer
+from tfx.orchestration import metadata
+from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+from tfx.orchestration.pipeline import Pipeline
+from tfx.types import standard_artifacts
+
+from components import storage
+from components.champion.component import Champion
+from components.champion.executor import ChampionExecutor
+from components.registry import Record, Registry
+
+
+def make_model(folder: Path, content: str) -> Path:
+    """What passes for an exported model where nobody loads it."""
+    storage.write_bytes(f"{folder}/Format-Serving/saved_model.pb", content.encode())
+    return folder
+
+
+def push(registry: Registry, model: Path, compared_with: int = 0):
+    folder = f"{model}/Format-Serving"
+    record = Record(digest=storage.digest(folder), compared_with=compared_with)
+    return registry.publish(lambda target: storage.copy_folder(folder, target), record)
+
+
+class Runs:
+    """Runs Importer -> Champion, and tells what the last run's Champion answered."""
+
+    def __init__(self, folder: Path, destination: str):
+        self.folder, self.destination = folder, destination
+        self.config = metadata.sqlite_metadata_connection_config(str(folder / "metadata.sqlite"))
+
+    def run(self, candidate: Path | None) -> tuple[int, Path, str]:
+        """Returns the version, the folder with its copy, and the execution's state."""
+        nodes, channel = [], None
+        if candidate:
+            importer = Importer(source_uri=str(candidate), artifact_type=standard_artifacts.Model)
+            nodes, channel = [importer.with_id("Candidate")], importer.outputs["result"]
+        nodes.append(Champion(push_destination=self.destination, candidate=channel))
+        LocalDagRunner().run(
+            Pipeline(
+                pipeline_name="p" if candidate else "warm",
+                pipeline_root=str(self.folder / "root"),
+                components=nodes,
+                enable_cache=True,
+                metadata_connection_config=self.config,
+            )
+        )
+        store = mlmd.MetadataStore(self.config)
+        execution = max(
+            (e for e in store.get_executions() if "Champion" in e.name or e.type.endswith("Champion")),
+            key=lambda e: e.id,
+        )
+        events = store.get_events_by_execution_ids([execution.id])
+        outputs = [
+            e.artifact_id
+            for e in events
+            if e.type in (mlmd.proto.Event.OUTPUT, mlmd.proto.Event.DECLARED_OUTPUT)
+        ]
+        artifact = store.get_artifacts_by_id(outputs)[0]
+        state = mlmd.proto.Execution.State.Name(execution.last_known_state)
+        return artifact.custom_properties["version"].int_value, Path(artifact.uri), state
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Runs:
+    return Runs(tmp_path, str(tmp_path / "models"))
+
+
+def test_the_life_of_a_candidate(runs, tmp_path):
+    registry = Registry(runs.destination)
+    first = make_model(tmp_path / "first", "1")
+
+    version, folder, state = runs.run(first)
+    assert (version, state) == (0, "COMPLETE")
+    assert list(folder.iterdir()) == [], "no champion yet: an empty folder"
+    assert runs.run(first)[2] == "CACHED"
+
+    champion = push(registry, first)
+    assert runs.run(first)[::2] == (0, "CACHED"), "pushed in between: the unchanged run stays cached"
+
+    second = make_model(tmp_path / "second", "2")
+    version, folder, state = runs.run(second)
+    assert (version, state) == (champion.number, "COMPLETE")
+    assert (folder / "Format-Serving" / "saved_model.pb").read_text() == "1"
+    push(registry, second, compared_with=champion.number)
+    assert runs.run(second)[::2] == (champion.number, "CACHED")
+
+    third = make_model(tmp_path / "third", "3")
+    back = registry.rollback()
+    assert runs.run(third)[0] == back.number, "compared with what serves after the rollback"
+    pushed = push(registry, make_model(tmp_path / "other", "4"))
+    version, folder, state = runs.run(third)
+    assert (version, state) == (pushed.number, "COMPLETE"), "the same candidate, but a new champion"
+    assert (folder / "Format-Serving" / "saved_model.pb").read_text() == "4"
+
+
+def test_without_a_candidate_it_is_what_serves_now(runs, tmp_path):
+    registry = Registry(runs.destination)
+    assert runs.run(None)[::2] == (0, "COMPLETE")
+    pushed = push(registry, make_model(tmp_path / "first", "1"))
+    assert runs.run(None)[::2] == (pushed.number, "COMPLETE")
+    assert runs.run(None)[::2] == (pushed.number, "CACHED")
+
+
+def test_the_executor_finds_the_version_where_no_driver_ran(new_artifact, tmp_path):
+    """As on Kubeflow."""
+    registry = Registry(tmp_path / "models")
+    pushed = push(registry, make_model(tmp_path / "first", "1"))
+    properties = {"push_destination": registry.destination, "code": ""}
+    output = new_artifact("Model", "champion")
+    ChampionExecutor().Do({}, {"model": [output]}, properties)
+    assert output.get_int_custom_property("version") == pushed.number
+
+    candidate = new_artifact("Model", "first")
+    output = new_artifact("Model", "again")
+    ChampionExecutor().Do({"candidate": [candidate]}, {"model": [output]}, properties)
+    assert output.get_int_custom_property("version") == 0, "it was compared with nothing when it was pushed"
+
+
+def test_a_version_that_went_meanwhile_counts_as_none(new_artifact, tmp_path):
+    output = new_artifact("Model", "champion")
+    properties = {"push_destination": str(tmp_path / "models"), "code": "", "version": 5}
+    ChampionExecutor().Do({}, {"model": [output]}, properties)
+    assert output.get_int_custom_property("version") == 0
+    assert list(Path(output.uri).iterdir()) == []

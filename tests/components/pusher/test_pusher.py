@@ -1,0 +1,191 @@
+"""Push for real models: blessings, record, card, warm-up requests, and readers that never see half a version."""
+
+import json
+import multiprocessing
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nsynth
+from components import storage
+from components.pusher.executor import PushExecutor
+from components.pusher.push import Evidence, push_model
+from components.pusher.warmup import WARMUP_FILE, read_requests, warmup_requests
+from components.registry import Record, Registry
+
+GATE = {
+    "verdict": "blessed: 91.0 % of notes right",
+    "confidence": 0.95,
+    "notes": 132,
+    "instruments": 44,
+    "champion": {"version": 3},
+    "overall": {"accuracy": {"value": 0.91, "low": 0.85, "high": 0.96}},
+    "slices": [
+        {
+            "name": "family=bass",
+            "notes": 12,
+            "instruments": 4,
+            "judged": False,
+            "accuracy": {"value": 1.0, "low": 0.4, "high": 1.0},
+        }
+    ],
+}
+
+
+@pytest.fixture
+def push(new_artifact, good_model, tmp_path):
+    """Runs the executor; returns the PushedModel artifact."""
+
+    def run(blessed: int = 1, infra: int | None = 1, model: Path = good_model, keep: int = 5):
+        report = new_artifact("ModelEvaluation", "gate")
+        Path(report.uri, "gate.json").write_text(json.dumps(GATE))
+        candidate = new_artifact("Model", "model")
+        candidate.uri = str(model)
+        inputs = {
+            "model": [candidate],
+            "model_blessing": [new_artifact("ModelBlessing", "blessing", blessed=blessed)],
+            "gate_report": [report],
+        }
+        if infra is not None:
+            inputs["infra_blessing"] = [new_artifact("InfraBlessing", "infra", blessed=infra)]
+        pushed = new_artifact("PushedModel", f"pushed-{time.monotonic_ns()}")
+        properties = {
+            "push_destination": str(tmp_path / "models"),
+            "options": json.dumps({"keep": keep}),
+            "code": "abc",
+        }
+        PushExecutor().Do(inputs, {"pushed_model": [pushed]}, properties)
+        return pushed
+
+    return run
+
+
+@pytest.mark.parametrize(("blessed", "infra"), [(0, 1), (1, 0), (0, None)])
+def test_never_unblessed(push, tmp_path, blessed, infra):
+    pushed = push(blessed, infra)
+    assert pushed.get_int_custom_property("pushed") == 0
+    assert not (tmp_path / "models").exists()
+
+
+def test_never_without_a_blessing_at_all(new_artifact, good_model, tmp_path):
+    candidate, pushed = new_artifact("Model", "model"), new_artifact("PushedModel", "pushed")
+    candidate.uri = str(good_model)
+    properties = {"push_destination": str(tmp_path / "models"), "options": "{}", "code": ""}
+    PushExecutor().Do({"model": [candidate]}, {"pushed_model": [pushed]}, properties)
+    assert pushed.get_int_custom_property("pushed") == 0
+    assert not (tmp_path / "models").exists()
+
+
+def test_a_blessed_model_is_pushed_whole_with_record_and_card(push, good_model, tmp_path):
+    pushed = push()
+    version = Registry(tmp_path / "models").serving()
+    assert pushed.get_string_custom_property("pushed_version") == str(version.number)
+    assert pushed.get_string_custom_property("pushed_destination") == version.path
+    for file in (good_model / "Format-Serving").rglob("*"):
+        if file.is_file():
+            copy = Path(version.path, file.relative_to(good_model / "Format-Serving"))
+            assert copy.read_bytes() == file.read_bytes()
+    record = version.record
+    assert (record.model_uri, record.model_id, record.code) == (str(good_model), 7, "abc")
+    assert (record.accuracy.value, record.accuracy.low) == (0.91, 0.85)
+    assert (record.verdict, record.compared_with) == (GATE["verdict"], 3)
+    for expected in (
+        f"version {version.number}",
+        "0.850 – 0.960",
+        "| family=bass | 12 | 4 | 1.00 | too small |",
+        "Limits",
+    ):
+        assert expected in version.card
+
+
+def test_the_same_model_is_reported_and_not_pushed_twice(push, tmp_path, good_model):
+    first, second = push(), push()
+    moved = tmp_path / "moved"
+    shutil.copytree(good_model, moved)
+    third = push(model=moved)
+    for again in (second, third):
+        assert again.get_int_custom_property("pushed") == 1
+        assert again.get_string_custom_property("pushed_version") == first.get_string_custom_property(
+            "pushed_version"
+        )
+    assert len(Registry(tmp_path / "models").versions()) == 1
+
+
+def test_old_versions_go(tmp_path, good_model):
+    model = tmp_path / "model"
+    for index in range(4):
+        shutil.copytree(good_model / "Format-Serving", model, dirs_exist_ok=True)
+        (model / "other").write_text(str(index))
+        push_model(str(tmp_path / "models"), str(model), Record(), Evidence(), keep=2)
+    assert [Path(v.path, "other").read_text() for v in Registry(tmp_path / "models").versions()] == ["2", "3"]
+
+
+def test_warm_up_requests_can_be_replayed(push, tmp_path):
+    """As TF Serving does: each request through the signature that it names."""
+    import tensorflow as tf
+
+    push()
+    version = Registry(tmp_path / "models").serving()
+    model = tf.saved_model.load(version.path)
+    requests = read_requests(Path(version.path, WARMUP_FILE).read_bytes())
+    assert {r.model_spec.signature_name for r in requests} == {"serving_default", "serving_waveform"}
+    for request in requests:
+        inputs = {name: tf.constant(tf.make_ndarray(tensor)) for name, tensor in request.inputs.items()}
+        answer = model.signatures[request.model_spec.signature_name](**inputs)
+        assert answer["probabilities"].shape == (1, len(nsynth.FAMILIES))
+
+
+def test_the_model_s_own_warm_up_requests_are_kept_if_it_can_take_them(tmp_path, good_model):
+    model = tmp_path / "model"
+    shutil.copytree(good_model / "Format-Serving", model)
+    own = warmup_requests(str(model))
+    storage.write_bytes(f"{model}/{WARMUP_FILE}", own)
+    assert warmup_requests(str(model)) == own
+    storage.write_bytes(f"{model}/{WARMUP_FILE}", own.replace(b"serving_default", b"serving_missing"))
+    with pytest.raises(nsynth.UserError, match="not a file of warm-up requests"):  # the checksum is wrong now
+        push_model(str(tmp_path / "models"), str(model), Record(), Evidence(), keep=5)
+    assert not (tmp_path / "models").exists()
+
+
+def _read_in_a_loop(folder: str, stop, result) -> None:
+    """Lists the versions and loads the newest, as a server does, until told to stop."""
+    import tensorflow as tf
+
+    loads, silence = 0, np.zeros((1, nsynth.NOTE_SAMPLES), np.float32)
+    result.put("ready")
+    try:
+        while not stop.is_set():
+            numbers = (
+                [int(p.name) for p in Path(folder).iterdir() if p.name.isdecimal()]
+                if Path(folder).exists()
+                else []
+            )
+            if numbers:
+                model = tf.saved_model.load(f"{folder}/{max(numbers)}")
+                assert model.signatures["serving_waveform"](audio=tf.constant(silence))[
+                    "probabilities"
+                ].shape == (1, 11)
+                loads += 1
+        result.put(loads)
+    except BaseException as error:
+        result.put(repr(error))
+
+
+def test_a_reader_never_fails_during_a_hundred_pushes(tmp_path, good_model):
+    context = multiprocessing.get_context("spawn")
+    stop, result = context.Event(), context.Queue()
+    reader = context.Process(target=_read_in_a_loop, args=(str(tmp_path / "models"), stop, result))
+    reader.start()
+    assert result.get(timeout=120) == "ready"
+    registry, model = Registry(tmp_path / "models"), str(good_model / "Format-Serving")
+    for index in range(100):
+        registry.publish(lambda folder: storage.copy_folder(model, folder), Record(digest=str(index)))
+    stop.set()
+    loads = result.get(timeout=120)
+    reader.join()
+    assert isinstance(loads, int), loads
+    assert loads >= 3
+    assert len(registry.versions()) == 100
