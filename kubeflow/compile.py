@@ -1,0 +1,233 @@
+"""Compiles the pipeline's graph to what a cluster takes.
+
+TFX's compiler aims at Vertex AI. For open-source Kubeflow Pipelines its output is put right here, one function
+for each thing that it leaves out or gets wrong; what can only be mended at run time is in entrypoint.py.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any, Literal
+from unittest import mock
+
+from tfx.orchestration.kubeflow.v2 import compiler_utils
+from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import (
+    KubeflowV2DagRunner,
+    KubeflowV2DagRunnerConfig,
+)
+from tfx.orchestration.pipeline import Pipeline
+from tfx.types.experimental.simple_artifacts import File
+
+import nsynth
+from kubeflow.options import KubeflowOptions, StepOptions, quantity
+from kubeflow.package import Package
+
+Target = Literal["kfp", "vertex"]
+Spec = dict[str, Any]
+
+ENTRYPOINT = ("python", "-m", "kubeflow.entrypoint")
+TFX_COMMAND = ("python", "-m", "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor")
+
+RUN_PARAMETERS = {"data": "input_base", "models": "push_destination", "accepted": "accepted_folder"}
+"""What may be set anew for each run → the property of the steps that it fills."""
+SPAN_STEP = "ExampleGen"
+SPAN_PARAMETER = "range_config"
+"""Which span ExampleGen reads: TFX's RangeConfig as JSON; empty means the newest."""
+
+
+def compile_pipeline(pipeline: Pipeline, options: KubeflowOptions, target: Target = "kfp") -> Package:
+    """Compiles a TFX pipeline.
+
+    Raises:
+      nsynth.UserError: an option has no counterpart on the target.
+    """
+    spec = _compile_with_tfx(pipeline, options, target)
+    _drop_local_paths(spec, options)
+    _connect_dynamic_properties(spec)
+    _offer_run_parameters(spec)
+    for name, task in spec["root"]["dag"]["tasks"].items():
+        step = options.step(name)
+        container = _container(spec, task)
+        container["image"] = step.image or options.image
+        _set_resources(container, step, target)
+        _set_retries(task, step, options)
+        task["cachingOptions"] = {"enableCache": True} if step.cache else {}
+        if target == "kfp":
+            _tell_entrypoint(name, container)
+    if target == "vertex":
+        _refuse_what_vertex_lacks(options, spec["root"]["dag"]["tasks"])
+        return Package(_vertex_job(spec, options), {})
+    return Package(spec, _platforms(spec, options))
+
+
+def _compile_with_tfx(pipeline: Pipeline, options: KubeflowOptions, target: Target) -> Spec:
+    config = KubeflowV2DagRunnerConfig(
+        default_image=options.image,
+        default_commands=list(ENTRYPOINT if target == "kfp" else TFX_COMMAND),
+        use_pipeline_spec_2_1=True,  # the only version that open-source KFP takes
+    )
+    with _own_artifact_types_as_files():
+        job = KubeflowV2DagRunner(config).run(pipeline, write_out=False)
+    return job["pipelineSpec"]
+
+
+@contextlib.contextmanager
+def _own_artifact_types_as_files() -> Iterator[None]:
+    """Lets artifact types of our own pass as TFX's plain `File`.
+
+    TFX refuses their names and, in the container, would look for a class of that name. Our executors use their
+    folders and custom properties alone, which a `File` has too.
+    """
+    known = compiler_utils.get_artifact_schema
+    own = compiler_utils._SUPPORTED_STANDARD_ARTIFACT_TYPES
+
+    with mock.patch.object(
+        compiler_utils, "get_artifact_schema", lambda type_: known(type_ if type_ in own else File)
+    ):
+        yield
+
+
+def _container(spec: Spec, task: Spec) -> Spec:
+    label = spec["components"][task["componentRef"]["name"]]["executorLabel"]
+    return spec["deploymentSpec"]["executors"][label]["container"]
+
+
+def _drop_local_paths(spec: Spec, options: KubeflowOptions) -> None:
+    """Replaces the set-up file, a path of this machine, by the image: it holds our code for Beam's workers."""
+    for executor in spec["deploymentSpec"]["executors"].values():
+        container = executor.get("container", {})
+        for part in (container, container.get("lifecycle", {}).get("preCacheCheck", {})):
+            part["args"] = [
+                f"--sdk_container_image={options.image}" if arg.startswith("--setup_file=") else arg
+                for arg in part.get("args", [])
+            ]
+
+
+def _connect_dynamic_properties(spec: Spec) -> None:
+    """Names the producer of a property that is known at run time: TFX writes `X_task` for the task X."""
+    tasks = spec["root"]["dag"]["tasks"]
+    for task in tasks.values():
+        for parameter in task.get("inputs", {}).get("parameters", {}).values():
+            source = parameter.get("taskOutputParameter", {})
+            name = source.get("producerTask", "").removesuffix("_task")
+            if name in tasks:
+                source["producerTask"] = name
+
+
+def _offer_run_parameters(spec: Spec) -> None:
+    """Makes parameters of the run, each with its default, of properties that would be constants."""
+    declared = spec["root"].setdefault("inputDefinitions", {}).setdefault("parameters", {})
+    tasks = spec["root"]["dag"]["tasks"]
+    for parameter, property_name in RUN_PARAMETERS.items():
+        for task in tasks.values():
+            inputs = task.get("inputs", {}).get("parameters", {})
+            if property_name in inputs:
+                default = inputs[property_name]["runtimeValue"]["constant"]
+                declared[parameter] = _text_parameter(default)
+                inputs[property_name] = {"componentInputParameter": parameter}
+    if SPAN_STEP in tasks:
+        declared[SPAN_PARAMETER] = _text_parameter("")
+        inputs = tasks[SPAN_STEP].setdefault("inputs", {}).setdefault("parameters", {})
+        inputs[SPAN_PARAMETER] = {"componentInputParameter": SPAN_PARAMETER}
+        component = spec["components"][tasks[SPAN_STEP]["componentRef"]["name"]]
+        component["inputDefinitions"]["parameters"][SPAN_PARAMETER] = {"parameterType": "STRING"}
+    if not declared:
+        del spec["root"]["inputDefinitions"]
+
+
+def _text_parameter(default: str) -> Spec:
+    return {"parameterType": "STRING", "isOptional": True, "defaultValue": default}
+
+
+def _set_resources(container: Spec, step: StepOptions, target: Target) -> None:
+    """Requests what is also the limit, so that the step is never starved and never evicted first."""
+    assert step.cpu
+    assert step.memory
+    resources: Spec = {"cpuLimit": quantity(step.cpu), "memoryLimit": quantity(step.memory) / 1e9}
+    if target == "kfp":  # the strings, for newer backends; the numbers (GB), for older ones
+        resources |= {"cpuRequest": resources["cpuLimit"], "memoryRequest": resources["memoryLimit"]}
+        resources |= {"resourceCpuLimit": step.cpu, "resourceCpuRequest": step.cpu}
+        resources |= {"resourceMemoryLimit": step.memory, "resourceMemoryRequest": step.memory}
+    if step.gpus:
+        accelerator = {"type": step.gpu_type, "count": str(step.gpus)}
+        if target == "kfp":
+            accelerator |= {"resourceType": step.gpu_type, "resourceCount": str(step.gpus)}
+        resources["accelerator"] = accelerator
+    container["resources"] = resources
+
+
+def _set_retries(task: Spec, step: StepOptions, options: KubeflowOptions) -> None:
+    """TFX sets no policy: a lost node would fail the whole run."""
+    if step.retries:
+        task["retryPolicy"] = {
+            "maxRetryCount": step.retries,
+            "backoffDuration": f"{options.retry_after_s}s",
+            "backoffFactor": 2.0,
+            "backoffMaxDuration": "3600s",
+        }
+
+
+def _tell_entrypoint(name: str, container: Spec) -> None:
+    """Gives our command the step's name and the driver, which TFX puts into a hook that KFP does not know."""
+    args = ["--step", name]
+    hook = container.pop("lifecycle", {}).get("preCacheCheck")
+    if hook:
+        args += ["--driver", hook["command"][-1]]
+    container["args"] = [*args, *container["args"]]
+
+
+def _platforms(spec: Spec, options: KubeflowOptions) -> Spec:
+    """KFP's second document: what only Kubernetes knows.
+
+    In the plain form (`constant`, `secretName`), which every 2.x backend reads.
+    """
+    executors = {}
+    for name, task in spec["root"]["dag"]["tasks"].items():
+        step = options.step(name)
+        label = spec["components"][task["componentRef"]["name"]]["executorLabel"]
+        executor: Spec = {
+            "pvcMount": [{"constant": claim, "mountPath": path} for claim, path in options.volumes.items()],
+            "secretAsEnv": [
+                {"secretName": ref.name, "keyToEnv": [{"secretKey": ref.key, "envVar": variable}]}
+                for variable, ref in options.secrets.items()
+            ],
+            "configMapAsEnv": [
+                {"configMapName": ref.name, "keyToEnv": [{"configMapKey": ref.key, "envVar": variable}]}
+                for variable, ref in options.config_maps.items()
+            ],
+            "nodeSelector": {"labels": step.node_selector} if step.node_selector else None,
+            "tolerations": [
+                {"key": key, "operator": "Exists", "effect": "NoSchedule"} for key in step.tolerates or ()
+            ],
+            "imagePullSecret": [{"secretName": options.image_pull_secret}]
+            if options.image_pull_secret
+            else None,
+            "activeDeadlineSeconds": str(step.timeout_s) if step.timeout_s else None,
+        }
+        if present := {key: value for key, value in executor.items() if value}:
+            executors[label] = present
+    return {"platforms": {"kubernetes": {"deploymentSpec": {"executors": executors}}}} if executors else {}
+
+
+def _refuse_what_vertex_lacks(options: KubeflowOptions, tasks: Spec) -> None:
+    if options.secrets or options.config_maps:
+        raise nsynth.UserError(
+            "Vertex AI has no Secrets or ConfigMaps: clear kubeflow.secrets and .config_maps"
+        )
+    if not options.pipeline_root.startswith("gs://"):
+        raise nsynth.UserError(
+            f"kubeflow.pipeline_root = {options.pipeline_root}: Vertex AI needs a gs:// address"
+        )
+    for name in tasks:
+        step = options.step(name)
+        if step.node_selector or step.tolerates or step.timeout_s:
+            raise nsynth.UserError(
+                f"kubeflow.steps.{name}: Vertex AI has no node_selector, tolerates or timeout_s"
+            )
+
+
+def _vertex_job(spec: Spec, options: KubeflowOptions) -> Spec:
+    return {
+        "displayName": spec["pipelineInfo"]["name"],
+        "pipelineSpec": spec,
+        "runtimeConfig": {"gcsOutputDirectory": options.pipeline_root, "parameterValues": {}},
+    }

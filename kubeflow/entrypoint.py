@@ -1,0 +1,180 @@
+"""The command of every step's container on open-source Kubeflow Pipelines.
+
+TFX's own command, `kubeflow_v2_run_executor`, expects what Vertex AI hands to it; open-source KFP hands over
+something else. This command mends the difference and starts TFX's, unpatched, as a child:
+
+    python -m kubeflow.entrypoint --step NAME [--driver MODULE] <what TFX's command takes>
+
+It imports the standard library alone, so that it costs nothing and outlives a child that runs out of memory.
+"""
+
+import argparse
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+TFX_COMMAND = "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor"
+EXECUTOR_INPUT = "--json_serialized_invocation_args"
+INPUTS_SPEC = "--json_serialized_inputs_spec_args"
+LOGS_OUTPUT = "executor-logs"
+
+STAGING_ROOT = os.environ.get("NSYNTH_STAGING_ROOT", "/")
+"""Below this folder KFP's launcher mirrors the object stores; another one only where / cannot be written to."""
+STAGED = {
+    scheme: os.path.join(STAGING_ROOT, folder)
+    for scheme, folder in (("minio://", "minio/"), ("s3://", "s3/"), ("gs://", "gcs/"))
+}
+"""Address of an object store → the folder in which the launcher lays inputs and from which it takes outputs."""
+
+_received: list[int] = []
+_running: list[subprocess.Popen] = []
+
+
+def main(argv: list[str]) -> int:
+    """Runs one step; answers its exit code."""
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    parser.add_argument("--step", required=True, help="name of the step, for the log")
+    parser.add_argument("--driver", help="module to run first; it resolves {SPAN} of an ExampleGen")
+    parser.add_argument(EXECUTOR_INPUT, dest="executor_input", required=True, type=json.loads)
+    parser.add_argument(INPUTS_SPEC, dest="inputs_spec", default={}, type=json.loads)
+    args, tfx_args = parser.parse_known_args(argv)
+    # Kubernetes stops a pod with SIGTERM, a terminal with SIGINT: both must reach the child, not us alone.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _forward)
+    started = time.monotonic()
+    code = 1
+    try:
+        code = run_step(args.executor_input, args.inputs_spec, args.driver, tfx_args)
+    finally:
+        print(json.dumps({"step": args.step, **_cost(started), "exit_code": code}), flush=True)
+    return code
+
+
+def run_step(
+    executor_input: dict[str, Any], inputs_spec: dict[str, Any], driver: str | None, tfx_args: list[str]
+) -> int:
+    """Mends the input, runs the driver, if any, and the executor, and mends the output."""
+    mend_input(executor_input, inputs_spec)
+    output_file = executor_input["outputs"]["outputFile"]
+    if driver:
+        # KFP knows no `preCacheCheck` hook, in which Vertex AI runs the driver: without it {SPAN} stays literal.
+        code = _run(driver, executor_input, inputs_spec, tfx_args)
+        if code:
+            return code
+        # TFX's command takes the driver's parameters from this file, but not what it knows of the artifacts.
+        take_over_metadata(executor_input, _read(output_file))
+    code = _run(TFX_COMMAND, executor_input, inputs_spec, tfx_args)
+    if code == 0:
+        mended = to_addresses(_read(output_file))
+        with open(output_file, "w") as file:
+            json.dump(mended, file)
+    return code
+
+
+def mend_input(executor_input: dict[str, Any], inputs_spec: dict[str, Any]) -> None:
+    """Makes KFP's ExecutorInput one that TFX understands, in place."""
+    declared = inputs_spec.get("artifacts", {})
+    for name, artifact in _artifacts(executor_input, "inputs"):
+        # KFP's driver passes artifacts on without their types; TFX picks the class by it.
+        artifact["type"] = declared[name]["artifactType"]
+        # TFX opens no minio://, and the launcher has copied the artifact here in any case.
+        address, artifact["uri"] = artifact["uri"], to_staged(artifact["uri"])
+        # An object store knows no empty folders: an empty artifact was not copied at all.
+        if artifact["uri"] != address and not os.path.exists(artifact["uri"]):
+            os.makedirs(artifact["uri"])
+        # KFP stores a list as {"list": [...]} and a dict as {"struct": {...}}, and leaves them so.
+        artifact["metadata"] = {key: unwrapped(value) for key, value in artifact.get("metadata", {}).items()}
+    # With log publishing on, the driver adds an output that no component declares, of a type TFX cannot import.
+    executor_input.get("outputs", {}).get("artifacts", {}).pop(LOGS_OUTPUT, None)
+    for _, artifact in _artifacts(executor_input, "outputs"):
+        artifact["uri"] = to_staged(artifact["uri"])
+
+
+def take_over_metadata(executor_input: dict[str, Any], driver_output: dict[str, Any]) -> None:
+    """Adds what the driver found out about the output artifacts (span, fingerprint), in place."""
+    found = {name: artifact.get("metadata", {}) for name, artifact in _artifacts({"": driver_output}, "")}
+    for name, artifact in _artifacts(executor_input, "outputs"):
+        artifact["metadata"] = {**artifact.get("metadata", {}), **found.get(name, {})}
+
+
+def to_staged(uri: str) -> str:
+    """minio://bucket/key → /minio/bucket/key; another address stays as it is."""
+    for scheme, folder in STAGED.items():
+        if uri.startswith(scheme):
+            return folder + uri.removeprefix(scheme)
+    return uri
+
+
+def to_addresses(value: Any) -> Any:
+    """The way back, for every string in `value`: the launcher uploads and records addresses, not folders.
+
+    Metadata too, since properties such as the Evaluator's `current_model` hold addresses of artifacts. Properties
+    without a value are left out: the launcher fails the step over a null.
+    """
+    if isinstance(value, dict):
+        return {key: to_addresses(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [to_addresses(item) for item in value]
+    if isinstance(value, str):
+        for scheme, folder in STAGED.items():
+            if value.startswith(folder):
+                return scheme + value.removeprefix(folder)
+    return value
+
+
+def unwrapped(value: Any) -> Any:
+    """The list or dict inside of KFP's wrapping; another value stays as it is."""
+    if isinstance(value, dict) and len(value) == 1:
+        return value.get("list", value.get("struct", value))
+    return value
+
+
+def _artifacts(executor_input: dict[str, Any], side: str) -> list[tuple[str, dict[str, Any]]]:
+    lists = executor_input.get(side, {}).get("artifacts", {})
+    return [(name, artifact) for name, entry in lists.items() for artifact in entry.get("artifacts", [])]
+
+
+def _run(
+    module: str, executor_input: dict[str, Any], inputs_spec: dict[str, Any], tfx_args: list[str]
+) -> int:
+    """Runs a module of TFX's as a child; a child killed by signal n answers 128 + n, as shells have it."""
+    command = [sys.executable, "-m", module, EXECUTOR_INPUT, json.dumps(executor_input)]
+    command += [INPUTS_SPEC, json.dumps(inputs_spec), *tfx_args]
+    if _received:  # it came between two children
+        return 128 + _received[0]
+    child = subprocess.Popen(command)
+    _running[:] = [child]
+    for number in _received:  # it came while the child was being started
+        child.send_signal(number)
+    code = child.wait()
+    return 128 - code if code < 0 else code
+
+
+def _forward(number: int, _: Any) -> None:
+    _received.append(number)
+    for child in _running:
+        child.send_signal(number)
+
+
+def _read(path: str) -> dict[str, Any]:
+    with open(path) as file:
+        return json.load(file)
+
+
+def _cost(started: float) -> dict[str, float]:
+    """Wall and CPU time in s and the largest child's resident memory in MB (Linux counts it in KiB)."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {
+        "seconds": round(time.monotonic() - started, 1),
+        "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
+        "peak_memory_mb": round(used.ru_maxrss * 1024 / 1e6),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

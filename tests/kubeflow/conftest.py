@@ -1,0 +1,39 @@
+"""A folder that holds what the image would, and the small pipeline compiled."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))  # step_runner and small_pipeline are imported by name
+ROOT = HERE.parents[1]
+
+
+def in_image(path: str) -> bool:
+    """Whether .dockerignore lets a path (relative to the project) into the image; the last rule that fits counts."""
+    inside = True
+    for line in (ROOT / ".dockerignore").read_text().splitlines():
+        rule = line.split("#")[0].strip()
+        kept = rule.startswith("!")
+        pattern = rule.lstrip("!").rstrip("/")
+        if pattern and any(parent.match(pattern) for parent in (Path(path), *Path(path).parents[:-1])):
+            inside = kept
+    return inside
+
+
+@pytest.fixture(scope="session")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The image's /app: what .dockerignore leaves of the project."""
+    app = tmp_path_factory.mktemp("image") / "app"
+    for folder, folders, files in os.walk(ROOT):
+        here = Path(folder).relative_to(ROOT)
+        folders[:] = [f for f in folders if not f.startswith(".") and (here != Path() or in_image(f))]
+        for name in files:
+            path = here / name
+            if in_image(str(path)):
+                (app / path).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(ROOT / path, app / path)
+    return app

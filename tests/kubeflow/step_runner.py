@@ -1,0 +1,380 @@
+"""Runs a compiled pipeline as open-source Kubeflow Pipelines would, without a cluster.
+
+Reads the compiled YAML and nothing else. Each step is done to what KFP's driver and launcher do to it (release
+2.16): input artifacts arrive without types, with numbers as doubles and lists and dicts wrapped; an output
+`executor-logs` is added; addresses are minio://, mirrored below a fresh folder for each pod, files only; the
+command's placeholders are replaced; the command runs in the image's folder with the image's environment; what it
+answers is parsed strictly; its outputs are uploaded and recorded. Where KFP would refuse, this raises `Refused`.
+"""
+
+import ast
+import hashlib
+import itertools
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import uuid
+from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import yaml
+from google.protobuf import json_format
+from kfp.pipeline_spec import pipeline_spec_pb2 as pb
+
+Spec = dict[str, Any]
+LOGS = "executor-logs"
+NUMBERS = {"NUMBER_DOUBLE", "NUMBER_INTEGER"}
+HIDE_SOURCE_TREE = """
+import sys
+# An editable install would let modules through that the image lacks.
+class NoEditableFinder:
+    def find_spec(self, name, path=None, target=None):
+        sys.meta_path[:] = [f for f in sys.meta_path if "Editable" not in getattr(f, "__name__", "")]
+sys.meta_path.insert(0, NoEditableFinder())
+"""
+
+
+class Refused(Exception):  # noqa: N818 (what KFP did)
+    """KFP would not take this."""
+
+
+@dataclass
+class Task:
+    """What became of one task."""
+
+    state: str  # SUCCEEDED, CACHED, FAILED, SKIPPED (condition) or OMITTED (something before it failed)
+    artifacts: dict[str, Spec] = field(default_factory=dict)
+    parameters: dict[str, Any] = field(default_factory=dict)
+    log: str = ""
+    attempts: int = 0
+
+    @property
+    def cost(self) -> Spec:
+        """The line of JSON that the entrypoint logs."""
+        return json.loads([line for line in self.log.splitlines() if line.startswith('{"step"')][-1])
+
+
+@dataclass
+class Cluster:
+    """A bucket, a metadata store and a cache that outlive runs; `image` is the folder that the image holds."""
+
+    image: Path
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    root: str = "minio://mlpipeline/v2/artifacts"
+    publish_logs: bool = True
+    cache: dict[tuple[str, str], Task] = field(default_factory=dict)
+    ids: itertools.count = field(default_factory=lambda: itertools.count(1))
+
+    def run(
+        self, package: Path, parameters: Spec | None = None, stop_on_error: bool = True
+    ) -> dict[str, Task]:
+        """Runs every task in order.
+
+        Raises:
+          Refused: the pipeline or its parameters would not be taken.
+          AssertionError: a step failed (with `stop_on_error`).
+        """
+        spec, platforms = read_package(package)
+        run = Run(self, spec, platforms, resolve_root(spec, parameters or {}), str(uuid.uuid4()))
+        done: dict[str, Task] = {}
+        for name in order(spec):
+            done[name] = run.task(name, done)
+            if stop_on_error:
+                assert done[name].state != "FAILED", f"{name} failed:\n{done[name].log[-4000:]}"
+        return done
+
+    def path(self, uri: str) -> Path:
+        """Where the bucket keeps what lies under `uri`."""
+        if not uri.startswith(self.root + "/"):
+            raise Refused(f"{uri} is not below {self.root}")
+        return self.folder / "bucket" / uri.partition("://")[2]
+
+
+def read_package(package: Path) -> tuple[Spec, Spec]:
+    """Both documents, parsed as strictly as the API server does."""
+    documents = list(yaml.safe_load_all(package.read_text()))
+    spec, platforms = documents[0], documents[1] if len(documents) > 1 else {}
+    try:
+        json_format.ParseDict(spec, pb.PipelineSpec())
+        json_format.ParseDict(platforms, pb.PlatformSpec())
+    except json_format.ParseError as error:
+        raise Refused(f"invalid v2 pipeline spec: {error}") from error
+    if spec["schemaVersion"] != "2.1.0":
+        raise Refused(f"KFP only supports schema version 2.1.0, not {spec['schemaVersion']}")
+    for label, executor in spec["deploymentSpec"]["executors"].items():
+        if "container" not in executor:
+            raise Refused(f"executor {label}: {list(executor)} not implemented")
+    return spec, platforms
+
+
+def resolve_root(spec: Spec, given: Spec) -> Spec:
+    """The run's parameters, with their defaults."""
+    declared = spec["root"].get("inputDefinitions", {}).get("parameters", {})
+    for name in given:
+        if name not in declared:
+            raise Refused(f"parameter {name} is not among the pipeline's: {sorted(declared)}")
+    values = {}
+    for name, parameter in declared.items():
+        if name not in given and "defaultValue" not in parameter and not parameter.get("isOptional"):
+            raise Refused(f"parameter {name} has neither default value nor user provided value")
+        values[name] = given.get(name, parameter.get("defaultValue"))
+        check_type(name, values[name], parameter["parameterType"])
+    return values
+
+
+def check_type(name: str, value: Any, kind: str) -> None:
+    """Refuses a value of another type than declared."""
+    fits = {"STRING": str, "BOOLEAN": bool, "LIST": list, "STRUCT": dict}
+    if not isinstance(value, (int, float) if kind in NUMBERS else fits[kind]):
+        raise Refused(f"input parameter {name!r} type mismatch: expect {kind}, got {value!r}")
+
+
+def order(spec: Spec) -> list[str]:
+    """Tasks so that each comes after those it needs; producers count as needed."""
+    tasks = spec["root"]["dag"]["tasks"]
+    needs: dict[str, set[str]] = {}
+    for name, task in tasks.items():
+        inputs = task.get("inputs", {})
+        sources = [*inputs.get("parameters", {}).values(), *inputs.get("artifacts", {}).values()]
+        producers = {
+            source[kind]["producerTask"]
+            for source in sources
+            for kind in ("taskOutputArtifact", "taskOutputParameter")
+            if kind in source
+        }
+        needs[name] = producers | set(task.get("dependentTasks", []))
+        if unknown := needs[name] - set(tasks):
+            raise Refused(f"unknown producer task {unknown} in DAG")
+        task["dependentTasks"] = sorted(needs[name])
+    return list(TopologicalSorter(needs).static_order())
+
+
+@dataclass
+class Run:
+    """One run of a pipeline."""
+
+    cluster: Cluster
+    spec: Spec
+    platforms: Spec
+    parameters: Spec
+    id: str
+
+    def task(self, name: str, done: dict[str, Task]) -> Task:
+        """What driver and launcher do to one task."""
+        task = self.spec["root"]["dag"]["tasks"][name]
+        if any(done[other].state not in ("SUCCEEDED", "CACHED") for other in task["dependentTasks"]):
+            return Task("OMITTED")
+        component, container = self._component(task)
+        inputs = self._inputs(task, component, done)
+        condition = task.get("triggerPolicy", {}).get("condition")
+        if condition and not holds(condition, inputs):
+            return Task("SKIPPED")
+        outputs = self._outputs(name, component)
+        key = self._cache_key(inputs, outputs, component, container)
+        caching = task.get("cachingOptions", {}).get("enableCache", False)
+        if caching and key in self.cluster.cache:
+            hit = self.cluster.cache[key]
+            return Task("CACHED", hit.artifacts, hit.parameters)
+        attempts = 1 + task.get("retryPolicy", {}).get("maxRetryCount", 0)
+        for attempt in range(1, attempts + 1):
+            result = self._pod(container, component, inputs, outputs)
+            result.attempts = attempt
+            if result.state == "SUCCEEDED":
+                break
+        if caching and result.state == "SUCCEEDED":
+            self.cluster.cache[key] = result
+        return result
+
+    def _component(self, task: Spec) -> tuple[Spec, Spec]:
+        """KFP files a component under the hash of its container: the first of several twins is what it finds."""
+        executors = self.spec["deploymentSpec"]["executors"]
+        container = executors[self.spec["components"][task["componentRef"]["name"]]["executorLabel"]][
+            "container"
+        ]
+        for _, component in sorted(self.spec["components"].items()):
+            if executors[component["executorLabel"]]["container"] == container:
+                return component, container
+        raise Refused("no component")
+
+    def _inputs(self, task: Spec, component: Spec, done: dict[str, Task]) -> Spec:
+        """The driver's `inputs` of ExecutorInput: parameters checked against their types, artifacts without."""
+        values, artifacts = {}, {}
+        for name, source in task.get("inputs", {}).get("parameters", {}).items():
+            if "componentInputParameter" in source:
+                values[name] = self.parameters[source["componentInputParameter"]]
+            elif "taskOutputParameter" in source:
+                ref = source["taskOutputParameter"]
+                values[name] = done[ref["producerTask"]].parameters[ref["outputParameterKey"]]
+            elif "constant" in source.get("runtimeValue", {}):
+                values[name] = source["runtimeValue"]["constant"]
+            else:
+                raise Refused(f"{name}: param runtime value spec of {source} not implemented")
+        for name, parameter in component.get("inputDefinitions", {}).get("parameters", {}).items():
+            if name not in values:
+                if "defaultValue" not in parameter and not parameter.get("isOptional"):
+                    raise Refused(f"neither value nor default value provided for non-optional {name!r}")
+            elif parameter["parameterType"] == "STRING" and not isinstance(values[name], str):
+                values[name] = json.dumps(values[name])
+            else:
+                check_type(name, values[name], parameter["parameterType"])
+        for name, source in task.get("inputs", {}).get("artifacts", {}).items():
+            ref = source["taskOutputArtifact"]
+            artifacts[name] = {
+                "artifacts": [dict(done[ref["producerTask"]].artifacts[ref["outputArtifactKey"]])]
+            }
+        return {"parameterValues": values, "artifacts": artifacts}
+
+    def _outputs(self, name: str, component: Spec) -> Spec:
+        definitions = component.get("outputDefinitions", {})
+        declared = dict(definitions.get("artifacts", {}))
+        if self.cluster.publish_logs:
+            declared[LOGS] = {"artifactType": {"schemaTitle": "system.Artifact"}}
+        folder = f"{self.cluster.root}/{self.spec['pipelineInfo']['name']}/{self.id}/{name}/{uuid.uuid4()}"
+        artifacts = {
+            key: {
+                "artifacts": [
+                    {"uri": f"{folder}/{key}", "type": d["artifactType"], "metadata": d.get("metadata", {})}
+                ]
+            }
+            for key, d in declared.items()
+        }
+        parameters = {
+            key: {"outputFile": f"/tmp/kfp/outputs/{key}"} for key in definitions.get("parameters", {})
+        }
+        return {"artifacts": artifacts, "parameters": parameters}
+
+    def _cache_key(self, inputs: Spec, outputs: Spec, component: Spec, container: Spec) -> tuple[str, str]:
+        """KFP's: ids of the input artifacts, parameters, outputs without their addresses, command and image."""
+        executors = self.platforms.get("platforms", {}).get("kubernetes", {}).get("deploymentSpec", {})
+        platform = executors.get("executors", {}).get(component["executorLabel"], {})
+        content = {
+            "inputArtifactNames": {
+                k: [a["name"] for a in v["artifacts"]] for k, v in inputs["artifacts"].items()
+            },
+            "inputParameterValues": inputs["parameterValues"],
+            "outputArtifactsSpec": {
+                key: {k: v for k, v in entry["artifacts"][0].items() if k != "uri"}
+                for key, entry in outputs["artifacts"].items()
+            },
+            "outputParametersSpec": component.get("outputDefinitions", {}).get("parameters", {}),
+            "containerSpec": {
+                "image": container["image"],
+                "cmdArgs": [*container["command"], *container["args"]],
+                "pvcNames": sorted(mount["constant"] for mount in platform.get("pvcMount", [])),
+                "env": container.get("env", []),
+            },
+        }
+        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return self.spec["pipelineInfo"]["name"], digest
+
+    def _pod(self, container: Spec, component: Spec, inputs: Spec, outputs: Spec) -> Task:
+        """A fresh pod: stage inputs, run the command, collect and upload what it leaves."""
+        pods = self.cluster.folder / "pods"
+        pods.mkdir(parents=True, exist_ok=True)
+        pod = Path(tempfile.mkdtemp(dir=pods))
+        output_file = pod / "kfp_outputs" / "output_metadata.json"
+        output_file.parent.mkdir()
+        executor_input = {"inputs": inputs, "outputs": {**outputs, "outputFile": str(output_file)}}
+        json_format.ParseDict(executor_input, pb.ExecutorInput())
+        try:
+            for entry in inputs["artifacts"].values():
+                uri = entry["artifacts"][0]["uri"]
+                copy_files(self.cluster.path(uri), staged(pod, uri))
+            for entry in outputs["artifacts"].values():
+                staged(pod, entry["artifacts"][0]["uri"]).parent.mkdir(parents=True, exist_ok=True)
+            code, log = self._command(container, executor_input, pod)
+            if code:
+                return Task("FAILED", log=f"{log}\nexit code {code}")
+            answer = json.loads(output_file.read_text()) if output_file.exists() else {}
+            json_format.ParseDict(answer, pb.ExecutorOutput())  # unknown fields are refused
+            return Task("SUCCEEDED", self._record(outputs, answer, pod), self._values(component, answer), log)
+        finally:
+            shutil.rmtree(pod)
+
+    def _command(self, container: Spec, executor_input: Spec, pod: Path) -> tuple[int, str]:
+        words = [*container["command"], *container["args"]]
+        words = [word.replace("{{$}}", json.dumps(executor_input)) for word in words]
+        if left := [word for word in words if re.search(r"\{\{\$\.", word)]:
+            raise Refused(f"placeholders left: {left}")
+        (pod / "site").mkdir()
+        (pod / "site" / "sitecustomize.py").write_text(HIDE_SOURCE_TREE)
+        environment = {
+            "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+            "HOME": str(pod),
+            "PYTHONPATH": f"{pod / 'site'}:{self.cluster.image}",
+            "NSYNTH_STAGING_ROOT": str(pod),
+            **self.cluster.environment,
+        }
+        done = subprocess.run(
+            words, cwd=self.cluster.image, env=environment, text=True, capture_output=True, check=False
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    def _record(self, outputs: Spec, answer: Spec, pod: Path) -> dict[str, Spec]:
+        """Uploads the outputs and files them as the metadata store would."""
+        recorded = {}
+        for key, entry in outputs["artifacts"].items():
+            told = answer.get("artifacts", {}).get(key, {}).get("artifacts", [{}])[0]
+            uri = told.get("uri") or entry["artifacts"][0]["uri"]
+            copy_files(staged(pod, uri), self.cluster.path(uri))
+            metadata = {**entry["artifacts"][0]["metadata"], **told.get("metadata", {})}
+            metadata = {k: as_stored(k, v) for k, v in metadata.items()}
+            metadata.setdefault("display_name", key)
+            metadata.setdefault("store_session_info", '{"Provider": "minio", "Params": {"fromEnv": "false"}}')
+            recorded[key] = {"name": str(next(self.cluster.ids)), "uri": uri, "metadata": metadata}
+        return recorded
+
+    def _values(self, component: Spec, answer: Spec) -> Spec:
+        values = answer.get("parameterValues", {})
+        for key in component.get("outputDefinitions", {}).get("parameters", {}):
+            if key not in values:
+                raise Refused(f"failed to read output parameter {key!r}")
+        return values
+
+
+def as_stored(key: str, value: Any) -> Any:
+    """A property after its way through the metadata store."""
+    if value is None:
+        raise Refused(f"{key}: unknown/unsupported value type NullValue")
+    if isinstance(value, list):
+        return {"list": value}
+    if isinstance(value, dict):
+        return {"struct": value}
+    return float(value) if isinstance(value, int | float) else value
+
+
+def staged(pod: Path, uri: str) -> Path:
+    """The launcher's folder for an address."""
+    scheme, _, rest = uri.partition("://")
+    folders = {"minio": "minio", "s3": "s3", "gs": "gcs"}
+    if scheme not in folders:
+        raise Refused(f"{uri}: unsupported storage scheme")
+    return pod / folders[scheme] / rest
+
+
+def copy_files(source: Path, target: Path) -> None:
+    """Copies files; like an object store it knows nothing of empty folders, and nothing need be there."""
+    for file in [source] if source.is_file() else source.rglob("*"):
+        if file.is_file():
+            destination = target / file.relative_to(source) if file != source else target
+            destination.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, destination)
+
+
+def holds(condition: str, inputs: Spec) -> bool:
+    """Evaluates the CEL that TFX writes: comparisons of properties, joined by &&, || and !."""
+    python = condition.replace("&&", " and ").replace("||", " or ")
+    python = re.sub(r"!(?!=)", " not ", python)
+    artifacts = {
+        key: SimpleNamespace(artifacts=[SimpleNamespace(**artifact) for artifact in entry["artifacts"]])
+        for key, entry in inputs["artifacts"].items()
+    }
+    ast.parse(python, mode="eval")
+    return bool(eval(python, {"__builtins__": {}}, {"inputs": SimpleNamespace(artifacts=artifacts)}))
