@@ -1,0 +1,1 @@
+"""Retraining unattended: rounds over spans of data, their ledger, lock, schedule, hooks and housekeeping."""

@@ -1,0 +1,148 @@
+"""The process that runs the pipeline for a round: started, watched, ended in time.
+
+It is a process of its own so that its memory is given back, a time limit can end it, and a crash in native code
+takes nobody else down. It inherits the lock, and ends when the one that started it does.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import pydantic
+
+from pipeline.config import Config
+
+_LOOK_EVERY_S = 0.1
+_END_WITHIN_S = 10.0  # between SIGTERM and SIGKILL
+
+Ending = Literal["pushed", "kept", "refused", "failed", "passing", "timed out", "interrupted"]
+
+
+class Request(pydantic.BaseModel, frozen=True):
+    """What the child is to do."""
+
+    config: Config
+    window: tuple[int, ...]
+    """Spans to train on, the newest last."""
+    judge: tuple[int, ...]
+    """Spans of the window whose data is to be judged first."""
+    log_file: Path
+    result_file: Path
+
+
+class Result(pydantic.BaseModel, frozen=True):
+    """How the run ended."""
+
+    ending: Ending
+    """`passing` is a failure that may pass by itself."""
+    words: str
+    step: str = ""
+    """The step that failed."""
+    run: str = ""
+    version: int = 0
+    accuracy: float | None = None
+    champion_accuracy: float | None = None
+    facts: dict[str, Any] = {}
+    warnings: tuple[str, ...] = ()
+
+
+class Process(Protocol):
+    """What is asked of a started child (subprocess.Popen does it)."""
+
+    pid: int
+
+    def poll(self) -> int | None:
+        """Exit code, negative for a signal; None while it runs."""
+
+
+Starter = Callable[[Path, int, int], Process]
+"""Starts a child with the request's file, as leader of a process group; it keeps the two descriptors given: the
+end of a pipe to read, which closes when the starter is gone, and the lock."""
+
+
+def spawn(request_file: Path, alive: int, lock: int) -> Process:
+    """Starts a fresh interpreter."""
+    command = [sys.executable, "-m", "pipeline.retrain.worker", str(request_file)]
+    return subprocess.Popen(command, stdin=alive, pass_fds=(lock,), start_new_session=True)
+
+
+def run_child(
+    request: Request,
+    lock: int,
+    time_limit_s: float,
+    stop: threading.Event,
+    start: Starter = spawn,
+) -> Result:
+    """Runs the pipeline in a child process.
+
+    Args:
+      request: what to run; it and the result pass through files beside `request.result_file`.
+      lock: descriptor of the lock that is held.
+      time_limit_s: the child is ended after so long.
+      stop: once set, the child is ended.
+      start: how to start it.
+    """
+    request_file = request.result_file.with_suffix(".request.json")
+    request_file.parent.mkdir(parents=True, exist_ok=True)
+    request_file.write_text(request.model_dump_json())
+    request.result_file.unlink(missing_ok=True)
+    alive, keep_alive = os.pipe()
+    try:
+        process = start(request_file, alive, lock)
+        os.close(alive)
+        ended_by = _watch(process, time_limit_s, stop)
+    finally:
+        os.close(keep_alive)
+    try:
+        result = Result.model_validate_json(request.result_file.read_text())
+    except FileNotFoundError:
+        result = _without_result(process.poll(), request.log_file)
+    for file in (request_file, request.result_file):
+        file.unlink(missing_ok=True)
+    if ended_by == "timed out":
+        words = f"ended after {time_limit_s:g} s, the limit of a round (retrain.time_limit_s)"
+        return result.model_copy(update={"ending": ended_by, "words": words})
+    if ended_by == "interrupted":
+        return result.model_copy(update={"ending": ended_by, "words": "told to stop"})
+    return result
+
+
+def _watch(process: Process, time_limit_s: float, stop: threading.Event) -> Ending | None:
+    """Waits for the child to end, or ends it and says why."""
+    deadline = time.monotonic() + time_limit_s
+    while process.poll() is None:
+        if stop.wait(_LOOK_EVERY_S):
+            end(process)
+            return "interrupted"
+        if time.monotonic() > deadline:
+            end(process)
+            return "timed out"
+    return None
+
+
+def end(process: Process) -> None:
+    """Ends the child and all that it started: politely, then not."""
+    for how, within_s in ((signal.SIGTERM, _END_WITHIN_S), (signal.SIGKILL, _END_WITHIN_S)):
+        try:
+            os.killpg(process.pid, how)
+        except ProcessLookupError:
+            return
+        deadline = time.monotonic() + within_s
+        while process.poll() is None and time.monotonic() < deadline:
+            time.sleep(_LOOK_EVERY_S)
+
+
+def _without_result(exit_code: int | None, log_file: Path) -> Result:
+    code = exit_code or 0
+    if code < 0:
+        why = f"was ended by signal {-code} ({signal.Signals(-code).name})"
+        hint = "; out of memory?" if -code == signal.SIGKILL else ""
+    else:
+        why, hint = f"ended with code {code} and no result", ""
+    return Result(ending="failed", words=f"the process that ran the pipeline {why}{hint}; see {log_file}")

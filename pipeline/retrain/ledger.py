@@ -1,0 +1,100 @@
+"""The ledger of rounds: one JSON line each, in `<workspace>/retrain/rounds.jsonl`."""
+
+import datetime
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pydantic
+
+import nsynth
+from pipeline.retrain.outcome import Outcome
+from pipeline.retrain.spans import Span
+
+
+class Round(pydantic.BaseModel, frozen=True):
+    """What a round was and how it ended."""
+
+    number: int
+    outcome: Outcome
+    words: str
+    """Why, for a person."""
+    started: datetime.datetime
+    ended: datetime.datetime
+    window: tuple[int, ...] = ()
+    """Numbers of the spans that it was to train on."""
+    new: tuple[Span, ...] = ()
+    """Those of them that no round had used before."""
+    refused: Span | None = None
+    """The span whose data was refused."""
+    run: str = ""
+    """Name of the pipeline's run."""
+    attempts: int = 1
+    version: int = 0
+    """The version that was pushed."""
+    champion: int = 0
+    """The version that serves after the round; 0 if there is none."""
+    accuracy: float | None = None
+    """Of the candidate, on the held-out notes."""
+    champion_accuracy: float | None = None
+    """Of the model that it was compared with, on the same notes."""
+    facts: dict[str, Any] = {}
+    """What else was measured: seconds of each step, drift, memory."""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        """Wall time."""
+        return (self.ended - self.started).total_seconds()
+
+
+class Ledger:
+    """Reads and extends the file."""
+
+    def __init__(self, file: Path):
+        self.file = file
+
+    def rounds(self) -> list[Round]:
+        """All rounds, the oldest first. A last line that a crash cut short is passed over.
+
+        Raises:
+          nsynth.UserError: a line in the middle is damaged.
+        """
+        try:
+            *lines, _ = self.file.read_bytes().split(b"\n")  # after the last newline: nothing, or a cut line
+        except FileNotFoundError:
+            return []
+        try:
+            return [Round.model_validate_json(line) for line in lines]
+        except pydantic.ValidationError as error:
+            raise nsynth.UserError(
+                f"{self.file} is damaged: {error.errors()[0]['msg']}. Mend the line or move the file away."
+            ) from error
+
+    def append(self, line: Round) -> None:
+        """Adds a round; it is on the disk when this returns. Whoever calls it holds the lock."""
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        with open(self.file, "a+b") as file:
+            complete = file.seek(0, os.SEEK_END)
+            if complete:
+                file.seek(0)
+                complete = file.read().rfind(b"\n") + 1
+                file.truncate(complete)  # what a crash cut short
+            try:
+                file.write(line.model_dump_json().encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(complete)
+                raise
+
+
+def settled(rounds: Iterable[Round]) -> set[Span]:
+    """Spans that a round has used to its end."""
+    return {span for line in rounds if line.outcome.settles for span in line.new}
+
+
+def refused(rounds: Iterable[Round]) -> set[Span]:
+    """Spans whose data was refused."""
+    return {line.refused for line in rounds if line.refused}

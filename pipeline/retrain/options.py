@@ -1,0 +1,101 @@
+"""What a user may set of unattended retraining. Imports nothing heavy."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import pydantic
+from pydantic import Field
+
+Event = Literal["pushed", "kept", "refused", "failed"]
+Hook = Annotated[str, Field(min_length=1)]
+"""A command, run without a shell, or an http(s) address; both are given the round's line of the ledger as JSON."""
+
+
+class ScheduleOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """When rounds start by themselves."""
+
+    cron: str = "0 3 * * *"
+    """Minute, hour, day of month, month, day of week."""
+    timezone: str = "UTC"
+    """Of the cron expression, such as Europe/Berlin."""
+    jitter_s: int = Field(default=60, ge=0)
+    """A round starts up to so much later, so that many machines do not start as one."""
+    catch_up: bool = True
+    """Whether rounds missed while the scheduler was down are made up for, by one."""
+    stop_grace_s: float = Field(default=30.0, ge=0)
+    """On SIGTERM a round that runs is given so long to finish before it is interrupted."""
+
+    @pydantic.field_validator("cron")
+    @classmethod
+    def _cron(cls, expression: str) -> str:
+        fields = len(expression.split())
+        if fields != 5:
+            raise ValueError(f"five fields are wanted (minute hour day month weekday), not {fields}")
+        return expression
+
+    @pydantic.field_validator("timezone")
+    @classmethod
+    def _timezone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError("no such time zone; write UTC or one like Europe/Berlin") from error
+        return name
+
+
+class RetryOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """What is done about faults that may pass: a full disk, a broken connection."""
+
+    attempts: int = Field(default=3, ge=1)
+    """Runs of a round, the first one included."""
+    wait_s: float = Field(default=60.0, ge=0)
+    """Before the second attempt; doubles with each one."""
+    max_wait_s: float = Field(default=1800.0, ge=0)
+
+
+class CleanupOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """What `nsynth gc` leaves."""
+
+    keep_runs: int = Field(default=3, ge=1)
+    """The newest runs stay whole; of older ones only what a pushed model or the window needs."""
+    keep_logs_days: float = Field(default=30.0, ge=0)
+    after_round: bool = False
+    """Whether every round that came to an end cleans up after itself."""
+
+
+class RetrainOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """Rounds of retraining on data that arrives in folders `span-<number>`."""
+
+    spans: Path | None = None
+    """Folder with the span folders."""
+    holdout: Path | None = None
+    """Folder with the fixed notes that every candidate is judged on, beside the newest span."""
+    window: int = Field(default=10, ge=1)
+    """How many of the newest spans are trained on."""
+    settle_s: float = Field(default=60.0, ge=0)
+    """A span is taken up once none of its files has changed for so long: until then it may be half copied."""
+    fresh_every: int = Field(default=0, ge=0)
+    """Every so many rounds training starts afresh and not from the champion; 0 leaves it to recipe.warm_start."""
+    time_limit_s: float = Field(default=6 * 3600.0, gt=0)
+    """A round that takes longer is ended."""
+    max_prediction_drift: float = Field(default=0.2, ge=0, le=1)
+    """Above this Jensen-Shannon divergence between the champion's answers on two spans the round warns."""
+
+    retry: RetryOptions = RetryOptions()
+    schedule: ScheduleOptions = ScheduleOptions()
+    cleanup: CleanupOptions = CleanupOptions()
+    hooks: dict[Event, tuple[Hook, ...]] = {}
+    """Outcome → commands or addresses to call."""
+    hook_timeout_s: float = Field(default=30.0, gt=0)
+
+    @pydantic.field_validator("hooks")
+    @classmethod
+    def _commands(cls, hooks: dict[Event, tuple[str, ...]]) -> dict[Event, tuple[str, ...]]:
+        for hook in (hook for group in hooks.values() for hook in group):
+            try:
+                shlex.split(hook)
+            except ValueError as error:
+                raise ValueError(f"{hook!r} is no command: {str(error).lower()}") from error
+        return hooks

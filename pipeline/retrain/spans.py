@@ -1,0 +1,92 @@
+"""Which spans lie in the folder, and which of them a round takes."""
+
+import dataclasses
+import hashlib
+import re
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import pydantic
+
+import nsynth
+
+_FOLDER = re.compile(r"span-(\d+)")
+
+
+class Span(pydantic.BaseModel, frozen=True):
+    """One delivery of data. A folder that is delivered again with other files is another span."""
+
+    number: int
+    fingerprint: str
+    """Hash over names, sizes and ages of its files."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """What a round is to do: train on `window`, of which `new` has not been judged yet."""
+
+    window: tuple[Span, ...]
+    new: tuple[Span, ...]
+
+    @property
+    def newest(self) -> Span:
+        """The span whose held-out notes a candidate is judged on."""
+        return self.window[-1]
+
+
+def find_spans(folder: Path, settle_s: float = 0.0) -> list[Span]:
+    """All spans that have come to rest, in the order of their numbers.
+
+    Args:
+      folder: holds folders `span-<number>`; others are passed over.
+      settle_s: a span with a file younger than this, in seconds, may be half copied: it is left for later.
+
+    Raises:
+      nsynth.UserError: no such folder, or two folders with one number (span-7 and span-07).
+    """
+    if not folder.is_dir():
+        raise nsynth.UserError(
+            f"{folder}: no such folder. Set retrain.spans to the folder in which span-000001, span-000002 … arrive."
+        )
+    found: dict[int, Path] = {}
+    for path in sorted(folder.iterdir()):
+        name = _FOLDER.fullmatch(path.name)
+        if not name or not path.is_dir():
+            continue
+        if (number := int(name[1])) in found:
+            raise nsynth.UserError(f"{found[number]} and {path} have the same number: rename one of them.")
+        found[number] = path
+    latest = time.time() - settle_s
+    return [
+        Span(number=number, fingerprint=fingerprint)
+        for number, path in sorted(found.items())
+        if (fingerprint := _fingerprint(path, latest))
+    ]
+
+
+def _fingerprint(folder: Path, latest: float) -> str:
+    """Hash of the folder's files; empty if there is none, or one that changed after `latest` (unix seconds)."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    stats = [(path.relative_to(folder), path.stat()) for path in files]
+    if not stats or max(stat.st_mtime for _, stat in stats) > latest:
+        return ""
+    lines = "\n".join(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)
+    return hashlib.sha256(lines.encode()).hexdigest()[:16]
+
+
+def choose(found: Iterable[Span], settled: Iterable[Span], refused: Iterable[Span], window: int) -> Work:
+    """The work of the next round.
+
+    Args:
+      found: the spans in the folder, in order.
+      settled: those that a round has used to its end.
+      refused: those whose data was refused; they are never used.
+      window: how many of the newest spans to train on.
+
+    Returns:
+      The window; what is new in it is to be judged. A new span that is older than the window is left out.
+    """
+    settled, refused = set(settled), set(refused)
+    usable = tuple(span for span in found if span not in refused)[-window:]
+    return Work(usable, tuple(span for span in usable if span not in settled))

@@ -1,0 +1,104 @@
+"""What runs in the child process: the pipeline, and a short result for the one that waits.
+
+python -m pipeline.retrain.worker REQUEST_FILE
+"""
+
+import logging
+import os
+import re
+import resource
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+
+import nsynth
+from pipeline.retrain.child import Ending, Request, Result
+from pipeline.retrain.faults import may_pass
+
+INGEST = "ExampleGen"
+
+
+def main(request_file: Path) -> None:
+    """Runs the request and writes its result, whatever happens."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    signal.signal(signal.SIGTERM, _interrupt)
+    request = Request.model_validate_json(request_file.read_text())
+    result = run(request)
+    draft = request.result_file.with_suffix(".draft")
+    draft.write_text(result.model_dump_json())
+    draft.rename(request.result_file)
+
+
+def run(request: Request) -> Result:
+    """Runs the pipeline and tells how it ended; no error leaves this function."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import rich.console
+
+    from pipeline.cli import explain
+    from pipeline.console import chatter_to, follow_steps
+
+    began, step = time.monotonic(), CurrentStep()
+    console = rich.console.Console()
+    with chatter_to(request.log_file, verbose=False), follow_steps(console) as lines:
+        logging.getLogger().addHandler(step)
+        try:
+            from pipeline.retrain.run import run_spans  # 15 s of imports
+
+            result = run_spans(request)
+        except BaseException as error:
+            logging.getLogger(__name__).exception("%s failed", step.now)
+            result = Result(ending=_ending(error, step.now), words=explain(error), step=step.now)
+        finally:
+            logging.getLogger().removeHandler(step)
+    facts = {
+        "seconds": round(time.monotonic() - began, 1),
+        "steps": {name: round(seconds, 1) for name, seconds in lines.seconds.items()},
+        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+    }
+    return result.model_copy(update={"facts": {**result.facts, **facts}})
+
+
+def _ending(error: BaseException, step: str) -> Ending:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if may_pass(error):
+        return "passing"
+    from components.data_gate.executor import RefusedDataError
+
+    if isinstance(error, RefusedDataError):
+        return "refused"
+    # What ingest cannot use is refused as well: it says so by a UserError.
+    return "refused" if isinstance(error, nsynth.UserError) and step.startswith(INGEST) else "failed"
+
+
+class CurrentStep(logging.Handler):
+    """Remembers which step TFX runs."""
+
+    _STARTED = re.compile(r"Component (\S+) is running\.")
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.now = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Takes one message."""
+        if started := self._STARTED.match(record.getMessage()):
+            self.now = started[1]
+
+
+def _interrupt(_: int, __: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _end_with_parent() -> None:
+    """Ends the whole process group once the pipe on standard input closes: nobody waits for us any more."""
+    while os.read(0, 1):
+        pass
+    os.killpg(0, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,73 @@
+"""The ledger: what is appended is read back, and a line cut short by a crash harms no other."""
+
+import datetime
+import errno
+import os
+
+import pytest
+
+import nsynth
+from pipeline.retrain import ledger
+from pipeline.retrain.ledger import Ledger, Round
+from pipeline.retrain.outcome import Outcome
+from pipeline.retrain.spans import Span
+
+NOON = datetime.datetime(2025, 6, 1, 12, tzinfo=datetime.UTC)
+
+
+def a_round(number: int, outcome: Outcome = Outcome.PUSHED, **more) -> Round:
+    ended = NOON + datetime.timedelta(minutes=5)
+    return Round(number=number, outcome=outcome, words="ü", started=NOON, ended=ended, **more)
+
+
+def test_rounds_are_read_back_as_they_were(tmp_path):
+    book = Ledger(tmp_path / "new folder" / "rounds.jsonl")
+    assert book.rounds() == []
+    lines = [a_round(1, window=(1, 2), accuracy=0.5), a_round(2, Outcome.KEPT)]
+    for line in lines:
+        book.append(line)
+    assert book.rounds() == lines
+    assert lines[0].seconds == 300
+
+
+def test_a_line_cut_short_at_any_byte_is_dropped_and_written_over(tmp_path):
+    book = Ledger(tmp_path / "rounds.jsonl")
+    book.append(a_round(1))
+    whole = book.file.read_bytes()
+    for cut in range(1, len(whole)):
+        book.file.write_bytes(whole + whole[:cut])
+        assert [line.number for line in book.rounds()] == [1]
+    book.append(a_round(2))
+    assert [line.number for line in book.rounds()] == [1, 2]
+
+
+def test_a_full_disk_leaves_the_ledger_as_it_was(tmp_path, monkeypatch):
+    book = Ledger(tmp_path / "rounds.jsonl")
+    book.append(a_round(1))
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        book.append(a_round(2))
+    assert [line.number for line in book.rounds()] == [1]
+
+
+def test_damage_in_the_middle_is_told(tmp_path):
+    book = Ledger(tmp_path / "rounds.jsonl")
+    book.append(a_round(1))
+    book.file.write_bytes(b"scribble\n" + book.file.read_bytes())
+    with pytest.raises(nsynth.UserError, match="damaged"):
+        book.rounds()
+
+
+def test_only_a_round_that_trained_settles_its_spans():
+    one, two, three = (Span(number=n, fingerprint="f") for n in (1, 2, 3))
+    rounds = [
+        a_round(1, Outcome.PUSHED, new=(one,)),
+        a_round(2, Outcome.REFUSED, new=(two, three), refused=two),
+        a_round(3, Outcome.FAILED, new=(three,)),
+    ]
+    assert ledger.settled(rounds) == {one}
+    assert ledger.refused(rounds) == {two}

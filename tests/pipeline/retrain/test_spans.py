@@ -1,0 +1,68 @@
+"""Which spans a round takes: complete ones, each delivery once, never refused ones."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+import nsynth
+from pipeline.retrain.spans import Span, choose, find_spans
+
+
+def deliver(folder: Path, name: str, content: bytes = b"notes", age_s: float = 3600.0) -> Path:
+    file = folder / name / "nsynth-train.tfrecord"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
+    os.utime(file, (time.time() - age_s,) * 2)
+    return file
+
+
+def spans(*numbers: int) -> tuple[Span, ...]:
+    return tuple(Span(number=number, fingerprint="f") for number in numbers)
+
+
+def test_spans_come_in_the_order_of_their_numbers(tmp_path):
+    for name in ("span-000010", "span-9", "span-000002", "notes", "span-x"):
+        deliver(tmp_path, name)
+    assert [span.number for span in find_spans(tmp_path)] == [2, 9, 10]
+
+
+def test_a_span_still_being_copied_is_left_for_later(tmp_path):
+    deliver(tmp_path, "span-1")
+    deliver(tmp_path, "span-2", age_s=1)
+    (tmp_path / "span-3").mkdir()
+    assert [span.number for span in find_spans(tmp_path, settle_s=60)] == [1]
+
+
+def test_another_delivery_under_the_same_number_is_another_span(tmp_path):
+    deliver(tmp_path, "span-1", b"broken")
+    before = find_spans(tmp_path)
+    deliver(tmp_path, "span-1", b"mended", age_s=100)
+    assert find_spans(tmp_path) != before
+
+
+def test_a_missing_folder_and_two_folders_with_one_number_are_told(tmp_path):
+    with pytest.raises(nsynth.UserError, match=r"retrain\.spans"):
+        find_spans(tmp_path / "nowhere")
+    deliver(tmp_path, "span-7")
+    deliver(tmp_path, "span-07")
+    with pytest.raises(nsynth.UserError, match="same number"):
+        find_spans(tmp_path)
+
+
+def test_the_window_holds_the_newest_usable_spans():
+    work = choose(spans(1, 2, 3, 4, 5), settled=spans(1, 2, 3), refused=spans(4), window=3)
+    assert work.window == spans(2, 3, 5)
+    assert work.new == spans(5)
+    assert work.newest == spans(5)[0]
+
+
+def test_nothing_is_new_once_all_is_settled():
+    assert not choose(spans(1, 2), settled=spans(1, 2), refused=(), window=10).new
+
+
+def test_a_refused_span_comes_back_once_it_is_delivered_anew():
+    mended = Span(number=2, fingerprint="mended")
+    work = choose((*spans(1), mended), settled=spans(1), refused=spans(2), window=10)
+    assert work.new == (mended,)
