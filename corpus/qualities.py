@@ -5,6 +5,8 @@ note shows plainly are measured here in the words of the dataset's page; multiph
 tempo-synced are never set.
 """
 
+from functools import cache
+
 import numpy as np
 
 import nsynth
@@ -56,6 +58,12 @@ def _levels(waveform: np.ndarray) -> np.ndarray:
 
 def _centroid(waveform: np.ndarray) -> float:
     """Centre of gravity of the power spectrum in Hz."""
-    power = np.abs(np.fft.rfft(waveform * np.hanning(len(waveform)))) ** 2
-    hz = np.fft.rfftfreq(len(waveform), 1 / nsynth.SAMPLE_RATE_HZ)
+    window, hz = _window(len(waveform))
+    power = np.abs(np.fft.rfft(waveform * window)) ** 2
     return float((power * hz).sum() / max(power.sum(), np.finfo(np.float64).tiny))
+
+
+@cache
+def _window(samples: int) -> tuple[np.ndarray, np.ndarray]:
+    """A Hann window and the frequencies in Hz of its spectrum's bins."""
+    return np.hanning(samples), np.fft.rfftfreq(samples, 1 / nsynth.SAMPLE_RATE_HZ)

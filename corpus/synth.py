@@ -50,7 +50,8 @@ class Player:
         self._synth.sounds_off()
         while self._generate(FLUSH_SAMPLES).any():  # a tail would leak into the next note
             pass
-        mono = np.concatenate((held, released)).mean(axis=1)
+        stereo = np.concatenate((held, released))
+        mono = (stereo[:, 0] + stereo[:, 1]) / 2  # many times faster than a mean over so short an axis
         return soxr.resample(mono, RENDER_RATE_HZ, nsynth.SAMPLE_RATE_HZ, quality="HQ")[: nsynth.NOTE_SAMPLES]
 
     def _generate(self, samples: int) -> np.ndarray:
