@@ -1,0 +1,109 @@
+"""Variations of training notes, as TensorFlow ops on batches of normalized log-mel spectrograms.
+
+Each function is pure: the same notes and seed give the same result. Filters and levels are sums on a log
+spectrogram; the sum of two such curves is what a gain knob, a tone control or another microphone does to a
+sound. Mixup: Zhang et al. 2018, https://arxiv.org/abs/1710.09412. Masks: SpecAugment, Park et al. 2019,
+https://arxiv.org/abs/1904.08779.
+"""
+
+import math
+
+import tensorflow as tf
+
+from trainer.options import AugmentOptions
+
+_CURVES = 3  # cosines of 1.5 to 3 half-waves over the mel axis that make up an equalizer curve
+
+
+def augment(
+    log_mel: tf.Tensor, targets: dict[str, tf.Tensor], options: AugmentOptions, seed: tf.Tensor
+) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """Applies every variation that is switched on.
+
+    Args:
+      log_mel: float32 [batch, frames, n_mels].
+      targets: float32 [batch, classes] by head.
+      options: strengths.
+      seed: int64 [2]; another seed, other variations.
+
+    Returns:
+      notes and targets of the same shapes.
+    """
+    seeds = tf.unstack(tf.random.split(tf.cast(seed, tf.int32), 6))
+    if options.shift_bins or options.shift_frames:
+        log_mel = shift(log_mel, options.shift_frames, options.shift_bins, seeds[0])
+    if options.gain or options.tilt or options.equalizer:
+        log_mel += timbre_curve(log_mel, options.gain, options.tilt, options.equalizer, seeds[1])
+    if options.envelope:
+        log_mel += envelope_slope(log_mel, options.envelope, seeds[2])
+    if options.mask_frames:
+        log_mel = mask(log_mel, options.mask_frames, 1, seeds[3])
+    if options.mask_bins:
+        log_mel = mask(log_mel, options.mask_bins, 2, seeds[4])
+    if options.mixup:
+        log_mel, targets = mixup(log_mel, targets, options.mixup, seeds[5])
+    return log_mel, targets
+
+
+def mixup(
+    log_mel: tf.Tensor, targets: dict[str, tf.Tensor], alpha: float, seed: tf.Tensor
+) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """Blends each note with the next of the batch, and their targets by the same weight from Beta(alpha, alpha)."""
+    batch = tf.shape(log_mel)[0]
+    gamma = tf.random.stateless_gamma([2, batch], seed, alpha=alpha)
+    kept = tf.math.divide_no_nan(gamma[0], gamma[0] + gamma[1])
+    kept = tf.maximum(kept, 1 - kept)  # the note itself stays the louder one
+
+    def blend(x: tf.Tensor) -> tf.Tensor:
+        weight = tf.reshape(kept, [-1] + [1] * (x.shape.rank - 1))
+        return weight * x + (1 - weight) * tf.roll(x, 1, axis=0)
+
+    return blend(log_mel), {head: blend(target) for head, target in targets.items()}
+
+
+def timbre_curve(
+    log_mel: tf.Tensor, gain: float, tilt: float, equalizer: float, seed: tf.Tensor
+) -> tf.Tensor:
+    """A random filter for each note, constant over time: float32 [batch, 1, n_mels] to be added.
+
+    The curve is offset + slope + slow cosines, each with a normal random amplitude of the given deviation.
+    """
+    n_mels = log_mel.shape[-1]
+    place = tf.linspace(0.0, 1.0, n_mels)
+    waves = [tf.cos(math.pi * (k / 2 + 1) * place) for k in range(1, _CURVES + 1)]
+    basis = tf.stack([gain * tf.ones(n_mels), tilt * (2 * place - 1), *[equalizer * wave for wave in waves]])
+    amplitude = tf.random.stateless_normal([tf.shape(log_mel)[0], 2 + _CURVES], seed)
+    return tf.matmul(amplitude, basis)[:, tf.newaxis, :]
+
+
+def envelope_slope(log_mel: tf.Tensor, deviation: float, seed: tf.Tensor) -> tf.Tensor:
+    """A random slope over time for each note, 0 at its start: float32 [batch, frames, 1] to be added."""
+    amplitude = tf.random.stateless_normal([tf.shape(log_mel)[0], 1, 1], seed, stddev=deviation)
+    return amplitude * tf.linspace(0.0, 1.0, tf.shape(log_mel)[1])[tf.newaxis, :, tf.newaxis]
+
+
+def shift(log_mel: tf.Tensor, frames: int, bins: int, seed: tf.Tensor) -> tf.Tensor:
+    """Moves each note by up to `frames` in time and `bins` in frequency; the edge is repeated into the gap."""
+    seeds = tf.random.split(seed, 2)
+    time = _gathered(log_mel, frames, 1, seeds[0]) if frames else log_mel
+    return _gathered(time, bins, 2, seeds[1]) if bins else time
+
+
+def _gathered(log_mel: tf.Tensor, largest: int, axis: int, seed: tf.Tensor) -> tf.Tensor:
+    """Shifts each note along `axis` by its own random number of places, -largest to largest."""
+    batch, length = tf.shape(log_mel)[0], tf.shape(log_mel)[axis]
+    by = tf.random.stateless_uniform([batch, 1], seed, -largest, largest + 1, tf.int32)
+    places = tf.clip_by_value(tf.range(length)[tf.newaxis] - by, 0, length - 1)
+    return tf.ensure_shape(tf.gather(log_mel, places, axis=axis, batch_dims=1), log_mel.shape)
+
+
+def mask(log_mel: tf.Tensor, longest: int, axis: int, seed: tf.Tensor) -> tf.Tensor:
+    """Blanks one random stretch of each note along `axis` with 0, the mean of the normalized bins."""
+    batch, length = tf.shape(log_mel)[0], tf.shape(log_mel)[axis]
+    seeds = tf.random.split(seed, 2)
+    width = tf.random.stateless_uniform([batch, 1], seeds[0], 0, tf.minimum(longest, length) + 1, tf.int32)
+    reach = tf.cast(length - width + 1, tf.float32)
+    start = tf.cast(tf.random.stateless_uniform([batch, 1], seeds[1]) * reach, tf.int32)
+    place = tf.range(length)[tf.newaxis]
+    blank = (place >= start) & (place < start + width)
+    return tf.where(tf.expand_dims(blank, 3 - axis), 0.0, log_mel)

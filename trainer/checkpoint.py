@@ -1,0 +1,90 @@
+"""A training's whole state on disk after each epoch, so that a killed one goes on as if nothing had happened.
+
+The batches of an epoch depend on the seed and the step alone (see trainer.input), so that variables, history
+and best weights are all that needs saving. A training killed within an epoch repeats that epoch.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from trainer.state import Epoch, State
+
+log = logging.getLogger("trainer")
+
+_FILE = "state.npz"
+
+
+class Checkpoint:
+    """The folder of one training; its name is a hash of all that decides the result."""
+
+    def __init__(self, folder: Path, **identity: Any):
+        """Names the folder.
+
+        Args:
+          folder: where the checkpoints of all trainings lie.
+          identity: recipe, code, data and so on, as JSON values; another identity never finds this state.
+        """
+        key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+        self.folder = folder / key
+
+    def save(self, model: keras.Model, state: State) -> None:
+        """Writes the state under a temporary name, then renames it: there is always one whole state."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        arrays = {f"variable_{i}": np.asarray(v) for i, v in enumerate(_variables(model))}
+        arrays |= {f"best_{i}": weight for i, weight in enumerate(state.best_weights)}
+        known = {"history": state.rows(), "best_epoch": state.best_epoch}
+        temporary = self.folder / f".{_FILE}.{os.getpid()}"
+        with temporary.open("wb") as file:
+            np.savez(file, known=np.frombuffer(json.dumps(known).encode(), np.uint8), **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(self.folder / _FILE)
+
+    def restore(self, model: keras.Model) -> State:
+        """Puts the saved values into the model's and its optimizer's variables.
+
+        Args:
+          model: compiled, its optimizer built.
+
+        Returns:
+          the state to go on from; an empty one where nothing was saved, or nothing readable.
+        """
+        path = self.folder / _FILE
+        if not path.exists():
+            return State()
+        try:
+            with np.load(path) as saved:
+                arrays = {name: saved[name] for name in saved.files}
+            known = json.loads(arrays.pop("known").tobytes())
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            log.warning("the checkpoint %s cannot be read (%s): training starts anew", path, error)
+            return State()
+        for i, variable in enumerate(_variables(model)):
+            variable.assign(arrays[f"variable_{i}"])
+        history = [Epoch(**row) for row in known["history"]]
+        log.info("going on after epoch %d, from %s", len(history), path)
+        best = [arrays[f"best_{i}"] for i in range(sum(name.startswith("best_") for name in arrays))]
+        return State(history, known["best_epoch"], best)
+
+    def clear(self) -> None:
+        """Removes the state: the training has succeeded."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _variables(model: keras.Model) -> Iterator[keras.Variable]:
+    """Weights, random states and optimizer slots, each once, in a fixed order."""
+    seen: set[int] = set()
+    for variable in (*model.variables, *model.optimizer.variables):
+        if id(variable) not in seen:
+            seen.add(id(variable))
+            yield variable

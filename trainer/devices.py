@@ -1,0 +1,34 @@
+"""One code path for a CPU, one GPU and several: strategy, precision, repeatability."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import keras
+import tensorflow as tf
+
+
+def strategy() -> tf.distribute.Strategy:
+    """Mirrored over all GPUs, or over several logical CPU devices (a test's stand-in); else the default one."""
+    gpus = tf.config.list_logical_devices("GPU")
+    devices = gpus or tf.config.list_logical_devices("CPU")
+    if len(devices) < 2:
+        return tf.distribute.get_strategy()
+    return tf.distribute.MirroredStrategy([device.name for device in devices])
+
+
+@contextmanager
+def precision() -> Iterator[None]:
+    """Half-precision arithmetic with float32 weights inside, where a GPU can do it; as before after."""
+    before = keras.config.dtype_policy()
+    if tf.config.list_logical_devices("GPU"):
+        keras.config.set_dtype_policy("mixed_float16")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def make_repeatable(seed: int) -> None:
+    """Seeds Python, NumPy and TensorFlow and has TensorFlow choose only ops that repeat bit for bit."""
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()

@@ -1,0 +1,147 @@
+"""The exported model: Transform's graph and the network in one SavedModel, so that serving cannot skew."""
+
+import json
+import logging
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform as tft
+
+import nsynth
+from trainer.options import RecipeOptions
+from transform import features
+from transform.options import SpectrogramOptions
+
+log = logging.getLogger("trainer")
+
+EXTRA = "assets.extra"  # TensorFlow Serving's name for files it leaves alone but for the warm-up requests
+WEIGHTS = f"{EXTRA}/weights.weights.h5"
+RECIPE = f"{EXTRA}/recipe.json"
+WARMUP = f"{EXTRA}/tf_serving_warmup_requests"
+
+_WARMUP_BATCHES = (1, 8)  # notes of a request
+
+
+class Classifier(tf.Module):
+    """What is saved. Whatever the graph needs is an attribute, or it would not be saved along."""
+
+    def __init__(self, network: keras.Model, transform_output: tft.TFTransformOutput):
+        super().__init__(name="classifier")
+        self.network = network
+        self.transform = transform_output.transform_features_layer()
+        self.families = tf.constant(nsynth.FAMILIES)
+        self._spec = transform_output.raw_feature_spec()
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def classify_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Answers serialized tf.Examples [batch]; of their features only `audio` is read."""
+        audio = tf.io.FixedLenFeature([nsynth.NOTE_SAMPLES], tf.float32)
+        return self._answer(tf.io.parse_example(examples, {nsynth.AUDIO: audio})[nsynth.AUDIO])
+
+    @tf.function(input_signature=[tf.TensorSpec([None, nsynth.NOTE_SAMPLES], tf.float32, name=nsynth.AUDIO)])
+    def classify_waveform(self, audio: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Answers raw waveforms [batch, nsynth.NOTE_SAMPLES]."""
+        return self._answer(audio)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def transform_features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Transforms serialized tf.Examples [batch] as the pipeline does: the features of transform.features."""
+        return self.transform(tf.io.parse_example(examples, self._spec))
+
+    def _answer(self, audio: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Probabilities [batch, families], name [batch] and id [batch] of the likeliest family."""
+        log_mel = self.transform({nsynth.AUDIO: audio})[features.LOG_MEL]
+        probabilities = self.network(log_mel, training=False)
+        family_id = tf.argmax(probabilities, axis=-1)
+        return {
+            "probabilities": probabilities,
+            "family": tf.gather(self.families, family_id),
+            "family_id": family_id,
+        }
+
+
+def export(
+    network: keras.Model,
+    transform_output: tft.TFTransformOutput,
+    recipe: RecipeOptions,
+    spectrogram: SpectrogramOptions,
+    folder: Path,
+) -> None:
+    """Saves the model with its signatures, its weights and recipe for a later warm start, and warm-up requests.
+
+    Args:
+      network: trained, without optimizer.
+      transform_output: of the Transform that made the training data.
+      recipe: it was trained with.
+      spectrogram: options of the front end.
+      folder: to be created; it appears whole or not at all.
+    """
+    classifier = Classifier(network, transform_output)
+    unfinished = folder.with_name(f".{folder.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    tf.saved_model.save(
+        classifier,
+        str(unfinished),
+        signatures={
+            "serving_default": classifier.classify_examples,
+            "serving_waveform": classifier.classify_waveform,
+            "transform_features": classifier.transform_features,
+        },
+    )
+    (unfinished / EXTRA).mkdir()
+    network.save_weights(unfinished / WEIGHTS)
+    described = {"recipe": recipe.model_dump(mode="json"), "spectrogram": spectrogram.model_dump(mode="json")}
+    (unfinished / RECIPE).write_text(json.dumps(described, indent=2) + "\n")
+    _write_warmup_requests(unfinished / WARMUP)
+    if folder.exists():
+        folder.rmdir()  # TFX may have made it; anything in it is not ours to delete
+    unfinished.rename(folder)
+
+
+def start_weights(
+    champion: Path | None, recipe: RecipeOptions, spectrogram: SpectrogramOptions
+) -> Path | None:
+    """The champion's weights file if the recipe asks for that very network; else None, and a line says why."""
+    if champion is None or not recipe.warm_start:
+        return None
+    try:
+        described = json.loads((champion / RECIPE).read_text())
+        before = described["recipe"]["size"], described["spectrogram"]
+    except (OSError, ValueError, KeyError):
+        log.info("starting fresh: the champion %s carries no weights to start from", champion)
+        return None
+    if before != (recipe.size, spectrogram.model_dump(mode="json")):
+        log.info("starting fresh: the champion's network or spectrogram is another (%s %s)", *before)
+        return None
+    log.info("starting from the champion's weights, %s", champion)
+    return champion / WEIGHTS
+
+
+def _write_warmup_requests(path: Path) -> None:
+    """Requests that TensorFlow Serving plays before it takes traffic, so that no user waits for the first trace.
+
+    Each signature is asked with each batch size; the notes are quiet noise from a fixed seed.
+    """
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    generator = np.random.default_rng(0)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for batch in _WARMUP_BATCHES:
+            audio = generator.normal(0, 0.01, (batch, nsynth.NOTE_SAMPLES)).astype(np.float32)
+            asked = {
+                "serving_default": ("examples", np.array([_example(note) for note in audio], object)),
+                "serving_waveform": (nsynth.AUDIO, audio),
+            }
+            for signature, (name, values) in asked.items():
+                request = prediction_log_pb2.PredictionLog()
+                request.predict_log.request.model_spec.signature_name = signature
+                request.predict_log.request.inputs[name].CopyFrom(tf.make_tensor_proto(values))
+                writer.write(request.SerializeToString(deterministic=True))
+
+
+def _example(audio: np.ndarray) -> bytes:
+    feature = tf.train.Feature(float_list=tf.train.FloatList(value=audio))
+    return tf.train.Example(features=tf.train.Features(feature={nsynth.AUDIO: feature})).SerializeToString()

@@ -1,0 +1,132 @@
+"""The training itself, from indexed notes to the best weights."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+
+from trainer import devices
+from trainer.checkpoint import Checkpoint
+from trainer.heads import FAMILY, active_heads, loss_weights
+from trainer.index import NoteIndex
+from trainer.input import evaluation_batches, steps_per_epoch, training_batches
+from trainer.model import build, multiply_accumulates, with_auxiliary_heads
+from trainer.options import RecipeOptions
+from trainer.progress import Progress
+from trainer.state import State
+from transform.options import SpectrogramOptions
+
+log = logging.getLogger("trainer")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training leaves.
+
+    Attributes:
+      network: float32, without optimizer, with the best averaged weights; ready to serve.
+      state: history and best epoch.
+      parameters: of the served network.
+      macs: multiply-accumulate operations it takes to classify one note.
+    """
+
+    network: keras.Model
+    state: State
+    parameters: int
+    macs: int
+
+
+def fit(
+    recipe: RecipeOptions,
+    spectrogram: SpectrogramOptions,
+    train: NoteIndex,
+    dev: NoteIndex,
+    checkpoint: Checkpoint,
+    start_weights: Path | None = None,
+    logs: Path | None = None,
+) -> Trained:
+    """Trains on `train` and keeps the weights that do best on `dev`.
+
+    Dev holds instruments that are not in train. It is not the valid split, and for a reason: NSynth's valid
+    and test splits share their instruments, so whoever chooses on valid has chosen on test.
+
+    Args:
+      recipe: the recipe.
+      spectrogram: options the notes were transformed with.
+      train: notes to learn from.
+      dev: notes to judge each epoch by.
+      checkpoint: resumed from if it holds a state; saved to after each epoch.
+      start_weights: a weights file of a network of the same architecture to start from.
+      logs: folder for TensorBoard.
+    """
+    devices.make_repeatable(recipe.seed)
+    per_epoch = steps_per_epoch(train, recipe.batch_size)
+    with devices.precision(), devices.strategy().scope():
+        network = build(recipe, spectrogram.n_mels)
+        if start_weights:
+            network.load_weights(start_weights)
+        model = with_auxiliary_heads(network, recipe, len(train.instruments))
+        _compile(model, network, recipe, per_epoch)
+        model.optimizer.build(model.trainable_variables)
+        state = checkpoint.restore(model)
+    macs = multiply_accumulates(recipe, spectrogram.n_mels, spectrogram.frames)
+    log.info(
+        "training %s: %s parameters, %.1f M multiply-accumulates a note; %d notes of %d instruments, dev %d of %d",
+        recipe.size, f"{network.count_params():,}", macs / 1e6,
+        len(train), len(train.instruments), len(dev), len(dev.instruments),
+    )  # fmt: skip
+    judged = evaluation_batches(dev, recipe.batch_size, spectrogram)
+    progress = Progress(network, judged, recipe, per_epoch * recipe.batch_size, state, checkpoint)
+    done = len(state.history)
+    if not progress.finished:
+        model.fit(
+            training_batches(train, recipe, spectrogram, first_step=done * per_epoch),
+            initial_epoch=done,
+            epochs=recipe.epochs,
+            steps_per_epoch=per_epoch,
+            callbacks=[keras.callbacks.TerminateOnNaN(), progress, *_tensorboard(logs)],
+            shuffle=False,
+            verbose=0,
+        )
+    return Trained(_served(recipe, spectrogram, state), state, network.count_params(), macs)
+
+
+def _compile(model: keras.Model, network: keras.Model, recipe: RecipeOptions, per_epoch: int) -> None:
+    """Gives the training model its optimizer and losses, and the network its measures on dev."""
+    warmup = round(recipe.warmup_epochs * per_epoch)
+    rate = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0 if warmup else recipe.learning_rate,
+        decay_steps=max(1, recipe.epochs * per_epoch - warmup),
+        warmup_target=recipe.learning_rate if warmup else None,
+        warmup_steps=warmup,
+    )
+    optimizer = keras.optimizers.AdamW(
+        rate,
+        weight_decay=recipe.weight_decay,
+        global_clipnorm=recipe.clip_norm,
+        use_ema=recipe.ema_momentum > 0,
+        ema_momentum=recipe.ema_momentum or 0.99,  # unused where the average is off
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    smoothed = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing)
+    heads = active_heads(recipe)
+    model.compile(
+        optimizer,
+        loss={head: smoothed if head == FAMILY else "categorical_crossentropy" for head in heads},
+        loss_weights=loss_weights(recipe),
+        metrics={FAMILY: keras.metrics.CategoricalAccuracy(name="accuracy")},
+        jit_compile=False,
+    )
+    network.compile(loss="categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
+
+
+def _tensorboard(logs: Path | None) -> list[keras.callbacks.Callback]:
+    return [keras.callbacks.TensorBoard(logs, write_graph=False)] if logs else []
+
+
+def _served(recipe: RecipeOptions, spectrogram: SpectrogramOptions, state: State) -> keras.Model:
+    """The network outside of any strategy and in full precision."""
+    network = build(recipe, spectrogram.n_mels)
+    network.set_weights(state.best_weights)
+    return network

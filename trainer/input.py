@@ -1,0 +1,151 @@
+"""Batches for training and for evaluation.
+
+The files keep the order of the raw data, which is sorted by family. Training therefore draws notes by an
+index: batch `step` is a pure function of the seed and of `step`. Draws are true random draws whatever the
+order of the files, they are weighted by instrument, nothing but the index is held in memory, and a resumed
+training goes on with the very batches an undisturbed one would have seen.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+import nsynth
+from trainer.augment import augment
+from trainer.heads import FAMILY, INSTRUMENT, PITCH, SOURCE, active_heads
+from trainer.index import NoteIndex
+from trainer.options import RecipeOptions
+from transform import codec, features
+from transform.options import SpectrogramOptions
+
+_READERS = 8  # records in flight
+_SALT_ORDER, _SALT_START, _SALT_AUGMENT = 1, 2, 3  # keep the random streams of one seed apart
+
+
+def draw_probabilities(index: NoteIndex, balance: float) -> np.ndarray:
+    """Probability of each note to be drawn, float64 [notes].
+
+    A family is drawn in proportion to (notes of it) ** balance, then an instrument of it in proportion to
+    (notes of it) ** balance, then any of its notes.
+    """
+    notes_of = np.bincount(index.instrument, minlength=len(index.instruments))
+    family_of = np.zeros(len(index.instruments), np.int64)
+    family_of[index.instrument] = index.family
+    families = np.bincount(index.family, minlength=len(nsynth.FAMILIES)).astype(float)
+    family_share = np.where(families > 0, np.maximum(families, 1) ** balance, 0)
+    family_share /= family_share.sum()
+    weight = notes_of.astype(float) ** balance
+    within = weight / np.bincount(family_of, weights=weight)[family_of]
+    return (family_share[family_of] * within / notes_of)[index.instrument]
+
+
+def draw(step: tf.Tensor, probabilities: tf.Tensor, batch_size: int, seed: int) -> tf.Tensor:
+    """Positions in the index of the notes of batch `step`: int64 [batch_size].
+
+    An epoch is a systematic sample: as many draws as there are notes, spaced evenly over the cumulated
+    probabilities from a random start, so that each note comes up as often as it should, give or take one
+    (exactly once if all are alike); a random permutation then spreads the draws over the batches.
+
+    Args:
+      step: int64 scalar, batches drawn before.
+      probabilities: float64 [notes], from `draw_probabilities`.
+      batch_size: notes of a batch.
+      seed: of the run.
+    """
+    notes = tf.size(probabilities, tf.int64)
+    steps = -(-notes // batch_size)
+    draws = steps * batch_size
+    epoch, position = step // steps, step % steps * batch_size + tf.range(batch_size, dtype=tf.int64)
+    place = tf.random.experimental.index_shuffle(position, [seed * 8 + _SALT_ORDER, epoch], draws - 1)
+    start = tf.random.stateless_uniform([], [seed * 8 + _SALT_START, epoch], dtype=tf.float64)
+    sought = (tf.cast(place, tf.float64) + start) / tf.cast(draws, tf.float64)
+    found = tf.searchsorted(tf.cumsum(probabilities), sought, side="right", out_type=tf.int64)
+    return tf.minimum(found, notes - 1)
+
+
+def steps_per_epoch(index: NoteIndex, batch_size: int) -> int:
+    """Batches of an epoch: as many draws as there are notes, rounded up to whole batches."""
+    return -(-len(index) // batch_size)
+
+
+def training_batches(
+    index: NoteIndex, recipe: RecipeOptions, spectrogram: SpectrogramOptions, first_step: int = 0
+) -> tf.data.Dataset:
+    """Endless batches from `first_step` on.
+
+    Returns:
+      dataset of (float32 [batch, frames, n_mels], targets): those of `targets_of` that the recipe's heads want, mixed
+      where the notes were mixed.
+    """
+    files = tf.constant(index.files)
+    file, offset = tf.constant(index.file), tf.constant(index.offset)
+    probabilities = tf.constant(draw_probabilities(index, recipe.balance))
+
+    def read(note: tf.Tensor) -> tf.data.Dataset:
+        # tf.data.TFRecordDataset cannot start inside a file; the op beneath it can.
+        records = tf.raw_ops.TFRecordDatasetV2(
+            filenames=files[file[note]][tf.newaxis],
+            compression_type="",
+            buffer_size=0,
+            byte_offsets=offset[note][tf.newaxis],
+        )
+        return tf.data.experimental.from_variant(records, tf.TensorSpec([], tf.string)).take(1)
+
+    def prepare(step: tf.Tensor, serialized: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        notes = codec.parse_batch(serialized, spectrogram)
+        seed = tf.stack([tf.constant(recipe.seed * 8 + _SALT_AUGMENT, tf.int64), step])
+        targets = targets_of(notes, vocabulary)
+        wanted = {head: targets[head] for head in heads}
+        return augment(notes[features.LOG_MEL], wanted, recipe.augment, seed)
+
+    heads = active_heads(recipe)
+    vocabulary = instrument_vocabulary(index)
+    steps = tf.data.Dataset.range(first_step, np.iinfo(np.int64).max // recipe.batch_size)
+    serialized = (
+        steps.map(lambda step: draw(step, probabilities, recipe.batch_size, recipe.seed))
+        .unbatch()
+        .interleave(read, cycle_length=_READERS, num_parallel_calls=_READERS, deterministic=True)
+        .batch(recipe.batch_size, drop_remainder=True)
+    )
+    return (
+        tf.data.Dataset.zip(steps, serialized)
+        .map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        .prefetch(tf.data.AUTOTUNE)
+    )
+
+
+def evaluation_batches(index: NoteIndex, batch_size: int, spectrogram: SpectrogramOptions) -> tf.data.Dataset:
+    """Each note once, in file order: (float32 [batch, frames, n_mels], families one-hot [batch, families])."""
+
+    def prepare(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        notes = codec.parse_batch(serialized, spectrogram)
+        return notes[features.LOG_MEL], _one_hot(notes[features.FAMILY_ID], len(nsynth.FAMILIES))
+
+    return (
+        tf.data.TFRecordDataset(list(index.files))
+        .batch(batch_size)
+        .apply(tf.data.experimental.assert_cardinality(steps_per_epoch(index, batch_size)))
+        .map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        .prefetch(tf.data.AUTOTUNE)
+    )
+
+
+def instrument_vocabulary(index: NoteIndex) -> tf.lookup.StaticHashTable:
+    """Instrument name to its number in the auxiliary head."""
+    numbers = tf.range(len(index.instruments), dtype=tf.int64)
+    entries = tf.lookup.KeyValueTensorInitializer(tf.constant(index.instruments), numbers)
+    return tf.lookup.StaticHashTable(entries, default_value=-1)
+
+
+def targets_of(notes: dict[str, tf.Tensor], vocabulary: tf.lookup.StaticHashTable) -> dict[str, tf.Tensor]:
+    """One-hot targets float32 [batch, classes] of each head."""
+    instruments = int(vocabulary.size())
+    return {
+        FAMILY: _one_hot(notes[features.FAMILY_ID], len(nsynth.FAMILIES)),
+        SOURCE: _one_hot(notes[features.SOURCE_ID], len(nsynth.SOURCES)),
+        PITCH: _one_hot(notes[features.PITCH], len(nsynth.PITCHES)),
+        INSTRUMENT: _one_hot(vocabulary.lookup(notes[features.INSTRUMENT]), instruments),
+    }
+
+
+def _one_hot(ids: tf.Tensor, classes: int) -> tf.Tensor:
+    return tf.one_hot(ids, classes, dtype=tf.float32)

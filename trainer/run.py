@@ -1,0 +1,89 @@
+"""The Trainer component's entry point: `trainer.run.run_fn`."""
+
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tensorflow_transform as tft
+
+from trainer import index
+from trainer.checkpoint import Checkpoint
+from trainer.export import export, start_weights
+from trainer.fit import Trained, fit
+from trainer.options import RecipeOptions
+from transform.options import SpectrogramOptions
+
+if TYPE_CHECKING:
+    from tfx.components.trainer.fn_args_utils import FnArgs
+
+log = logging.getLogger("trainer")
+
+HISTORY = "history.json"
+TENSORBOARD = "tensorboard"
+
+
+def run_fn(fn_args: "FnArgs") -> None:
+    """Trains on transformed notes and exports the model.
+
+    Args:
+      fn_args: TFX's. Of `custom_config`, `recipe` and `spectrogram` hold the fields of RecipeOptions and
+        SpectrogramOptions, `code` a hash of the code, and `checkpoint_dir` (optional) a folder that outlives
+        a killed run. `hyperparameters` holds a keras-tuner configuration whose values, by dotted names of
+        recipe fields, replace the recipe's.
+
+    Raises:
+      UserError: the transformed examples are missing or damaged, or the training diverged.
+    """
+    config = fn_args.custom_config
+    recipe = tuned(RecipeOptions(**config["recipe"]), fn_args.hyperparameters)
+    spectrogram = SpectrogramOptions(**config["spectrogram"])
+    train = index.scan(index.expand(fn_args.train_files), spectrogram)
+    dev = index.scan(index.expand(fn_args.eval_files), spectrogram)
+    champion = Path(fn_args.base_model) if fn_args.base_model else None
+    weights = start_weights(champion, recipe, spectrogram)
+    run_dir = Path(fn_args.model_run_dir)
+    checkpoint = Checkpoint(
+        Path(config.get("checkpoint_dir") or run_dir / "checkpoints"),
+        recipe=recipe.model_dump(mode="json"),
+        spectrogram=spectrogram.model_dump(mode="json"),
+        code=config.get("code"),
+        train=train.fingerprint,
+        dev=dev.fingerprint,
+        start=index.file_hash(weights) if weights else None,
+    )
+    trained = fit(recipe, spectrogram, train, dev, checkpoint, weights, run_dir / TENSORBOARD)
+    write_history(trained, recipe, run_dir / HISTORY)
+    transform_output = tft.TFTransformOutput(fn_args.transform_graph_path)
+    export(trained.network, transform_output, recipe, spectrogram, Path(fn_args.serving_model_dir))
+    checkpoint.clear()
+
+
+def tuned(recipe: RecipeOptions, hyperparameters: dict[str, Any] | None) -> RecipeOptions:
+    """The recipe with the Tuner's values in place; a dotted name reaches into a group, as `augment.mixup`."""
+    if not hyperparameters:
+        return recipe
+    fields = recipe.model_dump()
+    for name, value in hyperparameters["values"].items():
+        *groups, field = name.split(".")
+        inner = fields
+        for group in groups:
+            inner = inner[group]
+        inner[field] = value
+    log.info("with the Tuner's values: %s", hyperparameters["values"])
+    return RecipeOptions(**fields)
+
+
+def write_history(trained: Trained, recipe: RecipeOptions, path: Path) -> None:
+    """Writes what happened as JSON: a row an epoch, the best epoch, the recipe, parameters and operations."""
+    best = trained.state.best_epoch
+    log.info("best on dev: epoch %d, accuracy %.3f", best, trained.state.history[best - 1].dev_accuracy)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    told = {
+        "best_epoch": best,
+        "parameters": trained.parameters,
+        "multiply_accumulates_per_note": trained.macs,
+        "recipe": recipe.model_dump(mode="json"),
+        "epochs": trained.state.rows(),
+    }
+    path.write_text(json.dumps(told, indent=2) + "\n")
