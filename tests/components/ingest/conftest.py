@@ -62,7 +62,7 @@ def notes() -> list[Note]:
     """44 notes of 11 instruments, ordered by family. Their samples are whole 16-bit steps."""
     made = make_notes(44)
     for note in made:
-        note[nsynth.AUDIO] = (note[nsynth.AUDIO] * 2**15).round().astype("float32") / 2**15
+        note[nsynth.AUDIO] = (note[nsynth.AUDIO] * 2**15).round().astype("float32") / 2**15 + 0.0  # no -0.0
     return made
 
 

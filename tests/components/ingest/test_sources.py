@@ -1,0 +1,89 @@
+"""Data folders as people have them: which files count, for which split, in which form."""
+
+from pathlib import Path
+
+import pytest
+
+import nsynth
+from components.ingest.sources import Form, Source, find, form_of, split_of
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("nsynth-train.tfrecord", Form.TFRECORD),
+        ("nsynth-train.tfrecords", Form.TFRECORD),
+        ("nsynth-train.tfrecord-00003-of-00010", Form.TFRECORD),
+        ("nsynth-train.tfrecord.gz", Form.TFRECORD_GZIP),
+        ("nsynth-train.tfrecord-00003-of-00010.gz", Form.TFRECORD_GZIP),
+        ("nsynth-train.jsonwav.tar.gz", Form.JSONWAV_TAR),
+        ("nsynth-train/examples.json", Form.JSONWAV),
+        ("README.md", None),
+        ("notes.csv", None),
+        ("nsynth-train.tfrecord.part", None),
+    ],
+)
+def test_a_name_tells_the_form(name: str, form: Form | None) -> None:
+    assert form_of(name) == form
+
+
+@pytest.mark.parametrize(
+    ("path", "split"),
+    [
+        ("/data/nsynth-valid.tfrecord", "valid"),
+        ("/data/nsynth-test/examples.json", "test"),
+        ("/data/test/nsynth-train.tfrecord", "train"),
+        ("/data/my_TEST_notes.tfrecord", "test"),
+        ("/data/contest.tfrecord", "train"),
+        ("/data/notes.tfrecord", "train"),
+    ],
+)
+def test_a_name_tells_the_split(path: str, split: str) -> None:
+    assert split_of(path) == split
+
+
+def test_the_official_files_are_found(tmp_path: Path) -> None:
+    touch(tmp_path, "README.md", *(f"nsynth-{split}.tfrecord" for split in ("train", "valid", "test")))
+    assert find(str(tmp_path)) == [
+        Source(split, Form.TFRECORD, str(tmp_path / f"nsynth-{split}.tfrecord"))
+        for split in ("test", "train", "valid")
+    ]
+
+
+def test_the_same_notes_in_two_forms_are_taken_once(tmp_path: Path) -> None:
+    touch(tmp_path, "nsynth-train.tfrecord", "nsynth-train/examples.json", "nsynth-valid/examples.json")
+    found = {(source.split, source.form) for source in find(str(tmp_path))}
+    assert found == {("train", Form.TFRECORD), ("valid", Form.JSONWAV)}
+
+
+def test_a_folder_or_a_file_may_be_given_itself(tmp_path: Path) -> None:
+    touch(tmp_path, "nsynth-valid/examples.json", "one.tfrecord")
+    assert [source.split for source in find(str(tmp_path / "nsynth-valid"))] == ["valid"]
+    assert [source.form for source in find(str(tmp_path / "one.tfrecord"))] == [Form.TFRECORD]
+
+
+def test_a_pattern_may_name_the_split(tmp_path: Path) -> None:
+    touch(tmp_path, "a.tfrecord", "b.tfrecord")
+    assert find(str(tmp_path), "b.*", "valid") == [
+        Source("valid", Form.TFRECORD, str(tmp_path / "b.tfrecord"))
+    ]
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(nsynth.UserError, match="nowhere: no such file or folder"):
+        find(str(tmp_path / "nowhere"))
+
+
+def test_an_empty_folder_is_told_from_one_without_notes(tmp_path: Path) -> None:
+    with pytest.raises(nsynth.UserError, match="is empty"):
+        find(str(tmp_path))
+    touch(tmp_path, "README.md")
+    with pytest.raises(nsynth.UserError, match=r"holds no notes.*Wanted: nsynth-train.tfrecord"):
+        find(str(tmp_path))
