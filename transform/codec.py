@@ -4,7 +4,7 @@ It takes half the bytes of a `FloatList`, and no Python object is made for each 
 the spectrogram are plain int64 and bytes, so any tf.Example reader can inspect the files.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,13 @@ def encode(note: Mapping[str, Any]) -> bytes:
     for name in features.INT_FEATURES:
         feature[name].int64_list.value.append(int(note[name]))
     return example.SerializeToString(deterministic=True)
+
+
+def encode_batch(batch: Mapping[str, np.ndarray]) -> Iterator[bytes]:
+    """Serializes each note of a batch of transformed features [batch, ...]."""
+    names = (features.LOG_MEL, *features.BYTES_FEATURES, *features.INT_FEATURES)
+    for values in zip(*(batch[name] for name in names), strict=True):
+        yield encode(dict(zip(names, values, strict=True)))
 
 
 def feature_spec() -> dict[str, tf.io.FixedLenFeature]:
