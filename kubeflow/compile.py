@@ -6,7 +6,8 @@ for each thing that it leaves out or gets wrong; what can only be mended at run 
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any, Literal
+from pathlib import PurePosixPath
+from typing import Any
 from unittest import mock
 
 from tfx.orchestration.kubeflow.v2 import compiler_utils
@@ -18,10 +19,10 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.types.experimental.simple_artifacts import File
 
 import nsynth
+from kubeflow import lint
 from kubeflow.options import KubeflowOptions, StepOptions, quantity
-from kubeflow.package import Package
+from kubeflow.package import Package, Target
 
-Target = Literal["kfp", "vertex"]
 Spec = dict[str, Any]
 
 ENTRYPOINT = ("python", "-m", "kubeflow.entrypoint")
@@ -231,3 +232,41 @@ def _vertex_job(spec: Spec, options: KubeflowOptions) -> Spec:
         "pipelineSpec": spec,
         "runtimeConfig": {"gcsOutputDirectory": options.pipeline_root, "parameterValues": {}},
     }
+
+
+def compile_config(config: Any, target: Target = "kfp") -> Package:
+    """Compiles the whole pipeline of a configuration and checks that the cluster would take it.
+
+    Args:
+      config: pipeline.config.Config.
+      target: open-source Kubeflow Pipelines, or Vertex AI.
+
+    Raises:
+      nsynth.UserError: a folder of the configuration is not one of the cluster's, or the backend would refuse
+        the result.
+    """
+    from pipeline.graph import create_pipeline  # it imports every component
+
+    _check_places(config, target)
+    pipeline = create_pipeline(config, config.kubeflow.pipeline_root)
+    package = compile_pipeline(pipeline, config.kubeflow, target)
+    if target == "kfp" and (found := lint.problems(package)):
+        raise nsynth.UserError("Kubeflow Pipelines would refuse this:\n" + "\n".join(f"  {p}" for p in found))
+    return package
+
+
+def _check_places(config: Any, target: Target) -> None:
+    """The steps run elsewhere: data, models and workspace must lie where they can reach them."""
+    mounts = list(config.kubeflow.volumes.values()) if target == "kfp" else []
+    places = {
+        "data": config.input_base,
+        "push.destination": config.models,
+        "workspace": str(config.workspace),
+    }
+    for key, place in places.items():
+        mounted = any(PurePosixPath(place).is_relative_to(mount) for mount in mounts)
+        if not mounted and "://" not in place:
+            allowed = [f"a folder below {mount}" for mount in mounts] + [
+                "an address such as gs://bucket/folder"
+            ]
+            raise nsynth.UserError(f"{key} = {place}: the cluster needs {' or '.join(allowed)}")

@@ -37,19 +37,19 @@ class StepOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
     """Cores, requested and at most: 2 or 500m."""
     memory: str | None = None
     """Requested and at most: 8Gi. A step that takes more is killed."""
-    gpus: int | None = pydantic.Field(None, ge=0)
+    gpus: int | None = pydantic.Field(default=None, ge=0)
     gpu_type: str | None = None
     """nvidia.com/gpu on Kubeflow; NVIDIA_TESLA_T4 and the like on Vertex AI."""
     node_selector: dict[str, str] | None = None
     """Labels that the node must carry."""
     tolerates: tuple[str, ...] | None = None
     """Keys of the taints (NoSchedule) that the step may run in spite of, for example nvidia.com/gpu."""
-    image: str | None = pydantic.Field(None, pattern=IMAGE_PATTERN)
+    image: str | None = pydantic.Field(default=None, pattern=IMAGE_PATTERN)
     """Another image than the pipeline's, for example its GPU variant."""
     cache: bool | None = None
     """Whether an earlier result may be taken."""
-    retries: int | None = pydantic.Field(None, ge=0, le=20)
-    timeout_s: int | None = pydantic.Field(None, gt=0)
+    retries: int | None = pydantic.Field(default=None, ge=0, le=20)
+    timeout_s: int | None = pydantic.Field(default=None, gt=0)
     """The step is stopped after so many seconds; Kubeflow only."""
 
     @pydantic.field_validator("cpu", "memory")
@@ -77,6 +77,8 @@ WORLDLY = StepOptions(cache=False)
 DEFAULT_STEPS = {
     EVERY_STEP: StepOptions(cpu="2", memory="8Gi", gpus=0, gpu_type="nvidia.com/gpu", cache=True, retries=2),
     "ExampleGen": WORLDLY,
+    "DataGate": WORLDLY,
+    "DataStop": StepOptions(retries=0),  # what it refuses it would refuse again
     "WarmStart": WORLDLY,
     "Champion": WORLDLY,
     "Pusher": WORLDLY,
@@ -102,7 +104,8 @@ class KubeflowOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
     """Environment variable → the Secret's key with its value. Kubeflow only."""
     image_pull_secret: Name | None = None
     service_account: Name | None = "nsynth-pipeline"
-    namespace: Name = "kubeflow"
+    namespace: Name | None = None
+    """The user's, on a multi-user installation; none on a single-user one."""
     host: str | None = None
     """Address of the Kubeflow Pipelines API, such as http://localhost:8080; none asks KF_PIPELINES_ENDPOINT."""
     experiment: str = pydantic.Field("nsynth", min_length=1)

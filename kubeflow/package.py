@@ -3,11 +3,14 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
 import nsynth
+
+Target = Literal["kfp", "vertex"]
+"""Open-source Kubeflow Pipelines, or Vertex AI."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,110 @@
+"""The way to the API server of Kubeflow Pipelines: reaching it, in time, and telling its errors in plain words."""
+
+import contextlib
+import io
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import nsynth
+
+CONNECT_TIMEOUT_S = 10
+ANSWER_TIMEOUT_S = 60
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where the API is and who asks."""
+
+    host: str
+    """Such as http://localhost:8080, or https://host/pipeline behind a gateway."""
+    namespace: str | None = None
+    """Of the user, on a multi-user installation; none otherwise."""
+    token: str | None = None
+
+
+def knock(server: Server) -> None:
+    """Asks for the server's health first: the SDK would try five times, each without a limit of time."""
+    request = urllib.request.Request(f"{server.host.rstrip('/')}/apis/v2beta1/healthz")
+    if server.token:
+        request.add_header("Authorization", f"Bearer {server.token}")
+    try:
+        with urllib.request.urlopen(request, timeout=CONNECT_TIMEOUT_S) as answer:
+            json.load(answer)
+    except urllib.error.HTTPError as error:
+        raise nsynth.UserError(_explain(server, error.code, error.reason)) from error
+    except ValueError as error:
+        raise nsynth.UserError(
+            f"{server.host} is no Kubeflow Pipelines API (or a log-in page): give the address of the API"
+        ) from error
+    except (urllib.error.URLError, OSError) as error:
+        reason = getattr(error, "reason", error)
+        raise nsynth.UserError(
+            f"cannot reach {server.host} ({reason}). Is it the API's address, and is the port forwarded? "
+            "kubectl -n kubeflow port-forward svc/ml-pipeline-ui 8080:80"
+        ) from error
+
+
+@contextlib.contextmanager
+def time_limits() -> Iterator[None]:
+    """Gives every request of the client made inside a limit of time; the SDK sets none."""
+    import kfp_server_api
+
+    class ImpatientApiClient(kfp_server_api.ApiClient):
+        def request(self, *args: Any, _request_timeout: Any = None, **kwargs: Any) -> Any:
+            limit = _request_timeout or (CONNECT_TIMEOUT_S, ANSWER_TIMEOUT_S)
+            return super().request(*args, _request_timeout=limit, **kwargs)
+
+    patient = kfp_server_api.ApiClient
+    kfp_server_api.ApiClient = ImpatientApiClient
+    try:
+        yield
+    finally:
+        kfp_server_api.ApiClient = patient
+
+
+@contextlib.contextmanager
+def plain_words(server: Server) -> Iterator[None]:
+    """Keeps the SDK's chatter away and tells its errors as ours."""
+    import kfp_server_api
+    import urllib3
+
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    except kfp_server_api.ApiException as error:
+        raise nsynth.UserError(_explain(server, error.status, _message(error.body))) from error
+    except urllib3.exceptions.HTTPError as error:
+        raise nsynth.UserError(f"{server.host} stopped answering: {error}") from error
+    except (ValueError, RuntimeError, TimeoutError) as error:
+        raise nsynth.UserError(f"{server.host}: {error}") from error
+
+
+def _message(body: Any) -> str:
+    """What the server said: gRPC's `message` or `error`, else the beginning of the text."""
+    text = body.decode(errors="replace") if isinstance(body, bytes) else str(body or "")
+    with contextlib.suppress(ValueError, AttributeError):
+        content = json.loads(text)
+        text = content.get("message") or content.get("error") or text
+    return text.strip().splitlines()[0][:300] if text.strip() else "no reason given"
+
+
+def _explain(server: Server, status: int | None, message: str) -> str:
+    """One sentence on what to do about an answer of the server."""
+    if status == 401:
+        return f"{server.host} wants to know who you are ({message}): the token is missing or has expired"
+    if status == 403:
+        where = (
+            f"namespace {server.namespace}" if server.namespace else "this installation; name a --namespace"
+        )
+        return f"{server.host} refuses you ({message}): no rights in {where}"
+    if status == 404:
+        return f"{server.host} does not know this ({message}): check the namespace, the id and the address"
+    if status and status >= 500:
+        return (
+            f"{server.host} is in trouble ({status}: {message}): try again, then look at its ml-pipeline pod"
+        )
+    return f"{server.host} refused the request ({status}: {message})"
