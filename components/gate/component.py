@@ -1,0 +1,85 @@
+"""Gate: decides whether a candidate may be pushed, and says why."""
+
+from typing import Any
+
+from tfx import types
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.types import standard_artifacts
+from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+from tfx.types.system_executions import Evaluate
+from tfx.utils import json_utils
+
+from components.gate.executor import GateExecutor
+
+
+class GateSpec(ComponentSpec):
+    """Interface of Gate."""
+
+    PARAMETERS = {
+        "split": ExecutionParameter(type=str),
+        "options": ExecutionParameter(type=str),
+        "code": ExecutionParameter(type=str),
+    }
+    INPUTS = {
+        "examples": ChannelParameter(type=standard_artifacts.Examples),
+        "model": ChannelParameter(type=standard_artifacts.Model),
+        "champion": ChannelParameter(type=standard_artifacts.Model),
+        "evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation, optional=True),
+        "evaluator_blessing": ChannelParameter(type=standard_artifacts.ModelBlessing, optional=True),
+    }
+    OUTPUTS = {
+        "blessing": ChannelParameter(type=standard_artifacts.ModelBlessing),
+        "report": ChannelParameter(type=standard_artifacts.ModelEvaluation),
+        "predictions": ChannelParameter(type=standard_artifacts.InferenceResult),
+    }
+    TYPE_ANNOTATION = Evaluate
+
+
+class Gate(base_component.BaseComponent):
+    """Judges a candidate by bars and against the champion on the same notes.
+
+    Outputs: `blessing`, with TFX's custom properties, so that a Pusher takes it; `report` with gate.json and
+    gate.md; `predictions` with predictions.npz, what both models answered to every note.
+    """
+
+    SPEC_CLASS = GateSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(GateExecutor)
+
+    def __init__(
+        self,
+        examples: types.BaseChannel,
+        model: types.BaseChannel,
+        champion: types.BaseChannel,
+        evaluation: types.BaseChannel | None = None,
+        evaluator_blessing: types.BaseChannel | None = None,
+        options: dict[str, Any] | None = None,
+        split: str = "valid",
+        code: str = "",
+    ):
+        """Judges `model`.
+
+        Args:
+          examples: raw Examples.
+          model: the candidate.
+          champion: Champion's output, possibly an empty folder.
+          evaluation: TFMA's figures for the candidate; they have to agree with the gate's own.
+          evaluator_blessing: TFMA's verdict; the gate does not bless what TFMA refuses.
+          options: GateOptions as a dict.
+          split: which notes to judge on.
+          code: fingerprint of the code behind this step.
+        """
+        super().__init__(
+            GateSpec(
+                examples=examples,
+                model=model,
+                champion=champion,
+                evaluation=evaluation,
+                evaluator_blessing=evaluator_blessing,
+                options=json_utils.dumps(options or {}),
+                split=split,
+                code=code,
+                blessing=types.Channel(type=standard_artifacts.ModelBlessing),
+                report=types.Channel(type=standard_artifacts.ModelEvaluation),
+                predictions=types.Channel(type=standard_artifacts.InferenceResult),
+            )
+        )

@@ -1,0 +1,124 @@
+"""Asks both models, judges, and writes the verdict down."""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from tfx import types
+from tfx.components.evaluator import constants
+from tfx.dsl.components.base import base_executor
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils
+from tfx.utils import path_utils
+
+from components import storage
+from components.gate import report as words
+from components.gate.options import GateOptions
+from components.gate.predictions import predict
+from components.gate.verdict import Check, judge
+
+REPORT_FILE = "gate.json"
+REPORT_TEXT_FILE = "gate.md"
+ACCURACY_METRIC = "sparse_categorical_accuracy"
+AGREEMENT = 1e-4
+"""How far TFMA's accuracy may be from ours: batches of other sizes round differently, and may turn a tie."""
+
+Artifacts = dict[str, list[types.Artifact]]
+
+
+class GateExecutor(base_executor.BaseExecutor):
+    """Judges a candidate."""
+
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
+        """Writes predictions, report and blessing. A model that is refused is no error: the run goes on."""
+        model = artifact_utils.get_single_instance(input_dict["model"])
+        champion = artifact_utils.get_single_instance(input_dict["champion"])
+        champion_folder = path_utils.serving_model_path(champion.uri)
+        has_champion = storage.exists(f"{champion_folder}/{storage.LAST_FILE}")
+        options = GateOptions.model_validate(json.loads(exec_properties["options"]))
+        folders = artifact_utils.get_split_uris(input_dict["examples"], exec_properties["split"])
+        predictions = predict(
+            [file for folder in folders for file in fileio.glob(f"{folder}/*")],
+            path_utils.serving_model_path(model.uri),
+            champion_folder if has_champion else None,
+        )
+        predictions.save(artifact_utils.get_single_uri(output_dict["predictions"]))
+        report = judge(predictions, options)
+        report |= {
+            "split": exec_properties["split"],
+            "candidate": {"uri": model.uri, "id": model.id},
+            "champion": {
+                "version": champion.get_int_custom_property("version") if has_champion else 0,
+                "uri": champion.uri,
+                "id": champion.id,
+            },
+        }
+        for check in _agreement(
+            input_dict, report["overall"]["accuracy"]["value"], len(predictions), has_champion
+        ):
+            report["checks"].append(asdict(check))
+            report["blessed"] &= check.passed
+        report["verdict"] = words.headline(report)
+        folder = artifact_utils.get_single_uri(output_dict["report"])
+        storage.write_bytes(f"{folder}/{REPORT_FILE}", json.dumps(report, indent=1).encode())
+        storage.write_bytes(f"{folder}/{REPORT_TEXT_FILE}", words.markdown(report).encode())
+        _bless(artifact_utils.get_single_instance(output_dict["blessing"]), report)
+
+
+def _agreement(input_dict: Artifacts, accuracy: float, notes: int, has_champion: bool) -> list[Check]:
+    """That TFMA, on its own way to the same notes, says the same."""
+    checks = []
+    if input_dict.get("evaluation"):
+        import tensorflow_model_analysis as tfma
+
+        # TFMA names the models only where there are two.
+        model_name = "candidate" if has_champion else None
+        result = tfma.load_eval_result(
+            artifact_utils.get_single_uri(input_dict["evaluation"]), model_name=model_name
+        )
+        theirs = result.get_metrics_for_slice()[ACCURACY_METRIC]["doubleValue"]
+        checks.append(
+            Check(
+                "agreement with TFMA",
+                "the same accuracy",
+                f"{theirs:.4f} and {accuracy:.4f}",
+                abs(theirs - accuracy) <= max(AGREEMENT, 1.5 / notes),
+                "Gate and Evaluator did not see the same notes or model: look at their inputs.",
+            )
+        )
+    if input_dict.get("evaluator_blessing"):
+        blessing = artifact_utils.get_single_instance(input_dict["evaluator_blessing"])
+        passed = (
+            blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY)
+            == constants.BLESSED_VALUE
+        )
+        checks.append(
+            Check(
+                "Evaluator",
+                "blessed by TFMA's bars",
+                "blessed" if passed else "not blessed",
+                passed,
+                "TFMA's bars are on accuracy alone: see the lines above.",
+            )
+        )
+    return checks
+
+
+def _bless(blessing: types.Artifact, report: dict[str, Any]) -> None:
+    """Marks the blessing as TFX's Evaluator would."""
+    name = constants.BLESSED_FILE_NAME if report["blessed"] else constants.NOT_BLESSED_FILE_NAME
+    storage.write_bytes(f"{blessing.uri}/{name}", b"")
+    blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, int(report["blessed"]))
+    blessing.set_string_custom_property(
+        constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY, report["candidate"]["uri"]
+    )
+    blessing.set_int_custom_property(
+        constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, report["candidate"]["id"]
+    )
+    if report["champion"]["version"]:
+        blessing.set_string_custom_property(
+            constants.ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY, report["champion"]["uri"]
+        )
+        blessing.set_int_custom_property(
+            constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY, report["champion"]["id"]
+        )

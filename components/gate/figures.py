@@ -1,0 +1,96 @@
+"""How good predictions are: figures over all notes, by family, and how far the probabilities can be believed."""
+
+from typing import Any
+
+import numpy as np
+
+import nsynth
+from components.gate.bootstrap import Figure, Resampling, figure
+
+CLASSES = len(nsynth.FAMILIES)
+SMALLEST_PROBABILITY = 1e-7
+
+
+def overall(probabilities: np.ndarray, labels: np.ndarray, resampling: Resampling) -> dict[str, Figure]:
+    """Figures over all notes, each with its interval.
+
+    Args:
+      probabilities: float [notes, families].
+      labels: int [notes].
+      resampling: over the same notes.
+    """
+    answers = probabilities.argmax(1)
+    own = probabilities[np.arange(len(labels)), labels]
+    rank = (probabilities > own[:, None]).sum(1)
+    return {
+        "accuracy": resampling.share(answers == labels),
+        "macro_recall": macro_recall(answers, labels, resampling),
+        "top_3_accuracy": resampling.share(rank < 3),
+        "log_loss": resampling.mean(-np.log(np.maximum(own, SMALLEST_PROBABILITY))),
+    }
+
+
+def macro_recall(answers: np.ndarray, labels: np.ndarray, resampling: Resampling) -> Figure:
+    """Mean of the recalls of the families that there are notes of."""
+    present = np.eye(CLASSES)[labels]
+    notes = resampling.sums(present)
+    right = resampling.sums(present * (answers == labels)[:, None])
+    with np.errstate(
+        invalid="ignore"
+    ):  # a family that a resample, or the data, does not have: 0 / 0, left out
+        value = np.nanmean(right.sum(0) / notes.sum(0))
+        replicates = np.nanmean((resampling.weights @ right) / (resampling.weights @ notes), axis=1)
+    return figure(value, *resampling.bounds(replicates))
+
+
+def confusion(answers: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """How often each family (row) was taken for each (column): int [families, families]."""
+    counts = np.zeros((CLASSES, CLASSES), int)
+    np.add.at(counts, (labels, answers), 1)
+    return counts
+
+
+def by_family(counts: np.ndarray) -> list[dict[str, Any]]:
+    """Precision, recall and F1 of each family from the confusion matrix; none where there is nothing to divide."""
+    rows = []
+    for index, family in enumerate(nsynth.FAMILIES):
+        right, notes, answered = (
+            int(counts[index, index]),
+            int(counts[index].sum()),
+            int(counts[:, index].sum()),
+        )
+        rows.append(
+            {
+                "family": family,
+                "notes": notes,
+                "answered": answered,
+                "precision": right / answered if answered else None,
+                "recall": right / notes if notes else None,
+                "f1": 2 * right / (notes + answered) if notes + answered else None,
+            }
+        )
+    return rows
+
+
+def calibration(probabilities: np.ndarray, labels: np.ndarray, bins: int) -> dict[str, Any]:
+    """Expected calibration error over equally wide bins of the top probability, and the bins.
+
+    Source: Guo et al., "On Calibration of Modern Neural Networks" (2017), equation 3.
+    """
+    top, right = probabilities.max(1), probabilities.argmax(1) == labels
+    place = np.minimum((top * bins).astype(int), bins - 1)
+    rows, error = [], 0.0
+    for index in np.unique(place):
+        inside = place == index
+        stated, seen = float(top[inside].mean()), float(right[inside].mean())
+        error += inside.mean() * abs(stated - seen)
+        rows.append(
+            {
+                "low": float(index / bins),
+                "high": float((index + 1) / bins),
+                "notes": int(inside.sum()),
+                "confidence": stated,
+                "accuracy": seen,
+            }
+        )
+    return {"error": float(error), "bins": rows}

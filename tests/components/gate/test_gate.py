@@ -1,0 +1,232 @@
+"""The gate on models that were really trained: who passes, who does not, and what it says."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nsynth
+from components.gate.executor import GateExecutor
+from components.gate.options import GateOptions
+from components.gate.predictions import Predictions, predict, slices
+from components.gate.verdict import judge
+from tests.components.conftest import CLASSES, fit, make_notes, save_model, write_notes
+
+LOOSE = {"min_notes": 10, "min_accuracy": 0.5}
+
+
+@pytest.fixture
+def gate(new_artifact, valid_examples):
+    """Runs the executor; returns the report and the blessing."""
+
+    def run(candidate: Path, champion: Path | None = None, examples=valid_examples, **options):
+        model = new_artifact("Model", "candidate")
+        baseline = new_artifact("Model", "champion", version=5 if champion else 0)
+        model.uri, baseline.uri = str(candidate), str(champion or baseline.uri)
+        outputs = {
+            "blessing": [new_artifact("ModelBlessing", "blessing")],
+            "report": [new_artifact("ModelEvaluation", "report")],
+            "predictions": [new_artifact("InferenceResult", "predictions")],
+        }
+        properties = {"options": json.dumps(LOOSE | options), "split": "valid", "code": ""}
+        GateExecutor().Do(
+            {"examples": [examples], "model": [model], "champion": [baseline]}, outputs, properties
+        )
+        report = json.loads(Path(outputs["report"][0].uri, "gate.json").read_text())
+        report["text"] = Path(outputs["report"][0].uri, "gate.md").read_text()
+        report["predictions"] = Predictions.load(outputs["predictions"][0].uri)
+        return report, outputs["blessing"][0]
+
+    return run
+
+
+def failed(report) -> set[str]:
+    return {check["name"] for check in report["checks"] if not check["passed"]}
+
+
+def test_a_good_first_model_is_blessed_by_the_absolute_bars_alone(gate, good_model, valid_notes):
+    report, blessing = gate(good_model)
+    assert report["blessed"]
+    assert blessing.get_int_custom_property("blessed") == 1
+    assert blessing.get_string_custom_property("current_model") == str(good_model)
+    assert Path(blessing.uri, "BLESSED").exists()
+    assert report["verdict"].startswith("blessed: 100.0%")
+    assert "Nothing is serving yet" in report["text"]
+    assert (report["notes"], report["instruments"]) == (len(valid_notes), 4 * CLASSES)
+    assert report["champion"]["version"] == 0
+    assert not report["predictions"].has_champion
+
+
+def test_a_model_trained_on_shuffled_labels_is_not_blessed(gate, shuffled_model):
+    report, blessing = gate(shuffled_model)
+    assert blessing.get_int_custom_property("blessed") == 0
+    assert Path(blessing.uri, "NOT_BLESSED").exists()
+    assert {"accuracy", "macro recall"} <= failed(report)
+    assert report["verdict"].startswith("not blessed: accuracy:")
+    assert "## What to do" in report["text"]
+
+
+def test_better_overall_but_one_family_ruined_is_not_blessed(gate, tmp_path, train_notes):
+    """The candidate never heard a flute; the champion knows flutes, but mixes the last five families up."""
+    flute = nsynth.FAMILIES.index("flute")
+    candidate, champion = tmp_path / "no_flute", tmp_path / "mixed_up"
+    save_model(candidate / "Format-Serving", *fit([note for note in train_notes if note.family != flute]))
+    labels = np.array([note.family for note in train_notes])
+    labels[labels > 5] = np.random.default_rng(0).permutation(labels[labels > 5])
+    save_model(champion / "Format-Serving", *fit(train_notes, labels))
+    report, blessing = gate(candidate, champion=champion)
+    assert report["difference"]["low"] > 0, "better overall, and surely so"
+    assert blessing.get_int_custom_property("blessed") == 0
+    assert failed(report) == {"every slice", "no slice falls"}
+    assert [part["name"] for part in report["slices"] if part["fallen"]] == ["family=flute"]
+    assert "family=flute" in report["verdict"]
+    forgiving, _ = gate(candidate, champion=champion, min_slice_accuracy=0.0, max_slice_loss=1.0)
+    assert forgiving["blessed"], "nothing else stood against it"
+
+
+def test_policies_against_the_champion(gate, good_model, confused_model):
+    assert gate(good_model, champion=confused_model)[0]["blessed"], "surely better"
+    same, _ = gate(good_model, champion=good_model)
+    assert failed(same) == {"against the champion"}, "the stricter policy is the default"
+    assert gate(good_model, champion=good_model, policy="not_worse")[0]["blessed"]
+    worse, blessing = gate(confused_model, champion=good_model, policy="not_worse", max_slice_loss=1.0)
+    assert failed(worse) == {"against the champion"}
+    assert blessing.get_string_custom_property("baseline_model") == str(good_model)
+    assert gate(confused_model, champion=good_model, policy="not_worse", margin=1.0, max_slice_loss=1.0)[0][
+        "blessed"
+    ]
+
+
+def test_the_evaluator_has_to_agree(gate, good_model, monkeypatch, new_artifact, valid_examples):
+    import tensorflow_model_analysis as tfma
+
+    class Result:
+        def get_metrics_for_slice(self):
+            return {"sparse_categorical_accuracy": {"doubleValue": 0.5}}
+
+    monkeypatch.setattr(tfma, "load_eval_result", lambda *_, **__: Result())
+    model, champion = new_artifact("Model", "m"), new_artifact("Model", "c", version=0)
+    model.uri = str(good_model)
+    outputs = {
+        "blessing": [new_artifact("ModelBlessing", "b")],
+        "report": [new_artifact("ModelEvaluation", "r")],
+        "predictions": [new_artifact("InferenceResult", "p")],
+    }
+    inputs = {
+        "examples": [valid_examples],
+        "model": [model],
+        "champion": [champion],
+        "evaluation": [new_artifact("ModelEvaluation", "e")],
+        "evaluator_blessing": [new_artifact("ModelBlessing", "eb", blessed=0)],
+    }
+    GateExecutor().Do(inputs, outputs, {"options": json.dumps(LOOSE), "split": "valid", "code": ""})
+    report = json.loads(Path(outputs["report"][0].uri, "gate.json").read_text())
+    assert failed(report) == {"agreement with TFMA", "Evaluator"}
+    assert outputs["blessing"][0].get_int_custom_property("blessed") == 0
+
+
+def test_predictions_are_those_of_the_served_model_in_the_order_of_the_notes(
+    tmp_path, good_model, confused_model
+):
+    import tensorflow as tf
+
+    notes = make_notes(range(CLASSES), range(20, 21))
+    write_notes(tmp_path / "a", notes[:20])
+    write_notes(tmp_path / "b", notes[20:])
+    folders = [str(model / "Format-Serving") for model in (good_model, confused_model)]
+    predictions = predict([str(tmp_path / "b"), str(tmp_path / "a")], *folders)
+    audio = tf.constant(np.stack([note.audio for note in notes]))
+    for folder, answers in zip(folders, (predictions.candidate, predictions.champion), strict=True):
+        expected = tf.saved_model.load(folder).signatures["serving_waveform"](audio=audio)["probabilities"]
+        np.testing.assert_allclose(answers, expected, atol=1e-5)
+    assert list(predictions.instrument_str) == [note.instrument for note in notes]
+    assert list(predictions.pitch) == [note.pitch for note in notes]
+    predictions.save(str(tmp_path))
+    again = Predictions.load(tmp_path)
+    np.testing.assert_array_equal(again.champion, predictions.champion)
+    np.testing.assert_array_equal(again.note_str, predictions.note_str)
+
+
+def test_an_empty_split_is_refused(tmp_path, good_model):
+    write_notes(tmp_path / "empty", [])
+    with pytest.raises(nsynth.UserError, match="no notes to judge"):
+        predict([str(tmp_path / "empty")], str(good_model / "Format-Serving"), None)
+
+
+def hand_made(
+    notes: int, right: np.ndarray, champion_right: np.ndarray | None = None, family: int = 0
+) -> Predictions:
+    """Notes of one family, ten an instrument, answered as told."""
+
+    def answers(hits):
+        return np.eye(CLASSES, dtype=np.float32)[np.where(hits, family, (family + 1) % CLASSES)]
+
+    return Predictions(
+        note_str=np.array([f"n{i}" for i in range(notes)]),
+        instrument_str=np.array([f"i{i // 10}" for i in range(notes)]),
+        family=np.full(notes, family),
+        source=np.zeros(notes, int),
+        pitch=np.arange(notes) % 128,
+        velocity=np.where(np.arange(notes) < 5, 25, 127),
+        candidate=answers(right),
+        champion=answers(champion_right)
+        if champion_right is not None
+        else np.zeros((0, CLASSES), np.float32),
+    )
+
+
+def test_slices_too_small_to_mean_anything_are_said_to_be_so_and_do_not_decide():
+    right = np.ones(200, bool)
+    right[:5] = False  # the five soft notes, all of one instrument
+    report = judge(hand_made(200, right), GateOptions())
+    soft = next(part for part in report["slices"] if part["name"] == "velocity=25")
+    assert (soft["notes"], soft["instruments"], soft["judged"]) == (5, 1, False)
+    assert soft["accuracy"]["value"] == 0
+    assert report["blessed"]
+
+
+def test_named_slices_have_their_own_bars_and_cannot_be_skipped_for_want_of_notes():
+    predictions = hand_made(200, np.arange(200) % 10 < 8)  # 80 % everywhere
+    assert judge(predictions, GateOptions(slice_bars={"family=bass": 0.75}))["blessed"]
+    report = judge(
+        predictions, GateOptions(slice_bars={"family=bass": 0.9, "velocity=25": 0.1, "family=reed": 0.1})
+    )
+    assert failed(report) == {"family=bass", "velocity=25", "family=reed"}
+
+
+def test_a_fall_within_chance_does_not_decide():
+    """One instrument of many got worse: the family lost more than allowed, but not beyond chance."""
+    before, after = np.ones(100, bool), np.ones(100, bool)
+    after[:20] = False
+    lucky = judge(hand_made(100, after, before), GateOptions(policy="not_worse", margin=1.0))
+    assert not any(part["fallen"] for part in lucky["slices"] if part["name"] == "family=bass")
+    after[np.arange(100) % 10 < 3] = False  # every instrument lost three notes in ten
+    real = judge(hand_made(100, after, before), GateOptions(policy="not_worse", margin=1.0))
+    assert any(part["fallen"] for part in real["slices"] if part["name"] == "family=bass")
+
+
+def test_pitch_bands_cover_every_pitch_once():
+    predictions = hand_made(128, np.ones(128, bool))
+    bands = [
+        inside
+        for name, inside in slices(predictions, GateOptions().pitch_edges).items()
+        if name[:5] == "pitch"
+    ]
+    assert len(bands) == 6
+    assert (np.sum(bands, axis=0) == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        ("slice_bars", {"family=tuba": 0.5}, "no family"),
+        ("slice_bars", {"colour=red": 0.5}, "no slice"),
+        ("slice_bars", {"family=bass": 1.5}, "less than or equal to 1"),
+        ("pitch_edges", (60, 40), "ascending"),
+        ("policy", "whatever", "better"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(field, value, says):
+    with pytest.raises(ValueError, match=says):
+        GateOptions(**{field: value})
