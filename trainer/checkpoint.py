@@ -40,7 +40,7 @@ class Checkpoint:
     def save(self, model: keras.Model, state: State) -> None:
         """Writes the state under a temporary name, then renames it: there is always one whole state."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        arrays = {f"variable_{i}": np.asarray(v) for i, v in enumerate(_variables(model))}
+        arrays = {f"variable_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(_variables(model))}
         arrays |= {f"best_{i}": weight for i, weight in enumerate(state.best_weights)}
         known = {"history": state.rows(), "best_epoch": state.best_epoch}
         temporary = self.folder / f".{_FILE}.{os.getpid()}"
