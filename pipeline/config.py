@@ -67,6 +67,11 @@ class Config(pydantic.BaseModel, frozen=True, extra="forbid"):
         return str(self.workspace / "accepted")
 
     @property
+    def checkpoints(self) -> str:
+        """Where a training that was killed finds its last checkpoint."""
+        return str(self.workspace / "checkpoints")
+
+    @property
     def models(self) -> str:
         """The folder that a model server watches."""
         return self.push.destination or str(self.workspace / "models")

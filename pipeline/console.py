@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import absl.logging
 import rich.console
 import rich.status
 
@@ -28,7 +29,8 @@ def chatter_to(log_file: Path, verbose: bool) -> Iterator[None]:
     before, level = root.handlers[:], root.level
     root.handlers = [handler, *([logging.StreamHandler(sys.stderr)] if verbose else [])]
     root.setLevel(logging.INFO)
-    with handler, contextlib.ExitStack() as stack:
+    absl.logging.set_verbosity(absl.logging.INFO)  # TFX tells of its steps at this level
+    with contextlib.closing(handler), contextlib.ExitStack() as stack:
         stack.callback(root.setLevel, level)
         stack.callback(setattr, root, "handlers", before)
         if not verbose:

@@ -6,7 +6,7 @@ of the cache key.
 """
 
 from tfx import types
-from tfx.components import ImportSchemaGen
+from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter

@@ -1,0 +1,60 @@
+"""A copy of the project in which the pipeline really runs, once for all tests that look at the result."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pipeline import history
+
+PROJECT = Path(__file__).parents[2]
+SOURCES = ("nsynth.py", "setup.py", "components", "configs", "corpus", "pipeline", "trainer", "transform")
+
+
+@dataclass(frozen=True)
+class Project:
+    """A clone whose code a test may change, with a workspace of its own."""
+
+    folder: Path
+
+    @property
+    def workspace(self) -> Path:
+        return self.folder / "workspace"
+
+    def nsynth(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Runs the command line of this clone."""
+        return subprocess.run(
+            [sys.executable, "-m", "pipeline.cli", *arguments],
+            cwd=self.folder,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **environment},
+            capture_output=True,
+            text=True,
+            timeout=1200,
+        )
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Runs the whole pipeline with the smallest settings."""
+        return self.nsynth("run", "--config", "configs/tiny.yaml", *arguments)
+
+    def last_run(self) -> history.Run:
+        return history.load_run(history.open_store(self.workspace / "metadata.sqlite"))
+
+    def states(self) -> dict[str, str]:
+        """Step → COMPLETE or CACHED in the newest run."""
+        return {name: step.state for name, step in self.last_run().steps.items()}
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory) -> Project:
+    folder = tmp_path_factory.mktemp("project")
+    for name in SOURCES:
+        source = PROJECT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, folder / name)
+    return Project(folder)

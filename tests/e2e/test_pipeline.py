@@ -1,0 +1,112 @@
+"""The real pipeline on rendered notes: what a run leaves, what a second one reuses, what a change runs again.
+
+The tests stand in the order of the story; each run takes up where the one before it ended.
+"""
+
+import json
+
+import pytest
+
+import nsynth
+from pipeline import exit_codes
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
+
+STEPS = [
+    "ExampleGen", "Schema", "StatisticsGen", "ExampleValidator", "DataGate", "DataStop", "Transform",
+    "Trainer", "Champion", "Evaluator", "Gate", "Canary", "Pusher",
+]  # fmt: skip
+AFTER_DATA = STEPS[STEPS.index("Trainer") :]
+
+
+@pytest.fixture(scope="module")
+def first(project):
+    """The first run, from nothing."""
+    answer = project.run()
+    assert answer.returncode == exit_codes.OK, answer.stdout + answer.stderr
+    return answer
+
+
+def artifact(project, step: str, key: str):
+    return project.last_run().steps[step].output(key).path
+
+
+def test_every_step_ran_once(project, first):
+    assert project.states() == dict.fromkeys(STEPS, "COMPLETE")
+
+
+def test_the_summary_tells_what_matters(first):
+    for word in ("notes in", "notes used", "unseen instruments", "interval", "verdict", "model", "Try next"):
+        assert word in first.stdout, first.stdout
+
+
+def test_libraries_keep_quiet(first):
+    assert first.stderr == ""
+    assert len(first.stdout.splitlines()) < 60, first.stdout
+
+
+def test_every_note_is_accounted_for(project, first):
+    account = json.loads((artifact(project, "ExampleGen", "quarantine") / "summary.json").read_text())
+    rendered = json.loads((project.workspace / "data" / "corpus.json").read_text())
+    assert account["in"] == sum(rendered["notes"].values())
+    assert account["in"] == account["used"] + account["quarantined"]
+    assert all(account["splits"][split]["notes"] for split in nsynth.SPLITS)
+
+
+def test_no_step_computed_statistics_over_samples(project, first):
+    import tensorflow_data_validation as tfdv
+
+    folder = artifact(project, "StatisticsGen", "statistics")
+    statistics = tfdv.load_stats_binary(str(folder / "Split-train" / "FeatureStats.pb"))
+    described = {feature.path.step[0] for feature in statistics.datasets[0].features}
+    assert described == {*nsynth.NSYNTH_FEATURES, *nsynth.SOUND_FEATURES} - {nsynth.AUDIO}
+
+
+def test_no_intermediate_artifact_is_gzipped(project, first):
+    artifacts = project.workspace / "artifacts"
+    assert not list(artifacts.rglob("*.gz"))
+    assert list((artifacts / "ExampleGen").rglob("data_tfrecord-*"))
+    assert list((artifacts / "Transform").rglob("transformed_examples-*"))
+
+
+def test_the_gate_judged_instruments_that_were_not_trained_on(project, first):
+    from components.gate.predictions import Predictions
+
+    judged = set(Predictions.load(str(artifact(project, "Gate", "predictions"))).instrument_str)
+    rows = (project.workspace / "data" / "corpus.csv").read_text().splitlines()
+    trained = {row.split(",")[1] for row in rows[1:] if row.startswith("train,")}
+    assert judged
+    assert trained
+    assert not judged & trained
+
+
+def test_the_pushed_model_lies_as_a_server_wants_it(project, first):
+    versions = [folder for folder in (project.workspace / "models").iterdir() if folder.name.isdecimal()]
+    assert len(versions) == 1
+    assert (versions[0] / "saved_model.pb").exists()
+    assert str(versions[0].name) in first.stdout
+
+
+def test_a_second_run_takes_everything_from_the_cache(project, first):
+    again = project.run()
+    assert again.returncode == exit_codes.OK, again.stdout + again.stderr
+    assert project.states() == dict.fromkeys(STEPS, "CACHED")
+    assert len(list((project.workspace / "models").glob("[0-9]*"))) == 1
+
+
+def test_a_changed_line_of_the_trainer_runs_it_and_what_follows(project, first):
+    source = project.folder / "trainer" / "model.py"
+    source.write_text(source.read_text() + "\n# a comment counts as a change\n")
+    answer = project.run()
+    assert answer.returncode in (exit_codes.OK, exit_codes.NOT_BLESSED), answer.stdout + answer.stderr
+    states = project.states()
+    assert [step for step in STEPS if states[step] == "COMPLETE"] == AFTER_DATA
+
+
+def test_a_changed_line_of_the_spectrogram_runs_transform_and_what_follows(project, first):
+    source = project.folder / "transform" / "log_mel.py"
+    source.write_text(source.read_text() + "\n# a comment counts as a change\n")
+    project.run()
+    states = project.states()
+    assert [step for step in STEPS if states[step] == "COMPLETE"][0] == "Transform"
+    assert states["ExampleGen"] == states["StatisticsGen"] == states["DataGate"] == "CACHED"
