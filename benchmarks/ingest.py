@@ -1,0 +1,302 @@
+"""Ingest against stock ImportExampleGen: `python -m benchmarks.ingest` prints a table and writes JSON beside it.
+
+Each measurement is a fresh process, the variants take turns, and imports do not count towards time (they do towards
+memory). The notes are generated tones, in one TFRecord ordered by family.
+"""
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import click
+import psutil
+
+VARIANTS = {
+    "stock": "stock ImportExampleGen",
+    "stock-no-gzip": "the same without gzip",
+    "ours": "ours, 1 worker",
+    "ours-2": "ours, 2 workers",
+}
+OFFICIAL_NOTES = 289_205 + 12_678 + 4_096  # train, valid, test
+
+_BEAM_ARGS = (
+    "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner",
+    f"--setup_file={Path(__file__).parent.parent / 'setup.py'}",  # else TFX builds a source package
+)
+_TWO_WORKERS = ("--direct_num_workers=2", "--direct_running_mode=multi_threading")
+_INDEXED_RECORDS = 100_000
+_RECORD_BYTES = 256_300
+
+
+@click.command()
+@click.option(
+    "--notes", multiple=True, type=int, default=(2000, 8000), show_default=True, help="Sizes to measure."
+)
+@click.option(
+    "--rounds", default=1, show_default=True, help="Each variant at each size is measured this often."
+)
+@click.option("--output", default="workspace/benchmarks/ingest.json", show_default=True, type=Path)
+@click.option(
+    "--scratch", default=None, help="Folder for data, some 5 GB at 8,000 notes; temporary by default."
+)
+@click.option(
+    "--index/--no-index", default=True, help="Time the header scan of 100,000 records (needs 800 MB)."
+)
+@click.option("--measure", hidden=True, help="Measure one variant in this process.")
+def main(
+    notes: tuple[int, ...], rounds: int, output: Path, scratch: str | None, index: bool, measure: str | None
+) -> None:
+    """Measure stock ImportExampleGen, the same without gzip, and our ingest."""
+    if measure:
+        click.echo(json.dumps(_measure(**json.loads(measure))))
+        return
+    with tempfile.TemporaryDirectory(prefix="bench-ingest-", dir=scratch) as folder:
+        runs = _compare(sorted(notes), rounds, Path(folder))
+        result = {"machine": _machine(), "runs": runs, "summary": _summarize(runs)}
+        if index:
+            result["index"] = _time_index(Path(folder) / "index.tfrecord")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(result, indent=2))
+    _print(result)
+    click.echo(f"Written to {output}")
+
+
+def _compare(sizes: list[int], rounds: int, folder: Path) -> list[dict[str, Any]]:
+    from components.ingest.synthetic import write_tfrecord
+
+    for size in sizes:
+        (folder / str(size)).mkdir()
+        click.echo(f"Generating {size:,} notes", err=True)
+        write_tfrecord(folder / str(size) / "nsynth-train.tfrecord", size)
+    runs = []
+    for size in sizes:
+        for _ in range(rounds):
+            for variant in VARIANTS:
+                click.echo(f"{size:,} notes: {VARIANTS[variant]}", err=True)
+                job = {
+                    "variant": variant,
+                    "notes": size,
+                    "data": str(folder / str(size)),
+                    "out": str(folder / "out"),
+                }
+                command = [sys.executable, "-m", "benchmarks.ingest", "--measure", json.dumps(job)]
+                done = subprocess.run(command, capture_output=True, text=True)
+                if done.returncode:
+                    raise click.ClickException(done.stderr[-3000:])
+                runs.append(json.loads(done.stdout.splitlines()[-1]))
+                shutil.rmtree(folder / "out")
+    return runs
+
+
+def _measure(variant: str, notes: int, data: str, out: str) -> dict[str, Any]:
+    """Run one variant in this process: wall and CPU seconds, peak memory, bytes written."""
+    run = (_prepare_ours if variant.startswith("ours") else _prepare_stock)(variant, data, out)
+    imported_rss = psutil.Process().memory_info().rss
+    cpu, wall = time.process_time(), time.monotonic()
+    run()
+    wall, cpu = time.monotonic() - wall, time.process_time() - cpu
+    return {
+        "variant": variant,
+        "notes": notes,
+        "wall_s": wall,
+        "cpu_s": cpu,
+        "notes_per_s": notes / wall,
+        "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "imported_rss_bytes": imported_rss,
+        "written_bytes": sum(path.stat().st_size for path in Path(out).rglob("*tfrecord*") if path.is_file()),
+    }
+
+
+def _prepare_ours(variant: str, data: str, out: str) -> Callable[[], None]:
+    from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
+    from tfx.types import standard_artifacts
+
+    from components.ingest.component import NSynthExampleGen, QuarantinedNotes
+    from components.ingest.executor import Executor
+
+    examples, quarantine = standard_artifacts.Examples(), QuarantinedNotes()
+    examples.uri, quarantine.uri = f"{out}/examples/1", f"{out}/quarantine/1"
+    beam_args = [*_BEAM_ARGS, *(_TWO_WORKERS if variant == "ours-2" else ())]
+    executor = Executor(BaseBeamExecutor.Context(beam_pipeline_args=beam_args))
+    properties = _properties(NSynthExampleGen(data))
+    return lambda: executor.Do({}, {"examples": [examples], "quarantine": [quarantine]}, properties)
+
+
+def _prepare_stock(variant: str, data: str, out: str) -> Callable[[], None]:
+    from tfx.components.example_gen.import_example_gen.component import ImportExampleGen
+    from tfx.components.example_gen.import_example_gen.executor import Executor
+    from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
+    from tfx.proto import example_gen_pb2
+    from tfx.types import standard_artifacts
+
+    if variant == "stock-no-gzip":
+        _write_without_gzip()
+    split = example_gen_pb2.Input.Split(name="train", pattern="*")
+    component = ImportExampleGen(
+        data, example_gen_pb2.Input(splits=[split]), output_config=example_gen_pb2.Output()
+    )
+    examples = standard_artifacts.Examples()
+    examples.uri = f"{out}/examples/1"
+    executor = Executor(BaseBeamExecutor.Context(beam_pipeline_args=list(_BEAM_ARGS)))
+    properties = _properties(component)
+    properties["output_config"] = "{}"
+    return lambda: executor.Do({}, {"examples": [examples]}, properties)
+
+
+def _properties(component: Any) -> dict[str, Any]:
+    from tfx.utils import proto_utils
+
+    return {
+        key: proto_utils.proto_to_json(value) if hasattr(value, "DESCRIPTOR") else value
+        for key, value in component.exec_properties.items()
+    }
+
+
+def _write_without_gzip() -> None:
+    """Stock TFX has no option for it: the suffix decides, so take the suffix away."""
+    from apache_beam.io import tfrecordio
+
+    construct = tfrecordio.WriteToTFRecord.__init__
+
+    def without_suffix(self: Any, *args: Any, file_name_suffix: str = "", **kwargs: Any) -> None:
+        construct(self, *args, file_name_suffix=file_name_suffix.removesuffix(".gz"), **kwargs)
+
+    tfrecordio.WriteToTFRecord.__init__ = without_suffix
+
+
+def _time_index(path: Path) -> dict[str, Any]:
+    """Scan the headers of 100,000 records of a note's size; the data between them is a hole in the file."""
+    from components.ingest.index import scan
+    from components.ingest.sources import Form, Source
+    from components.ingest.tfrecord import FRAME_BYTES, HEADER_BYTES, frame
+
+    click.echo(f"Indexing {_INDEXED_RECORDS:,} records", err=True)
+    header = frame(bytes(_RECORD_BYTES - FRAME_BYTES))[:HEADER_BYTES]
+    with path.open("wb") as file:
+        for place in range(_INDEXED_RECORDS):
+            file.seek(place * _RECORD_BYTES)
+            file.write(header)
+        file.truncate(_INDEXED_RECORDS * _RECORD_BYTES)
+        file.flush()
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    seconds = []
+    for _ in range(2):
+        started = time.monotonic()
+        assert scan(Source("train", Form.TFRECORD, str(path))).notes == _INDEXED_RECORDS
+        seconds.append(time.monotonic() - started)
+    path.unlink()
+    return {"records": _INDEXED_RECORDS, "cold_s": seconds[0], "cached_s": seconds[1]}
+
+
+def _summarize(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Medians of the rounds, and the questions that they answer."""
+    sizes = sorted({run["notes"] for run in runs})
+    table = {
+        variant: {
+            size: {
+                key: median(r[key] for r in runs if (r["variant"], r["notes"]) == (variant, size))
+                for key in (
+                    "wall_s",
+                    "cpu_s",
+                    "notes_per_s",
+                    "peak_rss_bytes",
+                    "imported_rss_bytes",
+                    "written_bytes",
+                )
+            }
+            for size in sizes
+        }
+        for variant in VARIANTS
+    }
+    small, large = sizes[0], sizes[-1]
+    ours, stock, plain, two = (table[name] for name in ("ours", "stock", "stock-no-gzip", "ours-2"))
+    summary: dict[str, Any] = {
+        "table": table,
+        "speed_over_stock": {s: ours[s]["notes_per_s"] / stock[s]["notes_per_s"] for s in sizes},
+        "speed_over_stock_no_gzip": {s: ours[s]["notes_per_s"] / plain[s]["notes_per_s"] for s in sizes},
+        "two_workers_over_one": {s: two[s]["notes_per_s"] / ours[s]["notes_per_s"] for s in sizes},
+        "peak_rss_growth": ours[large]["peak_rss_bytes"] / ours[small]["peak_rss_bytes"] - 1,
+        "cost_per_note_change": ours[large]["wall_s"] / large / (ours[small]["wall_s"] / small) - 1,
+        "cpu_per_note_change": ours[large]["cpu_s"] / large / (ours[small]["cpu_s"] / small) - 1,
+    }
+    if large > small:
+        summary["extrapolated_to_official"] = _extrapolate(two, small, large)
+    return summary
+
+
+def _extrapolate(table: dict[int, dict[str, float]], small: int, large: int) -> dict[str, float]:
+    """From the slope between two sizes, two workers, to all of NSynth: not measured."""
+
+    def at_full(key: str) -> float:
+        slope = (table[large][key] - table[small][key]) / (large - small)
+        return table[large][key] + slope * (OFFICIAL_NOTES - large)
+
+    keys = ("wall_s", "cpu_s", "peak_rss_bytes", "written_bytes")
+    return {"notes": OFFICIAL_NOTES} | {key: at_full(key) for key in keys}
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "cores": os.cpu_count(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "load_1_min": os.getloadavg()[0],
+    }
+
+
+def _print(result: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console, summary = Console(width=110), result["summary"]
+    table = Table(
+        "", "notes", "notes/s", "wall s", "CPU s", "CPU ms/note", "peak RSS MB", "imports MB", "written MB"
+    )
+    for variant, by_size in summary["table"].items():
+        for size, row in by_size.items():
+            table.add_row(
+                VARIANTS[variant],
+                f"{size:,}",
+                f"{row['notes_per_s']:.0f}",
+                f"{row['wall_s']:.1f}",
+                f"{row['cpu_s']:.1f}",
+                f"{row['cpu_s'] / size * 1e3:.2f}",
+                *(
+                    f"{row[key] / 1e6:,.0f}"
+                    for key in ("peak_rss_bytes", "imported_rss_bytes", "written_bytes")
+                ),
+            )
+    console.print(table)
+    for size in summary["speed_over_stock"]:
+        console.print(
+            f"{int(size):,} notes: {summary['speed_over_stock'][size]:.1f}× stock's notes/s, "
+            f"{summary['speed_over_stock_no_gzip'][size]:.1f}× stock's without gzip; "
+            f"2 workers {summary['two_workers_over_one'][size]:.2f}× 1 worker"
+        )
+    console.print(
+        f"From the smallest to the largest: peak RSS {summary['peak_rss_growth']:+.1%}, "
+        f"time per note {summary['cost_per_note_change']:+.1%}, CPU per note {summary['cpu_per_note_change']:+.1%}"
+    )
+    if index := result.get("index"):
+        console.print(
+            f"Header scan of {index['records']:,} records: {index['cold_s']:.1f} s from disk, "
+            f"{index['cached_s']:.1f} s from the page cache"
+        )
+    if full := summary.get("extrapolated_to_official"):
+        console.print(
+            f"EXTRAPOLATED from the slope to all {full['notes']:,} notes, 2 workers: {full['wall_s'] / 60:.0f} min, "
+            f"{full['peak_rss_bytes'] / 1e9:.2f} GB of memory, {full['written_bytes'] / 1e9:.0f} GB written"
+        )
+
+
+if __name__ == "__main__":
+    main()
