@@ -184,7 +184,7 @@ class Pipelines:
 
     def _pipeline_id(self, name: str) -> str | None:
         """The SDK's `get_pipeline_id` would look among shared pipelines alone."""
-        wanted = {"predicates": [{"operation": "EQUALS", "key": "display_name", "stringValue": name}]}
+        wanted = {"predicates": [{"operation": "EQUALS", "key": "display_name", "string_value": name}]}
         found = self._client.list_pipelines(filter=json.dumps(wanted), namespace=self._server.namespace)
         return found.pipelines[0].pipeline_id if found.pipelines else None
 

@@ -1,5 +1,6 @@
 """The compiled pipeline as it is written to a file and sent to a cluster."""
 
+import contextlib
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,8 @@ class Package:
             hidden.write_text(self.text())
             hidden.rename(path)
         except OSError as error:
-            hidden.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                hidden.unlink()
             raise nsynth.UserError(f"cannot write {path}: {error.strerror}") from error
 
 

@@ -7,9 +7,32 @@ from pathlib import Path
 
 import pytest
 
+from kubeflow.options import KubeflowOptions
+from kubeflow.package import Package
+
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # step_runner and small_pipeline are imported by name
 ROOT = HERE.parents[1]
+
+OPTIONS = KubeflowOptions.model_validate(
+    {
+        "image": "registry.example/nsynth:1",
+        "secrets": {"AWS_ACCESS_KEY_ID": {"name": "object-store", "key": "access-key"}},
+        "config_maps": {"AWS_ENDPOINT_URL": {"name": "object-store", "key": "endpoint"}},
+        "image_pull_secret": "registry",
+        "steps": {
+            "default": {"retries": 1, "memory": "6Gi"},
+            "Count": {
+                "gpus": 1,
+                "memory": "16Gi",
+                "image": "registry.example/nsynth:1-gpu",
+                "node_selector": {"pool": "gpu"},
+                "tolerates": ["nvidia.com/gpu"],
+                "timeout_s": 7200,
+            },
+        },
+    }
+)
 
 
 def in_image(path: str) -> bool:
@@ -37,3 +60,13 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 (app / path).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(ROOT / path, app / path)
     return app
+
+
+@pytest.fixture(scope="session")
+def small_package() -> Package:
+    """The small pipeline, compiled with some of every option."""
+    from small_pipeline import small_pipeline
+
+    from kubeflow.compile import compile_pipeline
+
+    return compile_pipeline(small_pipeline(), OPTIONS)

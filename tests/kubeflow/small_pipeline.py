@@ -41,6 +41,7 @@ class GenExecutor(base_executor.BaseExecutor):
         content = (Path(exec_properties["input_base"]) / pattern).read_text()
         Path(examples.uri, "notes.txt").write_text(content)
         examples.split_names = '["train"]'
+        examples.span = int(exec_properties["span"])
 
 
 class SmallGen(FileBasedExampleGen):

@@ -1,0 +1,262 @@
+"""The client against a server that speaks the API: what is sent, and what the user is told when things go wrong."""
+
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fake_api import FakeApi, Trouble, check, serve
+
+import nsynth
+from kubeflow import client, connection
+from kubeflow.client import Pipelines, Schedule, Submission, preview
+from kubeflow.connection import Server
+from kubeflow.package import Package
+
+REQUEST = Submission("nsynth", "first", {"data": "/data/new"}, "minio://b/root", "runner")
+NIGHTLY = Schedule(
+    "nsynth",
+    "nightly",
+    {},
+    "minio://b/root",
+    "runner",
+    cron="0 0 3 * * *",
+    max_concurrency=1,
+    no_catchup=True,
+)
+
+
+def package(text: str = "a") -> Package:
+    """A package; the text makes a version."""
+    return Package(
+        {"pipelineInfo": {"name": "nsynth"}, "schemaVersion": "2.1.0", "sdkVersion": text, "root": {}}, {}
+    )
+
+
+@pytest.fixture
+def api() -> Iterator[FakeApi]:
+    with serve(FakeApi()) as server:
+        yield server
+
+
+def send(api: FakeApi, tmp_path: Path, text: str = "a") -> tuple[Pipelines, str, str]:
+    """Uploads a package; answers the client and the ids."""
+    pipelines = Pipelines(Server(api.url))
+    return pipelines, *pipelines.upload(package(text), tmp_path)
+
+
+def test_a_new_pipeline_is_uploaded_with_its_version(api: FakeApi, tmp_path: Path) -> None:
+    _, pipeline_id, version_id = send(api, tmp_path)
+    assert [p["display_name"] for p in api.pipelines] == ["nsynth"]
+    newest = api.versions[0]
+    assert (newest["pipeline_id"], newest["pipeline_version_id"]) == (pipeline_id, version_id)
+    assert newest["display_name"] == package().version
+    assert api.sent("POST", "/pipelines/upload_version") == [package().text()]
+
+
+def test_the_same_content_is_not_uploaded_twice(api: FakeApi, tmp_path: Path) -> None:
+    first = send(api, tmp_path)[1:]
+    assert send(api, tmp_path)[1:] == first
+    assert len(api.sent("POST", "/pipelines/upload_version")) == 1
+
+
+def test_new_content_becomes_the_latest_version(api: FakeApi, tmp_path: Path) -> None:
+    first = send(api, tmp_path)[2]
+    second = send(api, tmp_path, "b")[2]
+    assert api.versions[0]["pipeline_version_id"] == second != first
+    assert len(api.pipelines) == 1
+
+
+def test_an_old_version_is_found_on_a_later_page(api: FakeApi, tmp_path: Path) -> None:
+    first = send(api, tmp_path, "0")[2]
+    for text in "123":
+        send(api, tmp_path, text)
+    api.page_size = 2
+    assert send(api, tmp_path, "0")[2] == first
+
+
+def test_a_run_carries_version_parameters_root_and_account(api: FakeApi, tmp_path: Path) -> None:
+    pipelines, pipeline_id, version_id = send(api, tmp_path)
+    run_id = pipelines.submit(pipeline_id, version_id, REQUEST)
+    (body,) = api.sent("POST", "/runs")
+    assert run_id == "r1"
+    assert body == {
+        "display_name": "first",
+        "experiment_id": api.experiments[0]["experiment_id"],
+        "pipeline_version_reference": {"pipeline_id": pipeline_id, "pipeline_version_id": version_id},
+        "runtime_config": {"parameters": {"data": "/data/new"}, "pipeline_root": "minio://b/root"},
+        "service_account": "runner",
+    }
+
+
+def test_an_experiment_is_made_once(api: FakeApi, tmp_path: Path) -> None:
+    pipelines, *ids = send(api, tmp_path)
+    pipelines.submit(*ids, REQUEST)
+    pipelines.submit(*ids, REQUEST)
+    assert [e["display_name"] for e in api.experiments] == ["nsynth"]
+
+
+def test_a_schedule_follows_the_latest_version(api: FakeApi, tmp_path: Path) -> None:
+    pipelines, pipeline_id, _ = send(api, tmp_path)
+    pipelines.schedule(pipeline_id, NIGHTLY)
+    (body,) = api.sent("POST", "/recurringruns")
+    assert body == {
+        "display_name": "nightly",
+        "experiment_id": api.experiments[0]["experiment_id"],
+        "mode": "ENABLE",
+        "pipeline_version_reference": {"pipeline_id": pipeline_id},  # no version: the server takes the latest
+        "runtime_config": {"parameters": {}, "pipeline_root": "minio://b/root"},
+        "trigger": {"cron_schedule": {"cron": "0 0 3 * * *"}},
+        "max_concurrency": "1",
+        "no_catchup": True,
+        "service_account": "runner",
+    }
+
+
+def test_a_schedule_of_the_same_name_is_replaced(api: FakeApi, tmp_path: Path) -> None:
+    pipelines, pipeline_id, _ = send(api, tmp_path)
+    first = pipelines.schedule(pipeline_id, NIGHTLY)
+    second = pipelines.schedule(pipeline_id, NIGHTLY)
+    assert first != second
+    assert [s.recurring_run_id for s in pipelines.schedules()] == [second]
+
+
+def test_waiting_follows_the_run_to_its_end(api: FakeApi, tmp_path: Path) -> None:
+    pipelines, *ids = send(api, tmp_path)
+    run_id = pipelines.submit(*ids, REQUEST)
+    told: list[str] = []
+    assert pipelines.wait(run_id, lambda state, _: told.append(state), poll_s=0.01) == "SUCCEEDED"
+    assert told == ["PENDING", "RUNNING", "SUCCEEDED"]
+
+
+def test_waiting_ends_when_somebody_cancels_the_run(api: FakeApi, tmp_path: Path) -> None:
+    api.run_states = ["RUNNING", "CANCELING", "CANCELED"]
+    pipelines, *ids = send(api, tmp_path)
+    run_id = pipelines.submit(*ids, REQUEST)
+    assert pipelines.wait(run_id, lambda *_: None, poll_s=0.01) == "CANCELED"
+
+
+def test_runs_are_listed(api: FakeApi, tmp_path: Path) -> None:
+    pipelines, *ids = send(api, tmp_path)
+    for _ in range(3):
+        pipelines.submit(*ids, REQUEST)
+    assert [run.run_id for run in pipelines.runs(2)] == ["r1", "r2"]
+
+
+def test_a_multi_user_installation_gets_the_namespace(tmp_path: Path) -> None:
+    with serve(FakeApi(multi_user=True, token="t")) as api:
+        pipelines = Pipelines(Server(api.url, "team-a", "t"))
+        ids = pipelines.upload(package(), tmp_path)
+        pipelines.submit(*ids, REQUEST)
+        assert api.experiments[0]["namespace"] == "team-a"
+        assert {query["namespace"] for _, path, query, _ in api.requests if path == "/pipelines"} == {
+            "team-a"
+        }
+
+
+def test_a_foreign_namespace_is_named(tmp_path: Path) -> None:
+    with serve(FakeApi(multi_user=True)) as api:
+        pipelines = Pipelines(Server(api.url, "team-b"))
+        with pytest.raises(nsynth.UserError, match="no rights in namespace team-b"):
+            pipelines.upload(package(), tmp_path)
+
+
+def test_a_namespace_on_a_single_user_installation_is_refused(api: FakeApi, tmp_path: Path) -> None:
+    pipelines = Pipelines(Server(api.url, "team-a"))
+    with pytest.raises(nsynth.UserError, match="single-user mode"):
+        pipelines.upload(package(), tmp_path)
+
+
+@pytest.mark.parametrize("token", [None, "old"])
+def test_a_missing_or_expired_token_is_told(token: str | None) -> None:
+    with serve(FakeApi(token="new")) as api, pytest.raises(nsynth.UserError, match="missing or has expired"):
+        Pipelines(Server(api.url, token=token))
+
+
+def test_a_token_that_expires_in_the_middle_is_told(api: FakeApi, tmp_path: Path) -> None:
+    pipelines, *ids = send(api, tmp_path)
+    run_id = pipelines.submit(*ids, REQUEST)
+    api.trouble = (401, "token has expired")
+    with pytest.raises(nsynth.UserError, match="token is missing or has expired"):
+        pipelines.wait(run_id, lambda *_: None)
+
+
+def test_trouble_of_the_server_is_told(api: FakeApi, tmp_path: Path) -> None:
+    pipelines, *ids = send(api, tmp_path)
+    api.trouble = (500, "database is locked")
+    with pytest.raises(nsynth.UserError, match=r"in trouble \(500: database is locked\)"):
+        pipelines.submit(*ids, REQUEST)
+
+
+def test_a_version_that_is_gone_is_told(api: FakeApi, tmp_path: Path) -> None:
+    pipelines, pipeline_id, _ = send(api, tmp_path)
+    with pytest.raises(nsynth.UserError, match="PipelineVersion not found"):
+        pipelines.submit(pipeline_id, "v99", REQUEST)
+
+
+def test_nobody_there() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound but not listening: refuses
+        host = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(nsynth.UserError, match=rf"cannot reach {host} .*port-forward"):
+            Pipelines(Server(host))
+
+
+def test_somebody_who_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "CONNECT_TIMEOUT_S", 0.3)
+    with socket.socket() as mute:
+        mute.bind(("127.0.0.1", 0))
+        mute.listen()
+        began = time.monotonic()
+        with pytest.raises(nsynth.UserError, match=r"cannot reach .*timed out"):
+            Pipelines(Server(f"http://127.0.0.1:{mute.getsockname()[1]}"))
+        assert time.monotonic() - began < 5
+
+
+def test_a_server_that_becomes_slow(api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "ANSWER_TIMEOUT_S", 1)
+    pipelines, *ids = send(api, tmp_path)
+    api.delay_s = 4
+    began = time.monotonic()
+    with pytest.raises(nsynth.UserError, match="stopped answering"):
+        pipelines.submit(*ids, REQUEST)
+    assert time.monotonic() - began < 30
+
+
+def test_a_web_page_is_no_api(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeApi, "_get_healthz", lambda *_: b"<html>Please log in</html>")
+    with serve(FakeApi()) as api, pytest.raises(nsynth.UserError, match="no Kubeflow Pipelines API"):
+        Pipelines(Server(api.url))
+
+
+def test_the_preview_tells_all_and_contacts_nobody(api: FakeApi) -> None:
+    text = preview(Server(api.url, token="secret"), package(), NIGHTLY)
+    assert '"cron": "0 0 3 * * *"' in text
+    assert "the latest at each start" in text
+    assert package().version in preview(Server(api.url), package(), REQUEST)
+    assert "secret" not in text
+    assert api.requests == []
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        ({"name": "x"}, "no field name"),
+        ({"display_name": 3}, "is no str"),
+        ({"trigger": {"cron_schedule": {"cron": 5}}}, "is no str"),
+        ({"mode": "SOMETIMES"}, "SOMETIMES"),
+    ],
+)
+def test_the_server_of_these_tests_refuses_what_the_swagger_does_not_allow(body: dict, word: str) -> None:
+    with pytest.raises(Trouble, match=word):
+        check(body, "V2beta1RecurringRun")
+
+
+def test_pages_are_put_together() -> None:
+    class Answer:
+        def __init__(self, items: list[int] | None, following: str | None):
+            self.runs, self.next_page_token = items, following
+
+    answers = {"": Answer([1, 2], "a"), "a": Answer(None, "b"), "b": Answer([3], None)}
+    assert client._pages(answers.__getitem__, "runs") == [1, 2, 3]
