@@ -55,15 +55,15 @@ def power_spectrogram(audio: tf.Tensor, options: SpectrogramOptions) -> tf.Tenso
 
 
 def mel_power(power: tf.Tensor, options: SpectrogramOptions) -> tf.Tensor:
-    """Sums the power of each mel band: [..., bins] to [..., n_mels]."""
+    """Sums the power of each mel band: [batch, frames, bins] to [batch, frames, n_mels]."""
     weights = mel_matrix(options)
+    per_frame = tf.reshape(power, [-1, options.bins])
     bands = []
     for group in np.array_split(np.arange(options.n_mels), min(_MEL_GROUPS, options.n_mels)):
         used = np.flatnonzero(weights[:, group].any(axis=1))
         first, last = (used[0], used[-1] + 1) if used.size else (0, 1)
-        block = weights[first:last, group]
-        bands.append(tf.tensordot(power[..., first:last], block, axes=1))
-    return tf.concat(bands, axis=-1)
+        bands.append(tf.matmul(per_frame[:, first:last], weights[first:last, group]))
+    return tf.reshape(tf.concat(bands, axis=-1), [-1, options.frames, options.n_mels])
 
 
 def log_mel(audio: tf.Tensor, options: SpectrogramOptions) -> tf.Tensor:
@@ -77,5 +77,4 @@ def log_mel(audio: tf.Tensor, options: SpectrogramOptions) -> tf.Tensor:
       float32 [batch, frames, n_mels].
     """
     mel = mel_power(power_spectrogram(audio, options), options)
-    result = tf.math.log(tf.maximum(mel, options.floor_power))
-    return tf.ensure_shape(result, [None, options.frames, options.n_mels])
+    return tf.math.log(tf.maximum(mel, options.floor_power))

@@ -61,6 +61,14 @@ def _parallel_map(records: tf.data.Dataset, function: Callable[..., Any]) -> tf.
     )
 
 
+def _traced(
+    function: Callable[[tf.Tensor], dict[str, tf.Tensor]], serialized: tf.TensorSpec
+) -> Callable[..., Any]:
+    """Traces once what is mapped over many files: tracing costs as much as hundreds of notes."""
+    concrete = tf.function(function, autograph=False).get_concrete_function(serialized)
+    return tf.autograph.experimental.do_not_convert(lambda records: concrete(records))
+
+
 @contextmanager
 def _telling_which(path: str) -> Iterator[None]:
     """Turns what TensorFlow says about a bad file into a message for the user."""
@@ -106,7 +114,12 @@ class MeasureShard(beam.DoFn):
         self._upper = upper
         self._spec = {name: feature_spec[name] for name in (*upper.piece.feeds, *upper.travellers)}
         self._temporary = temporary
+        self._mapped: Callable[..., Any] | None = None
         self._notes = beam.metrics.Metrics.counter("transform", "notes_measured")
+
+    def setup(self) -> None:
+        """Traces the upper half in this worker."""
+        self._mapped = _traced(self._upper_half, tf.TensorSpec([None], tf.string))
 
     def process(self, shard: Shard) -> Iterator[Any]:
         """Yields the shard; under MOMENTS its dataset, its number, how many notes, and a sum for each analyzer."""
@@ -127,7 +140,7 @@ class MeasureShard(beam.DoFn):
 
     def _batches(self, path: str) -> tf.data.Dataset:
         records = tf.data.TFRecordDataset(path, buffer_size=_READ_BUFFER_BYTES).batch(BATCH_NOTES)
-        return _parallel_map(records, self._upper_half)
+        return _parallel_map(records, self._mapped)
 
     def _upper_half(self, serialized: tf.Tensor) -> dict[str, tf.Tensor]:
         raw = tf.io.parse_example(serialized, self._spec)
@@ -143,13 +156,13 @@ class FinishShard(beam.DoFn):
         self._spec = {name: tf.TensorSpec([None], feature_spec[name].dtype) for name in upper.travellers}
         self._spec[upper.waist] = tf.TensorSpec([None, *upper.waist_shape], tf.float32)
         self._temporary = temporary
-        self._lower: Callable[[graph.Tensors], dict[str, tf.Tensor]] | None = None
+        self._mapped: Callable[..., Any] | None = None
         self._notes = beam.metrics.Metrics.counter("transform", "notes_transformed")
 
     def process(self, shard: Shard, transform_fn: str) -> None:
         """Writes `shard.transformed` by the graph in the folder `transform_fn`."""
-        if self._lower is None:
-            self._lower = graph.load_lower_half(transform_fn, self._waist)
+        if self._mapped is None:
+            self._mapped = self._load(transform_fn)
         with _telling_which(shard.middle), replacing_writer(shard.transformed, self._temporary) as writer:
             for batch in self._batches(shard.middle).as_numpy_iterator():
                 for note in codec.encode_batch(batch):
@@ -157,9 +170,13 @@ class FinishShard(beam.DoFn):
                 self._notes.inc(len(batch[features.LOG_MEL]))
 
     def _batches(self, path: str) -> tf.data.Dataset:
-        return _parallel_map(tf.data.TFRecordDataset(path, buffer_size=_READ_BUFFER_BYTES), self._lower_half)
+        return _parallel_map(tf.data.TFRecordDataset(path, buffer_size=_READ_BUFFER_BYTES), self._mapped)
 
-    def _lower_half(self, serialized: tf.Tensor) -> dict[str, tf.Tensor]:
-        assert self._lower is not None  # loaded before the first batch
-        outputs = self._lower(waist.decode(serialized, self._spec))
-        return {**outputs, features.LOG_MEL: tf.cast(outputs[features.LOG_MEL], tf.float16)}
+    def _load(self, transform_fn: str) -> Callable[..., Any]:
+        lower = graph.load_lower_half(transform_fn, self._waist)
+
+        def lower_half(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+            outputs = lower(waist.decode(serialized, self._spec))
+            return {**outputs, features.LOG_MEL: tf.cast(outputs[features.LOG_MEL], tf.float16)}
+
+        return _traced(lower_half, tf.TensorSpec([], tf.string))
