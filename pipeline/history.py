@@ -38,6 +38,10 @@ class Step:
     execution_id: int
     outputs: dict[str, list[Output]] = field(default_factory=dict)
     inputs: dict[str, list[Output]] = field(default_factory=dict)
+    properties: dict[str, str | int | float] = field(default_factory=dict)
+    """What the step was told: its execution properties, as TFX keeps them."""
+    started: float = 0.0
+    """Unix seconds."""
 
     def output(self, key: str) -> Output | None:
         """The one artifact under `key`, if the step made it."""
@@ -98,6 +102,8 @@ def _step(store: MetadataStore, execution: mlmd.Execution) -> Step:
         execution_id=execution.id,
         outputs=_artifacts(store, [e for e in events if e.type in made]),
         inputs=_artifacts(store, [e for e in events if e.type not in made]),
+        properties=_properties(execution),
+        started=execution.create_time_since_epoch / 1000,
     )
 
 
@@ -107,13 +113,17 @@ def _artifacts(store: MetadataStore, events: list[mlmd.Event]) -> dict[str, list
     for event in events:
         key = next(step.key for step in event.path.steps if step.HasField("key"))
         artifact = found[event.artifact_id]
-        properties = {
-            name: getattr(value, value.WhichOneof("value"))
-            for name, value in (*artifact.properties.items(), *artifact.custom_properties.items())
-            if value.WhichOneof("value") in ("string_value", "int_value", "double_value")
-        }
-        by_key.setdefault(key, []).append(Output(artifact.id, artifact.type, artifact.uri, properties))
+        output = Output(artifact.id, artifact.type, artifact.uri, _properties(artifact))
+        by_key.setdefault(key, []).append(output)
     return by_key
+
+
+def _properties(node: mlmd.Artifact | mlmd.Execution) -> dict[str, str | int | float]:
+    return {
+        name: getattr(value, value.WhichOneof("value"))
+        for name, value in (*node.properties.items(), *node.custom_properties.items())
+        if value.WhichOneof("value") in ("string_value", "int_value", "double_value")
+    }
 
 
 def started(run: Run) -> datetime.datetime:
