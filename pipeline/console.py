@@ -69,7 +69,8 @@ class StepLines(logging.Handler):
         """Takes one message."""
         message = record.getMessage()
         if record.name.split(".")[0] in OUR_LOGGERS:
-            self._show(message)
+            if record.exc_info is None:  # an error is told at the end, by the command line
+                self._show(message)
         elif started := self._STARTED.match(message):
             self._step, self._started, self._cached = started[1], time.monotonic(), False
             self._status.update(f"{self._step} …")
@@ -82,7 +83,7 @@ class StepLines(logging.Handler):
         if self._console.is_terminal:
             self._status.update(f"{self._step}: {message}")
         else:
-            self._console.print(f"  {self._step}: {message}", highlight=False, markup=False)
+            self._console.print(f"  {self._step}: {message}", highlight=False, markup=False, soft_wrap=True)
 
     def _finish(self) -> None:
         seconds = time.monotonic() - self._started

@@ -1,6 +1,7 @@
 """`nsynth run`: one run of the whole pipeline, with a line a step and a summary at the end."""
 
 import datetime
+import logging
 import os
 import time
 from pathlib import Path
@@ -46,9 +47,7 @@ def run_once(config: Config, console: rich.console.Console, verbose: bool) -> in
 
     try:
         with chatter_to(log_file, verbose), follow_steps(console):
-            from pipeline.local_runner import run_local  # 15 s of imports, under the status line
-
-            run_local(config)
+            _run(config)
     except BaseException:
         console.print(f"[dim]log: {log_file}[/]")
         raise
@@ -58,6 +57,16 @@ def run_once(config: Config, console: rich.console.Console, verbose: bool) -> in
     summary = summarize(config)
     print_summary(summary, console, seconds=time.monotonic() - began)
     return exit_codes.OK if summary.pushed else exit_codes.NOT_BLESSED
+
+
+def _run(config: Config) -> None:
+    from pipeline.local_runner import run_local  # 15 s of imports, under the status line
+
+    try:
+        run_local(config)
+    except BaseException:
+        logging.getLogger(__name__).exception("the run ended early")
+        raise
 
 
 def _demo_notes(config: Config, console: rich.console.Console) -> None:

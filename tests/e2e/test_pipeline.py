@@ -108,5 +108,5 @@ def test_a_changed_line_of_the_spectrogram_runs_transform_and_what_follows(proje
     source.write_text(source.read_text() + "\n# a comment counts as a change\n")
     project.run()
     states = project.states()
-    assert [step for step in STEPS if states[step] == "COMPLETE"][0] == "Transform"
+    assert next(step for step in STEPS if states[step] == "COMPLETE") == "Transform"
     assert states["ExampleGen"] == states["StatisticsGen"] == states["DataGate"] == "CACHED"

@@ -52,7 +52,9 @@ def test_an_unknown_key_at_the_top_is_named_too(yaml_file):
 
 
 def test_a_bad_value_is_named_with_what_is_allowed(yaml_file):
-    with pytest.raises(ConfigError, match=r"spectrogram.n_fft = -1: input should be greater than 0"):
+    with pytest.raises(
+        ConfigError, match=r"spectrogram.n_fft = -1: input should be greater than or equal to 64"
+    ):
         load_config(yaml_file("spectrogram: {n_fft: -1}"))
 
 
