@@ -26,7 +26,7 @@ KNOWN_FONTS = (
     KnownFont(
         name="TimGM6mb",
         sha256="82475b91a76de15cb28a104707d3247ba932e228bada3f47bba63c6b31aaf7a1",
-        licence="GPL-2.0 (c) 2004 Tim Brechbill",
+        licence="GPL-2.0, (c) 2004 Tim Brechbill, 2010 David Bolton",
         home="https://packages.debian.org/timgm6mb-soundfont",
         package="pretty_midi (PyPI)",
         places=("pretty_midi:TimGM6mb.sf2",),
@@ -34,7 +34,7 @@ KNOWN_FONTS = (
     KnownFont(
         name="FluidR3_GM",
         sha256="74594e8f4250680adf590507a306655a299935343583256f3b722c48a1bc1cb0",
-        licence="MIT (c) 2000-2002, 2008 Frank Wen",
+        licence="MIT, (c) 2000-2002, 2008 Frank Wen, 2008 Toby Smithe",
         home="https://packages.debian.org/fluid-soundfont-gm",
         package="fluid-soundfont-gm (Debian, Ubuntu)",
         places=("/usr/share/sounds/sf2/FluidR3_GM.sf2",),
@@ -42,7 +42,7 @@ KNOWN_FONTS = (
     KnownFont(
         name="GeneralUser",
         sha256="226bdc28613368ce9b740ecf0748618c575657f19b9c88eada1a50b060ef7eba",
-        licence="GeneralUser GS licence 2.0 (free use, also in music and software) (c) S. Christian Collins",
+        licence="GeneralUser GS licence 2.0 (text below), (c) 1997-2015 S. Christian Collins",
         home="https://schristiancollins.com/generaluser.php",
         package="minuet-data (Debian, Ubuntu)",
         places=("/usr/share/minuet/soundfonts/GeneralUser-v1.47.sf2",),

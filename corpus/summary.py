@@ -166,5 +166,13 @@ def _licences(fonts: Sequence[Font]) -> str:
     ]
     for font in fonts:
         home = font.known.home if font.known else "a file of the user's"
-        lines.append(f"| {font.name} | {font.licence} | {home} | {font.file.sha256} |")
+        licence = " ".join(font.licence.split()).replace("|", "/")
+        lines.append(f"| {font.name} | {licence} | {home} | {font.file.sha256} |")
+    for font in fonts:
+        if comment := font.file.info("ICMT"):
+            lines += ["", f"## What {font.name} says of itself", "", *_quoted(comment)]
     return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> list[str]:
+    return [f"> {line.strip()}".rstrip() for line in text.splitlines()]

@@ -30,6 +30,7 @@ def make_soundfont(tmp_path: Path) -> SoundFontMaker:
         samples: Sequence[np.ndarray],
         name: str = "made.sf2",
         copyright_line: str = "nobody's",
+        comment: str = "",
         pad_odd_chunks: bool = True,
     ) -> Path:
         def chunk(kind: bytes, data: bytes) -> bytes:
@@ -64,9 +65,9 @@ def make_soundfont(tmp_path: Path) -> SoundFontMaker:
             shdr += named(f"sample {number}") + places + struct.pack("<BbHH", ROOT_KEY, 0, 0, 1)
             smpl += sample.astype("<i2").tobytes() + bytes(92)  # the silence that must follow a sample
         shdr += named("EOS") + bytes(26)
-        info = b"".join(
-            (b"INFO", chunk(b"ifil", b"\2\0\4\0"), chunk(b"ICOP", copyright_line.encode() + b"\0"))
-        )
+        texts = {b"ICOP": copyright_line, b"ICMT": comment}
+        info = b"INFO" + chunk(b"ifil", b"\2\0\4\0")
+        info += b"".join(chunk(kind, text.encode() + b"\0") for kind, text in texts.items())
         tables = {
             "phdr": phdr, "pbag": pbag, "pmod": bytes(10), "pgen": pgen,
             "inst": inst, "ibag": ibag, "imod": bytes(10), "igen": igen, "shdr": shdr,

@@ -1,5 +1,6 @@
 import csv
 
+import numpy as np
 import pytest
 
 from corpus.options import CorpusOptions
@@ -48,3 +49,16 @@ def test_licences_name_the_font_its_licence_and_its_hash(finished):
     (font,) = summary.parameters["soundfonts"]
     text = (folder / "LICENCES.md").read_text()
     assert f"| made | nobody's | a file of the user's | {font['sha256']} |" in text
+
+
+def test_licences_quote_what_a_font_says_of_itself_and_keep_the_table_whole(make_soundfont, tmp_path):
+    font = make_soundfont(
+        [(0, 0, "piano", [(0, 127, 0)])],
+        [np.arange(-8_000, 8_000)],
+        copyright_line="mine | ours\nand theirs",
+        comment="Use it freely.\r\nName me.",
+    )
+    render_corpus(CorpusOptions(soundfonts=(str(font),), size=1), tmp_path / "out", workers=1)
+    text = (tmp_path / "out" / "LICENCES.md").read_text()
+    assert "| made | mine / ours and theirs | a file" in text
+    assert text.endswith("## What made says of itself\n\n> Use it freely.\n> Name me.\n")
