@@ -4,11 +4,13 @@ import json
 import os
 import re
 import shutil
+import traceback
 from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
 from absl import logging
+from tfx.components.example_gen import utils
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.proto import example_gen_pb2
@@ -83,6 +85,11 @@ class Executor(BaseBeamExecutor):
             files.remove_tree(layout.reports)
         examples.split_names = artifact_utils.encode_split_names(splits)
         examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
+        if (
+            utils.SPAN_PROPERTY_NAME in exec_properties
+        ):  # Kubeflow forgets what the driver wrote on the artifact
+            span = int(exec_properties[utils.SPAN_PROPERTY_NAME])
+            examples.set_int_custom_property(utils.SPAN_PROPERTY_NAME, span)
         for name in ("in", "used", "quarantined"):
             quarantine.set_int_custom_property(f"notes_{name}", account[name])
 
@@ -119,7 +126,7 @@ class Executor(BaseBeamExecutor):
                     | "Write" >> beam.ParDo(WriteShard(layout))
                 )
         except Exception as error:
-            told = _USER_ERROR.findall(str(error))
+            told = _USER_ERROR.findall("".join(traceback.format_exception_only(error)))
             if told:
                 raise nsynth.UserError(told[-1]) from error
             raise

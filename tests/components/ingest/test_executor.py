@@ -43,7 +43,8 @@ def run(data, out, options, pattern="*", beam_args=()):
     examples, quarantine = standard_artifacts.Examples(), QuarantinedNotes()
     examples.uri, quarantine.uri = f"{out}/examples/1", f"{out}/quarantine/1"
     runner = "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"
-    setup = f"--setup_file={nsynth.__file__.replace("nsynth.py", "setup.py")}"  # else TFX builds a source package each time
+    # Else TFX would build a source package each time.
+    setup = "--setup_file=" + nsynth.__file__.replace("nsynth.py", "setup.py")
     executor = Executor(BaseBeamExecutor.Context(beam_pipeline_args=[runner, setup, *beam_args]))
     executor.Do({}, {"examples": [examples], "quarantine": [quarantine]}, properties)
     return examples, quarantine

@@ -1,0 +1,156 @@
+"""The component in TFX: spans, cache and Kubeflow's driver see what they expect of an ExampleGen."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tfx.components.example_gen.component import FileBasedExampleGen
+from tfx.orchestration import metadata
+from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+from tfx.orchestration.pipeline import Pipeline
+from tfx.proto import example_gen_pb2, range_config_pb2
+from tfx.types import standard_artifacts
+from tfx.utils import proto_utils
+
+import nsynth
+from components.artifacts import QuarantinedNotes
+from components.ingest.component import NSynthExampleGen
+from components.ingest.driver import NSynthInputProcessor
+from components.ingest.options import IngestOptions
+
+OPTIONS = IngestOptions(min_shards=1, dev_fraction=0.2, valid_fraction=0.3, test_fraction=0.2)
+BEAM_ARGS = [
+    "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner",
+    "--setup_file=" + nsynth.__file__.replace("nsynth.py", "setup.py"),
+]
+
+
+class Workspace:
+    """Runs the component by itself and looks up what it left in the metadata."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data = folder / "data"
+        self.data.mkdir()
+        self._root = folder / "root"
+        self._database = metadata.sqlite_metadata_connection_config(str(folder / "metadata.sqlite"))
+
+    def run(self, component: NSynthExampleGen) -> None:
+        pipeline = Pipeline(
+            "ingest",
+            str(self._root),
+            components=[component],
+            enable_cache=True,
+            metadata_connection_config=self._database,
+            beam_pipeline_args=BEAM_ARGS,
+        )
+        LocalDagRunner().run(pipeline)
+
+    def artifacts(self, type_name: str) -> list:
+        with metadata.Metadata(self._database) as store:
+            return store.store.get_artifacts_by_type(type_name)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path)
+
+
+def test_the_newest_span_is_read_and_nothing_twice(workspace: Workspace, notes, writers) -> None:
+    def span(number: int) -> None:
+        folder = workspace.data / f"span-{number}"
+        folder.mkdir()
+        writers["nsynth-train.tfrecord"](folder / "nsynth-train.tfrecord", notes)
+
+    def read(**arguments) -> list[int]:
+        workspace.run(NSynthExampleGen(str(workspace.data), "span-{SPAN}/*", OPTIONS, code="a", **arguments))
+        found = workspace.artifacts(standard_artifacts.Examples.TYPE_NAME)
+        return [artifact.custom_properties["span"].int_value for artifact in found]
+
+    span(1)
+    assert read() == [1]
+    assert read() == [1], "an unchanged span was read again"
+    span(2)
+    assert read() == [1, 2]
+    one = range_config_pb2.StaticRange(start_span_number=1, end_span_number=1)
+    assert read(range_config=range_config_pb2.RangeConfig(static_range=one)) == [1, 2, 1]
+    assert len(workspace.artifacts(QuarantinedNotes.TYPE_NAME)) == 3
+    [first, *_] = workspace.artifacts(QuarantinedNotes.TYPE_NAME)
+    assert json.loads((Path(first.uri) / "summary.json").read_text())["used"] == len(notes)
+
+
+def test_changed_code_or_options_run_the_step_again(workspace: Workspace, notes, writers) -> None:
+    writers["nsynth-train.tfrecord"](workspace.data / "nsynth-train.tfrecord", notes)
+    runs = []
+    for code, seed in (("a", 1), ("a", 1), ("b", 1), ("b", 2)):
+        options = OPTIONS.model_copy(update={"seed": seed})
+        workspace.run(NSynthExampleGen(str(workspace.data), options=options, code=code))
+        runs.append(len(workspace.artifacts(standard_artifacts.Examples.TYPE_NAME)))
+    assert runs == [1, 1, 2, 3]
+
+
+def test_a_user_error_passes_through_tfx_unchanged(workspace: Workspace) -> None:
+    with pytest.raises(nsynth.UserError, match="is empty"):
+        workspace.run(NSynthExampleGen(str(workspace.data)))
+    with pytest.raises(nsynth.UserError, match="Cannot find matching"):
+        workspace.run(NSynthExampleGen(str(workspace.data), "span-{SPAN}/*"))
+
+
+def test_a_change_inside_a_wav_folder_changes_the_fingerprint(workspace: Workspace, notes, writers) -> None:
+    folder = writers["nsynth-train"](workspace.data / "nsynth-train", notes[:2])
+
+    def fingerprint(base: Path) -> str | None:
+        splits = [example_gen_pb2.Input.Split(name="by_name", pattern="*")]
+        processor = NSynthInputProcessor(str(base), splits)
+        return processor.get_input_fingerprint(*processor.resolve_span_and_version())
+
+    before = fingerprint(workspace.data), fingerprint(folder)
+    wav = next((folder / "audio").iterdir())
+    wav.write_bytes(wav.read_bytes() + b"\0")
+    after = fingerprint(workspace.data), fingerprint(folder)
+    assert before[0] != after[0]
+    assert before[1] != after[1]
+
+
+def test_kubeflow_resolves_the_span_in_its_driver(
+    workspace: Workspace, notes, writers, tmp_path: Path
+) -> None:
+    """Driver and executor run as the entrypoints of TFX's container run them."""
+    pytest.importorskip("kfp")
+    from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
+    from tfx.orchestration.kubeflow.v2.file_based_example_gen import driver
+
+    folder = workspace.data / "span-7"
+    folder.mkdir()
+    writers["nsynth-train.tfrecord"](folder / "nsynth-train.tfrecord", notes)
+    component = NSynthExampleGen(str(workspace.data), "span-{SPAN}/*", OPTIONS)
+    assert isinstance(component, FileBasedExampleGen), "the compiler would leave the driver out"
+    parameters = {
+        key: proto_utils.proto_to_json(value) if hasattr(value, "DESCRIPTOR") else value
+        for key, value in component.exec_properties.items()
+        if value is not None
+    }
+    kinds = {str: "STRING", int: "NUMBER_INTEGER"}
+    spec = {"parameters": {key: {"parameterType": kinds[type(value)]} for key, value in parameters.items()}}
+    artifacts = {
+        name: {"artifacts": [{"name": name, "uri": str(tmp_path / name), "type": {"schemaTitle": title}}]}
+        for name, title in (("examples", "tfx.Examples"), ("quarantine", "tfx.File"))
+    }
+    result = tmp_path / "executor_output.json"
+    invocation = {
+        "inputs": {"parameterValues": parameters},
+        "outputs": {"artifacts": artifacts, "outputFile": str(result)},
+    }
+    arguments = [
+        f"--json_serialized_invocation_args={json.dumps(invocation)}",
+        f"--json_serialized_inputs_spec_args={json.dumps(spec)}",
+    ]
+    driver.main(driver._parse_flags(["driver", *arguments]))
+    executor = "--executor_class_path=components.ingest.executor.Executor"
+    kubeflow_v2_run_executor.main(
+        kubeflow_v2_run_executor._parse_flags(["executor", executor, *arguments, *BEAM_ARGS])
+    )
+    [examples] = json.loads(result.read_text())["artifacts"]["examples"]["artifacts"]
+    assert examples["metadata"]["span"] == 7
+    assert json.loads(examples["metadata"]["split_names"]) == list(nsynth.SPLITS)
+    assert list((tmp_path / "examples").glob("Split-train/data_tfrecord-*"))
+    assert json.loads((tmp_path / "quarantine" / "summary.json").read_text())["used"] == len(notes)
