@@ -150,7 +150,7 @@ def test_kubeflow_resolves_the_span_in_its_driver(
         kubeflow_v2_run_executor._parse_flags(["executor", executor, *arguments, *BEAM_ARGS])
     )
     [examples] = json.loads(result.read_text())["artifacts"]["examples"]["artifacts"]
-    assert examples["metadata"]["span"] == 7
+    assert examples["metadata"]["custom:span"] == 7
     assert json.loads(examples["metadata"]["split_names"]) == list(nsynth.SPLITS)
     assert list((tmp_path / "examples").glob("Split-train/data_tfrecord-*"))
     assert json.loads((tmp_path / "quarantine" / "summary.json").read_text())["used"] == len(notes)
