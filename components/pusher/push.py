@@ -6,7 +6,7 @@ from typing import Any
 
 from components import storage
 from components.pusher.model_card import model_card
-from components.pusher.warmup import WARMUP_FILE, warmup_requests
+from components.pusher.warmup import check_warmup
 from components.registry import Interval, Record, Registry, Version
 
 RECIPE_FILE = "assets.extra/recipe.json"
@@ -21,7 +21,7 @@ class Evidence:
 
 
 def push_model(destination: str, model_folder: str, record: Record, evidence: Evidence, keep: int) -> Version:
-    """Publishes an exported model with warm-up requests, record and model card, then drops old versions.
+    """Publishes an exported model with record and model card, then drops old versions.
 
     Args:
       destination: the folder that the model server watches.
@@ -34,7 +34,7 @@ def push_model(destination: str, model_folder: str, record: Record, evidence: Ev
       The new version, or the present one if the same model was pushed before.
 
     Raises:
-      nsynth.UserError: no room or no right to write, or warm-up requests that the model cannot take.
+      nsynth.UserError: no room or no right to write, or warm-up requests that a server could not replay.
     """
     registry = Registry(destination)
     overall = evidence.gate.get("overall", {})
@@ -49,14 +49,11 @@ def push_model(destination: str, model_folder: str, record: Record, evidence: Ev
     )
     recipe_path = f"{model_folder}/{RECIPE_FILE}"
     recipe = json.loads(storage.read_bytes(recipe_path)) if storage.exists(recipe_path) else {}
-    warmup = warmup_requests(model_folder)
-
-    def fill(folder: str) -> None:
-        storage.write_bytes(f"{folder}/{WARMUP_FILE}", warmup)
-        storage.copy_folder(model_folder, folder, leave_out=(WARMUP_FILE,))
-
+    check_warmup(model_folder)
     version = registry.publish(
-        fill, record, card=lambda complete: model_card(complete, evidence.gate, evidence.canary, recipe)
+        lambda folder: storage.copy_folder(model_folder, folder),
+        record,
+        card=lambda complete: model_card(complete, evidence.gate, evidence.canary, recipe),
     )
     registry.retain(keep)
     return version

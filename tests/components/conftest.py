@@ -94,6 +94,23 @@ def save_model(folder: Path, weights: np.ndarray, bias: np.ndarray) -> None:
     module = Serving()
     signatures = {"serving_default": module.serving_default, "serving_waveform": module.serving_waveform}
     tf.saved_model.save(module, str(folder), signatures=signatures)
+    write_warmup_requests(folder / "assets.extra" / "tf_serving_warmup_requests")
+
+
+def write_warmup_requests(
+    path: Path, signature: str = "serving_waveform", samples: int = nsynth.NOTE_SAMPLES
+) -> None:
+    """One silent note."""
+    import tensorflow as tf
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    log = prediction_log_pb2.PredictionLog()
+    log.predict_log.request.model_spec.signature_name = signature
+    silence = tf.make_tensor_proto(np.zeros((1, samples), np.float32))
+    log.predict_log.request.inputs[nsynth.AUDIO].CopyFrom(silence)
+    path.parent.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        writer.write(log.SerializeToString())
 
 
 def write_notes(path: Path, notes: list[Note]) -> None:

@@ -13,8 +13,9 @@ import nsynth
 from components import storage
 from components.pusher.executor import PushExecutor
 from components.pusher.push import Evidence, push_model
-from components.pusher.warmup import WARMUP_FILE, read_requests, warmup_requests
+from components.pusher.warmup import WARMUP_FILE, read_requests
 from components.registry import Record, Registry
+from tests.components.conftest import write_warmup_requests
 
 GATE = {
     "verdict": "blessed: 91.0 % of notes right",
@@ -123,29 +124,44 @@ def test_old_versions_go(tmp_path, good_model):
     assert [Path(v.path, "other").read_text() for v in Registry(tmp_path / "models").versions()] == ["2", "3"]
 
 
-def test_warm_up_requests_can_be_replayed(push, tmp_path):
+def test_warm_up_requests_are_pushed_and_can_be_replayed(push, tmp_path):
     """As TF Serving does: each request through the signature that it names."""
     import tensorflow as tf
 
     push()
     version = Registry(tmp_path / "models").serving()
     model = tf.saved_model.load(version.path)
-    requests = read_requests(Path(version.path, WARMUP_FILE).read_bytes())
-    assert {r.model_spec.signature_name for r in requests} == {"serving_default", "serving_waveform"}
-    for request in requests:
+    for request in read_requests(Path(version.path, WARMUP_FILE).read_bytes(), WARMUP_FILE):
         inputs = {name: tf.constant(tf.make_ndarray(tensor)) for name, tensor in request.inputs.items()}
         answer = model.signatures[request.model_spec.signature_name](**inputs)
         assert answer["probabilities"].shape == (1, len(nsynth.FAMILIES))
 
 
-def test_the_model_s_own_warm_up_requests_are_kept_if_it_can_take_them(tmp_path, good_model):
+def damage(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (Path.unlink, "no warm-up requests"),
+        (damage, "not a file of warm-up requests"),
+        (lambda path: path.write_bytes(b""), "holds 0 requests"),
+        (
+            lambda path: write_warmup_requests(path, signature="serving_missing"),
+            "which the model does not have",
+        ),
+        (
+            lambda path: write_warmup_requests(path, signature="serving_default"),
+            "gives serving_default the inputs",
+        ),
+    ],
+)
+def test_warm_up_requests_that_a_server_could_not_replay_are_refused(tmp_path, good_model, spoil, says):
     model = tmp_path / "model"
     shutil.copytree(good_model / "Format-Serving", model)
-    own = warmup_requests(str(model))
-    storage.write_bytes(f"{model}/{WARMUP_FILE}", own)
-    assert warmup_requests(str(model)) == own
-    storage.write_bytes(f"{model}/{WARMUP_FILE}", own.replace(b"serving_default", b"serving_missing"))
-    with pytest.raises(nsynth.UserError, match="not a file of warm-up requests"):  # the checksum is wrong now
+    spoil(model / WARMUP_FILE)
+    with pytest.raises(nsynth.UserError, match=says):
         push_model(str(tmp_path / "models"), str(model), Record(), Evidence(), keep=5)
     assert not (tmp_path / "models").exists()
 

@@ -1,0 +1,73 @@
+"""Canary: loads the exported model as a server would, and tries it, before anybody is served by it."""
+
+from typing import Any
+
+from tfx import types
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.types import standard_artifacts
+from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+from tfx.utils import json_utils
+
+from components.canary.executor import CanaryExecutor
+
+
+class CanarySpec(ComponentSpec):
+    """Interface of Canary."""
+
+    PARAMETERS = {
+        "split": ExecutionParameter(type=str),
+        "options": ExecutionParameter(type=str),
+        "code": ExecutionParameter(type=str),
+    }
+    INPUTS = {
+        "examples": ChannelParameter(type=standard_artifacts.Examples),
+        "model": ChannelParameter(type=standard_artifacts.Model),
+        "predictions": ChannelParameter(type=standard_artifacts.InferenceResult),
+    }
+    OUTPUTS = {
+        "blessing": ChannelParameter(type=standard_artifacts.InfraBlessing),
+        "report": ChannelParameter(type=standard_artifacts.ModelEvaluation),
+    }
+
+
+class Canary(base_component.BaseComponent):
+    """Takes the place of TFX's InfraValidator, which wants Docker or Kubernetes.
+
+    Outputs: `blessing`, with TFX's custom properties, so that a Pusher takes it; `report` with canary.json and
+    canary.md.
+    """
+
+    SPEC_CLASS = CanarySpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(CanaryExecutor)
+
+    def __init__(
+        self,
+        examples: types.BaseChannel,
+        model: types.BaseChannel,
+        predictions: types.BaseChannel,
+        options: dict[str, Any] | None = None,
+        split: str = "valid",
+        code: str = "",
+    ):
+        """Tries `model`.
+
+        Args:
+          examples: raw Examples.
+          model: the candidate.
+          predictions: what the gate judged: the candidate's answers to the notes of `split`.
+          options: CanaryOptions as a dict.
+          split: which notes the predictions are of.
+          code: fingerprint of the code behind this step.
+        """
+        super().__init__(
+            CanarySpec(
+                examples=examples,
+                model=model,
+                predictions=predictions,
+                options=json_utils.dumps(options or {}),
+                split=split,
+                code=code,
+                blessing=types.Channel(type=standard_artifacts.InfraBlessing),
+                report=types.Channel(type=standard_artifacts.ModelEvaluation),
+            )
+        )

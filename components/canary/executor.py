@@ -1,0 +1,89 @@
+"""Gives the probe real notes, judges what it measured, and blesses or does not."""
+
+import io
+import json
+import tempfile
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tfx import types
+from tfx.dsl.components.base import base_executor
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils
+from tfx.utils import path_utils
+
+import nsynth
+from components import storage
+from components.canary import verdict
+from components.canary.options import CanaryOptions
+from components.canary.run_probe import ProbeError, run_probe
+from components.canary.server import ask_server
+
+REPORT_FILE = "canary.json"
+REPORT_TEXT_FILE = "canary.md"
+
+Artifacts = dict[str, list[types.Artifact]]
+
+
+class CanaryExecutor(base_executor.BaseExecutor):
+    """Tries an exported model."""
+
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
+        """Writes report and blessing. A model that is refused is no error: the run goes on."""
+        options = CanaryOptions.model_validate(json.loads(exec_properties["options"]))
+        model = path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["model"]))
+        expected = _expected(artifact_utils.get_single_uri(input_dict["predictions"]))
+        folders = artifact_utils.get_split_uris(input_dict["examples"], exec_properties["split"])
+        files = sorted(file for folder in folders for file in fileio.glob(f"{folder}/*"))
+        records = _spread(files, len(expected), options.notes)
+        probabilities = np.array([expected[_note(record)] for record in records])
+        with tempfile.TemporaryDirectory() as scratch:
+            notes, local_model = f"{scratch}/notes.tfrecord", model
+            with tf.io.TFRecordWriter(notes) as writer:
+                for record in records:
+                    writer.write(record)
+            if storage.is_remote(model):
+                local_model = f"{scratch}/model"
+                storage.copy_folder(model, local_model)
+            question = {
+                "model": local_model,
+                "notes": notes,
+                "probabilities": probabilities.tolist(),
+                "samples": nsynth.NOTE_SAMPLES,
+                "calls": {size: bar.calls for size, bar in options.latency.items()},
+            }
+            try:
+                report = verdict.judge(run_probe(question, options.timeout_s), options)
+            except ProbeError as error:
+                report = verdict.refused(str(error))
+            server = ask_server(local_model, records, probabilities, options.max_difference)
+        report = verdict.finish(report, server)
+        folder = artifact_utils.get_single_uri(output_dict["report"])
+        storage.write_bytes(f"{folder}/{REPORT_FILE}", json.dumps(report, indent=1).encode())
+        storage.write_bytes(f"{folder}/{REPORT_TEXT_FILE}", verdict.markdown(report).encode())
+        _bless(artifact_utils.get_single_instance(output_dict["blessing"]), report["blessed"])
+
+
+def _expected(folder: str) -> dict[str, np.ndarray]:
+    """The candidate's probabilities for each note, as the gate left them."""
+    with np.load(io.BytesIO(storage.read_bytes(f"{folder}/predictions.npz"))) as arrays:
+        return dict(zip(arrays["note_str"].tolist(), arrays["candidate"], strict=True))
+
+
+def _spread(files: list[str], notes: int, wanted: int) -> list[bytes]:
+    """At most `wanted` records from all over the files: they are ordered, so the first ones are all alike."""
+    step = max(1, notes // wanted)
+    dataset = tf.data.Dataset.from_tensor_slices(files).flat_map(tf.data.TFRecordDataset)
+    return [record.numpy() for record in dataset.shard(step, 0).take(wanted)]
+
+
+def _note(record: bytes) -> str:
+    return tf.train.Example.FromString(record).features.feature[nsynth.NOTE_STR].bytes_list.value[0].decode()
+
+
+def _bless(blessing: types.Artifact, blessed: bool) -> None:
+    """Marks the blessing as TFX's InfraValidator would."""
+    storage.write_bytes(f"{blessing.uri}/{'INFRA_BLESSED' if blessed else 'INFRA_NOT_BLESSED'}", b"")
+    blessing.set_int_custom_property("blessed", int(blessed))
+    blessing.set_int_custom_property("has_model", 0)

@@ -1,0 +1,149 @@
+"""Runs an exported model as a stranger would: in a process that knows TensorFlow and nothing of this project.
+
+Started as a file by `python -I`, it reads one JSON object from standard input and writes one to standard output;
+docs/trust.md tells the keys. It measures and judges nothing. It must not import anything of ours.
+"""
+
+import json
+import resource
+import sys
+import time
+
+import numpy as np
+
+sys.modules["keras"] = None  # TensorFlow would import it, but a server has none: the model must do without
+
+import tensorflow as tf  # noqa: E402
+
+MODULES_OF_TENSORFLOW = set(sys.modules)
+AUDIO = "audio"
+BATCH_SIZE = 32
+
+
+def main() -> None:
+    """Measures everything that was asked for."""
+    asked = json.load(sys.stdin)
+    memory_before = _peak_memory_mb()
+    start = time.perf_counter()
+    model = tf.saved_model.load(asked["model"])
+    loaded_s = time.perf_counter() - start
+    examples = np.array([r.numpy() for r in tf.data.TFRecordDataset(asked["notes"])], object)
+    spec = {AUDIO: tf.io.FixedLenFeature([asked["samples"]], tf.float32)}
+    audio = tf.io.parse_example(examples, spec)[AUDIO].numpy()
+    expected = np.array(asked["probabilities"], np.float32)
+    inputs = {"serving_default": {"examples": examples}, "serving_waveform": {AUDIO: audio}}
+    result = {
+        "tensorflow": tf.__version__,
+        "load_s": loaded_s,
+        "signatures": {name: _describe(signature) for name, signature in model.signatures.items()},
+        "answers": {
+            name: _compare(model.signatures[name], values, expected)
+            for name, values in inputs.items()
+            if name in model.signatures
+        },
+        "transform_finite": _transform(model, examples),
+        "hostile": _hostile(model, examples, audio),
+        "latency": {size: _latency(model, audio, int(size), calls) for size, calls in asked["calls"].items()},
+        "memory_mb": {"before": memory_before, "peak": _peak_memory_mb()},
+        "foreign_modules": sorted(set(asked["foreign"]) & set(sys.modules) - MODULES_OF_TENSORFLOW),
+    }
+    json.dump(result, sys.stdout)
+
+
+def _describe(signature) -> dict:
+    _, inputs = signature.structured_input_signature
+    return {
+        "inputs": {name: [spec.dtype.name, _shape(spec)] for name, spec in inputs.items()},
+        "outputs": {
+            name: [spec.dtype.name, _shape(spec)] for name, spec in signature.structured_outputs.items()
+        },
+    }
+
+
+def _shape(spec) -> list | None:
+    return spec.shape.as_list() if spec.shape.rank is not None else None
+
+
+def _compare(signature, inputs: dict, expected: np.ndarray) -> dict:
+    """Answers to all notes, beside the probabilities that the gate judged."""
+    (name, values), parts = *inputs.items(), []
+    for first in range(0, len(values), BATCH_SIZE):
+        parts.append(signature(**{name: tf.constant(values[first : first + BATCH_SIZE])}))
+    answer = {key: np.concatenate([part[key].numpy() for part in parts]) for key in parts[0]}
+    probabilities = answer.get("probabilities", np.full((len(values), 0), np.nan))
+    same_shape = probabilities.shape == expected.shape
+    ids = answer.get("family_id")
+    return {
+        "notes": len(values),
+        "shape": list(probabilities.shape),
+        "max_difference": float(np.abs(probabilities - expected).max()) if same_shape else None,
+        "max_sum_error": float(np.abs(probabilities.sum(1) - 1).max()),
+        "family_is_the_likeliest": bool(
+            ids is not None and same_shape and (ids == probabilities.argmax(1)).all()
+        ),
+        "families": sorted({name.decode() for name in answer["family"]}) if "family" in answer else [],
+    }
+
+
+def _transform(model, examples: np.ndarray) -> bool | None:
+    """Whether all that `transform_features` yields is finite; none if there is no such signature."""
+    signature = model.signatures.get("transform_features")
+    if signature is None:
+        return None
+    outputs = signature(examples=tf.constant(examples[:BATCH_SIZE])).values()
+    return all(bool(np.isfinite(v.numpy()).all()) for v in outputs if v.dtype.is_floating)
+
+
+def _hostile(model, examples: np.ndarray, audio: np.ndarray) -> dict[str, str]:
+    """What becomes of requests that no model can answer: `error: ...`, or what was answered instead."""
+    serve, parse = model.signatures["serving_waveform"], model.signatures["serving_default"]
+    poisoned = audio[:2].copy()
+    poisoned[1, 1000] = np.nan
+    alone = serve(audio=tf.constant(audio[:1]))["probabilities"].numpy()
+
+    def neighbour_of_nan() -> str:
+        answer = serve(audio=tf.constant(poisoned))["probabilities"].numpy()
+        if not np.allclose(answer[0], alone[0], atol=1e-3):
+            return "spoiled: the other note in the batch is answered otherwise"
+        return "finite" if np.isfinite(answer[1]).all() else "not a number, for that note alone"
+
+    requests = {
+        "empty batch": lambda: _rows(serve(audio=tf.constant(audio[:0]))),
+        "empty batch of examples": lambda: _rows(parse(examples=tf.constant(examples[:0], tf.string))),
+        "a sample that is not a number": neighbour_of_nan,
+        "one sample short": lambda: _rows(serve(audio=tf.constant(audio[:1, :-1]))),
+        "bytes that are no Example": lambda: _rows(parse(examples=tf.constant([b"\xff\x00 no example"]))),
+        "an Example without audio": lambda: _rows(parse(examples=tf.constant([b""]))),
+    }
+    outcome = {}
+    for name, call in requests.items():
+        try:
+            outcome[name] = call()
+        except Exception as error:  # any error is a fine answer; a crash of the process is not
+            outcome[name] = f"error: {type(error).__name__}"
+    return outcome
+
+
+def _rows(answer: dict) -> str:
+    return f"{len(answer['probabilities'])} answers"
+
+
+def _latency(model, audio: np.ndarray, size: int, calls: int) -> dict[str, float]:
+    """Milliseconds per call of `serving_waveform` with `size` notes."""
+    batch = tf.constant(np.resize(audio, (size, audio.shape[1])))
+    serve, times = model.signatures["serving_waveform"], []
+    for _ in range(calls + 1):
+        start = time.perf_counter()
+        serve(audio=batch)["probabilities"].numpy()
+        times.append(1000 * (time.perf_counter() - start))
+    p50, p95 = np.percentile(times[1:], [50, 95])
+    return {"p50_ms": float(p50), "p95_ms": float(p95), "calls": calls}
+
+
+def _peak_memory_mb() -> float:
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return kilobytes / (1024 * 1024 if sys.platform == "darwin" else 1024)
+
+
+if __name__ == "__main__":
+    main()

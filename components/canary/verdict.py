@@ -1,0 +1,157 @@
+"""Compares what the probe measured with the bars."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import nsynth
+from components.canary.options import CanaryOptions
+
+SUM_TOLERANCE = 1e-4
+OUTPUTS = {
+    "probabilities": ["float32", len(nsynth.FAMILIES)],
+    "family": ["string", None],
+    "family_id": ["int64", None],
+}
+SIGNATURES = {"serving_default": {"examples": "string"}, "serving_waveform": {"audio": "float32"}}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was asked of the exported model."""
+
+    name: str
+    asked: str
+    measured: str
+    passed: bool
+
+
+def judge(measured: dict[str, Any], options: CanaryOptions) -> dict[str, Any]:
+    """Content of canary.json, but for the server's part.
+
+    Args:
+      measured: what the probe printed.
+      options: the bars.
+    """
+    checks = [*_signatures(measured), *_answers(measured, options), *_behaviour(measured, options)]
+    return {"checks": [asdict(check) for check in checks], "measured": measured}
+
+
+def refused(reason: str) -> dict[str, Any]:
+    """The same for a model whose probe did not come back."""
+    return {
+        "checks": [asdict(Check("loads and answers", "in a fresh process", reason, False))],
+        "measured": {},
+    }
+
+
+def finish(report: dict[str, Any], server: dict[str, Any]) -> dict[str, Any]:
+    """Adds what the model server said, and the verdict."""
+    if server["present"]:
+        check = Check("TensorFlow Serving", "the same answers", server["detail"], server["passed"])
+        report["checks"].append(asdict(check))
+    failed = [check for check in report["checks"] if not check["passed"]]
+    words = "; ".join(f"{check['name']}: {check['measured']}, asked: {check['asked']}" for check in failed)
+    verdict = f"not fit to serve: {words}" if failed else f"fit to serve; {server['detail']}"
+    return {"blessed": not failed, "verdict": verdict, **report, "server": server}
+
+
+def markdown(report: dict[str, Any]) -> str:
+    """The report for people."""
+    lines = [
+        f"# Canary: {report['verdict']}",
+        "",
+        "| asked of | bar | measured | passed |",
+        "|---|---|---|---|",
+    ]
+    for check in report["checks"]:
+        passed = "yes" if check["passed"] else "**no**"
+        lines.append(f"| {check['name']} | {check['asked']} | {check['measured']} | {passed} |")
+    return "\n".join([*lines, "", f"Model server: {report['server']['detail']}"]) + "\n"
+
+
+def _signatures(measured: dict[str, Any]) -> list[Check]:
+    checks = []
+    for name, inputs in SIGNATURES.items():
+        seen = measured["signatures"].get(name)
+        if not seen:
+            checks.append(Check(f"signature {name}", "is there", "missing", False))
+            continue
+        faults = [
+            f"input {k}: {seen['inputs'].get(k)}"
+            for k in inputs
+            if seen["inputs"].get(k, [None])[0] != inputs[k]
+        ]
+        for key, (kind, width) in OUTPUTS.items():
+            found, shape = seen["outputs"].get(key, [None, []])
+            if found != kind or (width and (not shape or shape[-1] != width)):
+                faults.append(f"output {key}: {found} {shape}")
+        checks.append(
+            Check(
+                f"signature {name}", "names, types and shapes", ", ".join(faults) or "as agreed", not faults
+            )
+        )
+    if measured["transform_finite"] is not None:
+        checks.append(
+            Check(
+                "signature transform_features",
+                "finite",
+                str(measured["transform_finite"]),
+                measured["transform_finite"],
+            )
+        )
+    return checks
+
+
+def _answers(measured: dict[str, Any], options: CanaryOptions) -> list[Check]:
+    checks = []
+    for name, answer in measured["answers"].items():
+        difference = answer["max_difference"]
+        unknown = set(answer["families"]) - set(nsynth.FAMILIES)
+        checks += [
+            Check(
+                f"{name}: difference to the judged answers",
+                f"at most {options.max_difference:g}",
+                f"{difference:.1e} over {answer['notes']} notes"
+                if difference is not None
+                else f"shape {answer['shape']}",
+                difference is not None and difference <= options.max_difference,
+            ),
+            Check(
+                f"{name}: probabilities",
+                "sum to 1, the family named is the likeliest",
+                f"off by {answer['max_sum_error']:.1e}" + (f", unknown {sorted(unknown)}" if unknown else ""),
+                answer["max_sum_error"] <= SUM_TOLERANCE
+                and answer["family_is_the_likeliest"]
+                and not unknown,
+            ),
+        ]
+    return checks
+
+
+def _behaviour(measured: dict[str, Any], options: CanaryOptions) -> list[Check]:
+    checks = []
+    for name, outcome in measured["hostile"].items():
+        harmless = outcome.startswith("error") or outcome in (
+            "0 answers",
+            "finite",
+            "not a number, for that note alone",
+        )
+        checks.append(Check(f"hostile: {name}", "an error or no harm, no crash", outcome, harmless))
+    for size, bar in options.latency.items():
+        seen = measured["latency"][str(size)]
+        checks.append(
+            Check(
+                f"latency, {size} at once",
+                f"p50 {bar.p50_ms:g} ms, p95 {bar.p95_ms:g} ms",
+                f"p50 {seen['p50_ms']:.1f} ms, p95 {seen['p95_ms']:.1f} ms",
+                seen["p50_ms"] <= bar.p50_ms and seen["p95_ms"] <= bar.p95_ms,
+            )
+        )
+    peak = measured["memory_mb"]["peak"]
+    checks.append(
+        Check("peak memory", f"{options.max_memory_mb:g} MB", f"{peak:.0f} MB", peak <= options.max_memory_mb)
+    )
+    foreign = measured["foreign_modules"]
+    needs = f"also {', '.join(foreign)}" if foreign else "TensorFlow alone"
+    checks.append(Check("needs", "TensorFlow alone", needs, not foreign))
+    return checks

@@ -1,0 +1,231 @@
+"""The canary on real models in real processes: what is fit to serve, and what is not."""
+
+import json
+import shutil
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from components.canary.executor import CanaryExecutor
+from components.canary.options import CanaryOptions
+from components.canary.run_probe import ProbeError, run_probe
+from components.canary.server import ask_server
+from components.canary.verdict import judge
+
+FAST = {"notes": 40, "latency": {1: {"p50_ms": 10_000, "p95_ms": 10_000, "calls": 3}}}
+
+
+@pytest.fixture
+def canary(new_artifact, valid_examples, valid_notes, good_model):
+    """Runs the executor on a model with the gate's predictions of the good one; returns report and blessing."""
+
+    def run(model: Path = good_model, off_by: float = 0.0, **options):
+        import tensorflow as tf
+
+        serve = tf.saved_model.load(str(good_model / "Format-Serving")).signatures["serving_waveform"]
+        answers = (
+            serve(audio=tf.constant(np.stack([n.audio for n in valid_notes])))["probabilities"].numpy()
+            + off_by
+        )
+        names = np.array([f"{n.instrument}-{n.pitch:03}-{n.velocity:03}" for n in valid_notes])
+        predictions = new_artifact("InferenceResult", "predictions")
+        np.savez(Path(predictions.uri, "predictions.npz"), note_str=names, candidate=answers)
+        candidate = new_artifact("Model", "model")
+        candidate.uri = str(model)
+        blessing, report = (
+            new_artifact("InfraBlessing", "blessing"),
+            new_artifact("ModelEvaluation", "report"),
+        )
+        CanaryExecutor().Do(
+            {"examples": [valid_examples], "model": [candidate], "predictions": [predictions]},
+            {"blessing": [blessing], "report": [report]},
+            {"options": json.dumps(FAST | options), "split": "valid", "code": ""},
+        )
+        result = json.loads(Path(report.uri, "canary.json").read_text())
+        return result | {"text": Path(report.uri, "canary.md").read_text()}, blessing
+
+    return run
+
+
+def failed(report) -> set[str]:
+    return {check["name"] for check in report["checks"] if not check["passed"]}
+
+
+def test_a_sound_model_is_blessed(canary):
+    report, blessing = canary()
+    assert report["blessed"], report["verdict"]
+    assert blessing.get_int_custom_property("blessed") == 1
+    assert Path(blessing.uri, "INFRA_BLESSED").exists()
+    measured = report["measured"]
+    assert {name: answer["notes"] for name, answer in measured["answers"].items()} == {
+        "serving_default": 40,
+        "serving_waveform": 40,
+    }
+    assert len(measured["answers"]["serving_default"]["families"]) > 5, "notes from all over the file"
+    assert measured["hostile"]["one sample short"].startswith("error")
+    assert measured["hostile"]["bytes that are no Example"].startswith("error")
+    assert measured["foreign_modules"] == []
+    assert 100 < measured["memory_mb"]["before"] <= measured["memory_mb"]["peak"]
+    assert "no TensorFlow Serving here" in report["text"]
+
+
+def test_other_answers_than_the_judged_ones_too_slow_and_too_large(canary):
+    bars = {"latency": {1: {"p50_ms": 0.001, "p95_ms": 0.001, "calls": 3}}, "max_memory_mb": 1}
+    report, blessing = canary(off_by=0.01, **bars)
+    assert failed(report) == {
+        "serving_default: difference to the judged answers",
+        "serving_waveform: difference to the judged answers",
+        "latency, 1 at once",
+        "peak memory",
+    }
+    assert blessing.get_int_custom_property("blessed") == 0
+    assert Path(blessing.uri, "INFRA_NOT_BLESSED").exists()
+
+
+def test_a_model_that_cannot_be_loaded(canary, tmp_path, good_model):
+    broken = tmp_path / "broken"
+    shutil.copytree(good_model, broken)
+    (broken / "Format-Serving" / "variables" / "variables.index").unlink()
+    report, blessing = canary(broken)
+    assert failed(report) == {"loads and answers"}
+    assert "process failed" in report["verdict"]
+    assert blessing.get_int_custom_property("blessed") == 0
+
+
+def test_a_process_that_never_ends_is_ended(canary):
+    report, _ = canary(timeout_s=0.5)
+    assert "had not come to an end after 0.5 s" in report["verdict"]
+
+
+def test_a_crash_is_told_from_a_failure(tmp_path, monkeypatch):
+    script = tmp_path / "probe.py"
+    script.write_text("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+    monkeypatch.setattr("components.canary.run_probe.PROBE", script)
+    with pytest.raises(ProbeError, match=r"crashed.*SIGSEGV"):
+        run_probe({}, timeout_s=60)
+
+
+def test_the_probe_knows_nothing_of_this_project(tmp_path, monkeypatch):
+    """Neither the folder we are in, nor PYTHONPATH, nor our variables reach it."""
+    script = tmp_path / "probe.py"
+    script.write_text(
+        "import json, os, sys; print(json.dumps({'path': sys.path, 'variables': dict(os.environ)}))"
+    )
+    monkeypatch.setattr("components.canary.run_probe.PROBE", script)
+    monkeypatch.setenv("PYTHONPATH", "/somewhere")
+    monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")
+    seen = run_probe({}, timeout_s=60)
+    assert "/somewhere" not in seen["path"]
+    assert str(Path.cwd()) not in seen["path"]
+    assert "TF_USE_LEGACY_KERAS" not in seen["variables"]
+
+
+MEASURED = {
+    "signatures": {
+        name: {
+            "inputs": {key: [kind, [None]]},
+            "outputs": {
+                "probabilities": ["float32", [None, 11]],
+                "family": ["string", [None]],
+                "family_id": ["int64", [None]],
+            },
+        }
+        for name, key, kind in (
+            ("serving_default", "examples", "string"),
+            ("serving_waveform", "audio", "float32"),
+        )
+    },
+    "answers": {
+        "serving_waveform": {
+            "notes": 4,
+            "shape": [4, 11],
+            "max_difference": 0.0,
+            "max_sum_error": 0.0,
+            "family_is_the_likeliest": True,
+            "families": ["bass"],
+        }
+    },
+    "transform_finite": None,
+    "hostile": {"a sample that is not a number": "error: InvalidArgumentError"},
+    "latency": {"1": {"p50_ms": 1.0, "p95_ms": 2.0, "calls": 3}},
+    "memory_mb": {"before": 500.0, "peak": 600.0},
+    "foreign_modules": [],
+}
+
+
+def spoiled(**changes) -> set[str]:
+    measured = json.loads(json.dumps(MEASURED))
+    for path, value in changes.items():
+        *parents, leaf = path.split("__")
+        place = measured
+        for parent in parents:
+            place = place[parent]
+        place[leaf] = value
+    return failed(judge(measured, CanaryOptions.model_validate({"latency": FAST["latency"]})))
+
+
+def test_every_fault_is_seen():
+    assert spoiled() == set()
+    assert spoiled(signatures={}) == {"signature serving_default", "signature serving_waveform"}
+    assert spoiled(signatures__serving_waveform__inputs={"sound": ["float32", [None]]}) == {
+        "signature serving_waveform"
+    }
+    assert spoiled(signatures__serving_default__outputs__probabilities=["float32", [None, 10]]) == {
+        "signature serving_default"
+    }
+    assert spoiled(answers__serving_waveform__max_sum_error=0.1) == {"serving_waveform: probabilities"}
+    assert spoiled(answers__serving_waveform__families=["tuba"]) == {"serving_waveform: probabilities"}
+    assert spoiled(answers__serving_waveform__family_is_the_likeliest=False) == {
+        "serving_waveform: probabilities"
+    }
+    assert spoiled(answers__serving_waveform__max_difference=None) == {
+        "serving_waveform: difference to the judged answers"
+    }
+    assert spoiled(hostile={"a sample that is not a number": "spoiled: ..."}) == {
+        "hostile: a sample that is not a number"
+    }
+    assert spoiled(hostile={"one sample short": "1 answers"}) == {"hostile: one sample short"}
+    assert spoiled(transform_finite=False) == {"signature transform_features"}
+    assert spoiled(foreign_modules=["tfx"]) == {"needs"}
+
+
+SERVER = """
+    # Speaks TensorFlow Serving's REST protocol; answers the records it knows.
+    import base64, http.server, json, sys
+    options = dict(a.lstrip("-").split("=", 1) for a in sys.argv[1:])
+    known = json.load(open(options["model_base_path"] + "/1/known.json"))
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def reply(self, content):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(content).encode())
+        def do_GET(self):
+            self.reply({"model_version_status": [{"version": "1", "state": "AVAILABLE"}]})
+        def do_POST(self):
+            assert self.path == f"/v1/models/{options['model_name']}:predict"
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            records = [base64.b64decode(row["examples"]["b64"]).decode() for row in asked["instances"]]
+            self.reply({"predictions": [{"probabilities": known[record]} for record in records]})
+    http.server.HTTPServer(("127.0.0.1", int(options["rest_api_port"])), Handler).serve_forever()
+"""
+
+
+def test_where_there_is_a_model_server_it_is_asked_too(tmp_path, monkeypatch):
+    binary, model = tmp_path / "bin" / "tensorflow_model_server", tmp_path / "model"
+    binary.parent.mkdir()
+    model.mkdir()
+    binary.write_text(f"#!{sys.executable}\n{textwrap.dedent(SERVER)}")
+    binary.chmod(0o755)
+    (model / "known.json").write_text(json.dumps({"first": [0.25, 0.75], "second": [1.0, 0.0]}))
+    monkeypatch.setenv("PATH", str(binary.parent), prepend=":")
+    expected = np.array([[0.25, 0.75], [1.0, 0.0]])
+    same = ask_server(str(model), [b"first", b"second"], expected, tolerance=0.01)
+    assert same == {"present": True, "passed": True, "detail": "2 notes, largest difference 0.0e+00"}
+    other = ask_server(str(model), [b"first", b"second"], expected[::-1], tolerance=0.01)
+    assert (other["present"], other["passed"]) == (True, False)
+    broken = ask_server(str(model), [b"third"], expected[:1], tolerance=0.01)
+    assert not broken["passed"]
+    assert "did not answer" in broken["detail"]
