@@ -1,29 +1,22 @@
 """The traced preprocessing_fn, cut in two at its waist.
 
-Above the waist lies all that costs: decoding, FFT, mel bands, and the batch moments that TFT's analyzers merge. It
+Above the waist lies all that costs: decoding, FFT, mel bands, and the batch moments that TFT's analyzers sum up. It
 knows no statistics, so it runs once a note, before the analysis is complete. Below lies the normalization, which
-runs on what the upper half left behind. Both halves are pieces of TFT's own graphs: nothing is computed twice or
-written twice.
+runs on what the upper half left behind. Both halves are pieces of TFT's own graphs: nothing is computed twice, and
+nothing is programmed twice.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import tensorflow as tf
-from tensorflow_transform import analyzer_nodes, impl_helper, nodes, tf2_utils
-from tensorflow_transform.beam import analysis_graph_builder, analyzer_cache
+from tensorflow_transform import impl_helper, tf2_utils
+
+from transform.analysis import Analysis, find_analysis
 
 Tensors = Mapping[str, tf.Tensor]
-
-
-class Analyzer(NamedTuple):
-    """One TFT analyzer: how batches of a dataset are summed up, and under which key TFT caches the sum."""
-
-    cache_key: str  # of bytes, in truth, whatever TFT annotates
-    coder: analyzer_nodes.CacheCoder
-    combiner: analyzer_nodes.Combiner
-    tensors: tuple[str, ...]  # names in `UpperHalf.fetches`
+TypeSpecs = Mapping[str, tf.TypeSpec]
 
 
 class Piece(NamedTuple):
@@ -48,7 +41,7 @@ class UpperHalf(NamedTuple):
     """All that a worker needs to turn raw notes into the waist's values and the analyzers' batch inputs."""
 
     piece: Piece
-    analyzers: tuple[Analyzer, ...]
+    analysis: Analysis
     waist: str  # name of the tensor where the graph is cut
     waist_shape: tuple[int, ...]  # of one note
     travellers: tuple[str, ...]  # raw features that the lower half needs beside the waist
@@ -60,8 +53,9 @@ class UpperHalf(NamedTuple):
 
     @property
     def fingerprint(self) -> str:
-        """Changes whenever what is kept of a note could change."""
-        return hashlib.sha256(self.piece.graph_def + "/".join(self.kept).encode()).hexdigest()[:16]
+        """Changes whenever what is kept of a note, or summed up over notes, could change."""
+        names = "/".join((*self.kept, *self.analysis.tensors))
+        return hashlib.sha256(self.piece.graph_def + names.encode()).hexdigest()[:16]
 
 
 def cut(graph: tf.Graph, feeds: Tensors, fetches: Tensors) -> Piece:
@@ -73,8 +67,9 @@ def cut(graph: tf.Graph, feeds: Tensors, fetches: Tensors) -> Piece:
             placeholder = tf.compat.v1.NodeDef(name=node.name, op="Placeholder")
             placeholder.attr["dtype"].type = fed[node.name].as_datatype_enum
             node.CopyFrom(placeholder)
-    part = tf.compat.v1.graph_util.extract_sub_graph(graph_def, [t.op.name for t in fetches.values()])
-    reached = {node.name for node in part.node}
+    reached = _reached(graph_def, [tensor.op.name for tensor in fetches.values()])
+    part = tf.compat.v1.GraphDef(versions=graph_def.versions, library=graph_def.library)
+    part.node.extend(node for node in graph_def.node if node.name in reached)
     return Piece(
         part.SerializeToString(deterministic=True),
         {name: tensor.name for name, tensor in feeds.items() if tensor.op.name in reached},
@@ -82,24 +77,21 @@ def cut(graph: tf.Graph, feeds: Tensors, fetches: Tensors) -> Piece:
     )
 
 
-def trace_upper_half(
-    preprocessing_fn: Callable[..., Any], type_specs: Mapping[str, tf.TypeSpec], waist: str
-) -> UpperHalf:
+def trace_upper_half(preprocessing_fn: Callable[..., Any], type_specs: TypeSpecs, waist: str) -> UpperHalf:
     """Traces `preprocessing_fn` as TFT does and takes what lies above the tensor named `waist`."""
     graph, inputs, outputs = impl_helper.trace_preprocessing_function(
         preprocessing_fn, type_specs, use_tf_compat_v1=False
     )
-    analyzers = _analyzers(graph, inputs, outputs)
-    waist_tensor = graph.get_tensor_by_name(f"{waist}:0")
-    dense_inputs = {name: tensor for name, tensor in inputs.items() if isinstance(tensor, tf.Tensor)}
-    needed = {name: graph.get_tensor_by_name(f"{name}:0") for a in analyzers for name in a.tensors}
-    lower = cut(graph, {**dense_inputs, waist: waist_tensor}, outputs)
+    analysis = find_analysis(graph, inputs)
+    middle = graph.get_tensor_by_name(f"{waist}:0")
+    feeds = _dense(inputs)
+    summed = {name: graph.get_tensor_by_name(name) for name in analysis.tensors}
     return UpperHalf(
-        cut(graph, dense_inputs, {waist: waist_tensor, **needed}),
-        analyzers,
-        waist,
-        tuple(waist_tensor.shape[1:]),
-        tuple(sorted(lower.feeds.keys() - {waist})),
+        piece=cut(graph, feeds, {waist: middle, **summed}),
+        analysis=analysis,
+        waist=waist,
+        waist_shape=tuple(middle.shape[1:]),
+        travellers=tuple(sorted(cut(graph, {**feeds, waist: middle}, outputs).feeds.keys() - {waist})),
     )
 
 
@@ -114,40 +106,27 @@ def load_lower_half(transform_fn: str, waist: str) -> Callable[[Tensors], dict[s
       a function from the waist and the raw features it needs beside it to the transformed features.
     """
     function = tf.saved_model.load(transform_fn).transform_fn
-    if hasattr(function, "concrete_functions"):
-        (function,) = function.concrete_functions
     graph = function.graph
-    inputs = tf2_utils.get_structured_inputs_from_func_graph(graph)
-    feeds = {name: tensor for name, tensor in inputs.items() if isinstance(tensor, tf.Tensor)}
+    feeds = _dense(tf2_utils.get_structured_inputs_from_func_graph(graph))
     feeds[waist] = graph.get_tensor_by_name(f"{waist}:0")
     # TFT binds the analyzers' results to the graph as captured constants.
     constants = {internal.name: external for external, internal in graph.captures}
     feeds |= {internal.name: internal for _, internal in graph.captures}
-    outputs = tf.nest.pack_sequence_as(graph.structured_outputs, graph.outputs)
-    piece = cut(graph, feeds, outputs)
+    piece = cut(graph, feeds, tf.nest.pack_sequence_as(graph.structured_outputs, graph.outputs))
     return lambda values: piece.apply({**constants, **values})
 
 
-def _analyzers(graph: tf.Graph, inputs: Any, outputs: Any) -> tuple[Analyzer, ...]:
-    """Asks TFT which batch values each analyzer sums up, with what, and under which cache key."""
-    dataset = analyzer_cache.DatasetKey("any")
-    _, cache, _ = analysis_graph_builder.build(graph, inputs, outputs, dataset_keys={dataset}, cache_dict={})
-    assert cache is not None  # given a cache_dict, TFT plans to cache
-    return tuple(_analyzer(key, node) for key, node in sorted(cache[dataset].items()))
+def _reached(graph_def: tf.compat.v1.GraphDef, names: list[str]) -> set[str]:
+    """Names of all nodes that those named depend on, themselves included."""
+    inputs = {node.name: node.input for node in graph_def.node}
+    reached, waiting = set(), list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in reached:
+            reached.add(name)
+            waiting += [source.removeprefix("^").partition(":")[0] for source in inputs[name]]
+    return reached
 
 
-def _analyzer(cache_key: bytes, encoded: nodes.ValueNode) -> Analyzer:
-    """Walks up TFT's plan: encode for the cache <- pick one analyzer <- accumulate all, packed."""
-    encode = encoded.parent_operation
-    pick = encode.inputs[0].parent_operation
-    packed = pick.inputs[0].parent_operation.operation_def
-    if not isinstance(packed, analyzer_nodes.PackedCombineAccumulate):
-        raise NotImplementedError(
-            f"{packed.label}: only analyzers that combine batches, two or more, are run here"
-        )
-    (wrapper,) = (c for c in packed.combiners if c.label == pick.operation_def.keys)
-    return Analyzer(cache_key, encode.operation_def.coder, wrapper.combiner, _as_names(wrapper.keys))
-
-
-def _as_names(keys: str | Sequence[str]) -> tuple[str, ...]:
-    return (keys,) if isinstance(keys, str) else tuple(keys)
+def _dense(tensors: Mapping[str, Any]) -> dict[str, tf.Tensor]:
+    return {name: tensor for name, tensor in tensors.items() if isinstance(tensor, tf.Tensor)}

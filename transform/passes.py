@@ -1,0 +1,177 @@
+"""The two passes over a shard, as Beam DoFns, and the analysis between them.
+
+    raw notes --Measure--> spectrograms not yet normalized, and sums --Finish--> transformed notes
+
+An element is the name of a file. Inside a DoFn tf.data reads, parses and computes on all cores that the process may
+use, with one thread an op: neither Python nor locks lie between two batches.
+"""
+
+import os
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import apache_beam as beam
+import tensorflow as tf
+
+import nsynth
+from transform import codec, features, graph, waist
+from transform.analysis import Sums, write_transform_graph
+from transform.shards import Shard
+
+# Notes a step: some 10 MB of frames, near what a core's cache holds, and enough to hide the cost of a step.
+BATCH_NOTES = 8
+_READ_BUFFER_BYTES = 8 << 20
+
+FeatureSpec = Mapping[str, tf.io.FixedLenFeature]
+Mapped = Callable[[tf.Tensor], dict[str, tf.Tensor]]
+
+
+class Measure(beam.DoFn):
+    """Runs the graph's upper half over a shard: writes what its waist gives, and the analyzers' sums."""
+
+    def __init__(self, upper: graph.UpperHalf, feature_spec: FeatureSpec, temporary: str):
+        self._upper = upper
+        self._spec = {name: feature_spec[name] for name in (*upper.piece.feeds, *upper.travellers)}
+        self._temporary = temporary
+        self._mapped: Mapped | None = None
+        self._notes = beam.metrics.Metrics.counter("transform", "notes_measured")
+
+    def process(self, shard: Shard) -> Iterator[Shard]:
+        """Yields the shard once it is measured, at once if it was in an earlier run."""
+        if not shard.is_measured:
+            with _telling_which(shard.notes):
+                sums = self._measure(shard)
+            self._notes.inc(sums.notes)
+        yield shard
+
+    def _measure(self, shard: Shard) -> Sums:
+        if self._mapped is None:
+            self._mapped = _traced(self._upper_half, tf.TensorSpec([None], tf.string))
+        sums = Sums(self._upper.analysis.analyzers)
+        records = tf.data.TFRecordDataset(shard.notes, buffer_size=_READ_BUFFER_BYTES).batch(BATCH_NOTES)
+        with _whole_file(shard.middle, self._temporary) as path, tf.io.TFRecordWriter(path) as writer:
+            for batch in _parallel_map(records, self._mapped).as_numpy_iterator():
+                writer.write(waist.encode({name: batch[name] for name in self._upper.kept}))
+                sums.add(batch, len(batch[self._upper.waist]))
+        with _whole_file(shard.sums, self._temporary) as path, tf.io.gfile.GFile(path, "wb") as file:
+            file.write(sums.store())
+        return sums
+
+    def _upper_half(self, serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+        raw = tf.io.parse_example(serialized, self._spec)
+        return {**self._upper.piece.apply(raw), **{name: raw[name] for name in self._upper.travellers}}
+
+
+class Analyse(beam.DoFn):
+    """Merges the sums of all analysed shards and lets TFT write the transform graph."""
+
+    def __init__(
+        self,
+        upper: graph.UpperHalf,
+        preprocessing_fn: Callable[..., Any],
+        type_specs: graph.TypeSpecs,
+        folder: str,
+        temporary: str,
+    ):
+        self._analysis = upper.analysis
+        self._preprocessing_fn = preprocessing_fn
+        self._type_specs = type_specs
+        self._folder = folder
+        self._temporary = temporary
+
+    def process(self, _: None, measured: Iterable[Shard]) -> Iterator[str]:
+        """Yields the folder of the SavedModel, one and the same whatever order the shards come in."""
+        sums = Sums(self._analysis.analyzers)
+        for shard in sorted(measured, key=lambda shard: shard.place):
+            if shard.analysed:
+                with tf.io.gfile.GFile(shard.sums, "rb") as file:
+                    sums.merge(file.read())
+        if not sums.notes:
+            raise nsynth.UserError(
+                "There is not one note to analyse. Look at what the ingest step made of train."
+            )
+        temporary = os.path.join(self._temporary, uuid.uuid4().hex)
+        tf.io.gfile.makedirs(temporary)
+        yield write_transform_graph(
+            self._folder, self._preprocessing_fn, self._type_specs, self._analysis, sums.results(), temporary
+        )
+
+
+class Finish(beam.DoFn):
+    """Runs the transform graph's lower half over a measured shard and writes the transformed notes."""
+
+    def __init__(self, upper: graph.UpperHalf, feature_spec: FeatureSpec, temporary: str):
+        self._waist = upper.waist
+        self._spec = {name: tf.TensorSpec([None], feature_spec[name].dtype) for name in upper.travellers}
+        self._spec[upper.waist] = tf.TensorSpec([None, *upper.waist_shape], tf.float32)
+        self._temporary = temporary
+        self._mapped: Mapped | None = None
+        self._notes = beam.metrics.Metrics.counter("transform", "notes_transformed")
+
+    def process(self, shard: Shard, transform_fn: str) -> Iterator[str]:
+        """Yields the file of transformed notes, made by the graph in the folder `transform_fn`."""
+        if self._mapped is None:
+            self._mapped = self._lower_half(transform_fn)
+        records = tf.data.TFRecordDataset(shard.middle, buffer_size=_READ_BUFFER_BYTES)
+        with (
+            _telling_which(shard.middle),
+            _whole_file(shard.transformed, self._temporary) as path,
+            tf.io.TFRecordWriter(path) as writer,
+        ):
+            for batch in _parallel_map(records, self._mapped).as_numpy_iterator():
+                for note in codec.encode_batch(batch):
+                    writer.write(note)
+                self._notes.inc(len(batch[features.LOG_MEL]))
+        yield shard.transformed
+
+    def _lower_half(self, transform_fn: str) -> Mapped:
+        lower = graph.load_lower_half(transform_fn, self._waist)
+
+        def decode_and_finish(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+            outputs = lower(waist.decode(serialized, self._spec))
+            return {**outputs, features.LOG_MEL: tf.cast(outputs[features.LOG_MEL], tf.float16)}
+
+        return _traced(decode_and_finish, tf.TensorSpec([], tf.string))
+
+
+def _traced(function: Mapped, serialized: tf.TensorSpec) -> Mapped:
+    """Traces once what is mapped over many files: tracing costs as much as hundreds of notes."""
+    concrete = tf.function(function, autograph=False).get_concrete_function(serialized)
+    return tf.autograph.experimental.do_not_convert(lambda records: concrete(records))
+
+
+def _parallel_map(records: tf.data.Dataset, function: Mapped) -> tf.data.Dataset:
+    """Maps in order on every core of this process, each op on one thread."""
+    threads = len(os.sched_getaffinity(0))
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = threads
+    options.threading.max_intra_op_parallelism = 1
+    return (
+        records.map(function, num_parallel_calls=threads, deterministic=True)
+        .prefetch(1)
+        .with_options(options)
+    )
+
+
+@contextmanager
+def _whole_file(path: str, temporary: str) -> Iterator[str]:
+    """Gives the name to write under; the file appears at `path` only once it is whole, even if two workers race."""
+    unfinished = os.path.join(temporary, uuid.uuid4().hex)
+    tf.io.gfile.makedirs(temporary)
+    yield unfinished
+    tf.io.gfile.makedirs(os.path.dirname(path))
+    tf.io.gfile.rename(unfinished, path, overwrite=True)
+
+
+@contextmanager
+def _telling_which(path: str) -> Iterator[None]:
+    """Turns what TensorFlow says about a bad file into a message for the user."""
+    try:
+        yield
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
+        said = str(error.message).splitlines()[0][:300]
+        raise nsynth.UserError(
+            f"{path}: {said}. Remove that artifact and run the step that writes it again."
+        ) from error
