@@ -137,4 +137,8 @@ def _labels(files: Sequence[str], spectrogram: SpectrogramOptions) -> tuple[np.n
 
 
 def _only_labels(notes: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-    return notes[features.FAMILY_ID], notes[features.INSTRUMENT]
+    family = notes[features.FAMILY_ID]
+    # Without this use of the spectrograms TensorFlow would prune them, and their size would go unchecked.
+    sizes_fit = tf.debugging.assert_equal(tf.shape(notes[features.LOG_MEL])[0], tf.size(family))
+    with tf.control_dependencies([sizes_fit]):
+        return tf.identity(family), notes[features.INSTRUMENT]

@@ -38,7 +38,7 @@ class Size(NamedTuple):
 
 SIZES = {
     "tiny": Size(patch=(8, 4), stem=8, widths=(16, 32), blocks=(1, 1)),
-    "small": Size(patch=(4, 2), stem=24, widths=(48, 96, 192), blocks=(1, 1, 1)),
+    "small": Size(patch=(4, 2), stem=16, widths=(32, 64, 128), blocks=(1, 1, 1)),
     "base": Size(patch=(2, 2), stem=48, widths=(96, 192, 320), blocks=(2, 2, 2)),
 }
 

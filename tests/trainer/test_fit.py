@@ -1,0 +1,129 @@
+"""The training as a whole: learns, repeats bit for bit, survives a kill, spans devices, stops when it should."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nsynth
+from tests.trainer.conftest import SPECTROGRAM
+from trainer.checkpoint import Checkpoint
+from trainer.fit import Trained, fit
+from trainer.index import NoteIndex
+from trainer.options import RecipeOptions
+
+ROOT = Path(__file__).parents[2]
+
+CHILD = """
+import json, logging, sys
+from pathlib import Path
+import tensorflow as tf
+told = json.loads(sys.argv[1])
+if told["devices"] > 1:
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * told["devices"])
+from trainer import devices, index
+from trainer.checkpoint import Checkpoint
+from trainer.fit import fit
+from trainer.options import RecipeOptions
+from transform.options import SpectrogramOptions
+logging.basicConfig(level="INFO", stream=sys.stdout, format="%(message)s")
+spectrogram = SpectrogramOptions(**told["spectrogram"])
+train, dev = (index.scan(told[split], spectrogram) for split in ("train", "dev"))
+print("replicas", devices.strategy().num_replicas_in_sync, flush=True)
+fit(RecipeOptions(**told["recipe"]), spectrogram, train, dev, Checkpoint(Path(told["checkpoints"]), test=1))
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(train: NoteIndex, dev: NoteIndex, tmp_path_factory) -> Trained:
+    """An undisturbed training."""
+    return fit(
+        recipe_of(), SPECTROGRAM, train, dev, Checkpoint(tmp_path_factory.mktemp("undisturbed"), test=1)
+    )
+
+
+def recipe_of(**changes) -> RecipeOptions:
+    augment = {"shift_bins": 1, "shift_frames": 2, "mask_bins": 2, "mask_frames": 4}
+    told = {"size": "tiny", "epochs": 6, "batch_size": 16, "learning_rate": 1e-2, "ema_momentum": 0.8}
+    return RecipeOptions(**(told | {"augment": augment} | changes))
+
+
+def child(train: NoteIndex, dev: NoteIndex, recipe: RecipeOptions, checkpoints: Path, devices: int = 1):
+    """Starts a training in a process of its own."""
+    import json
+
+    told = {
+        "train": train.files, "dev": dev.files, "checkpoints": str(checkpoints), "devices": devices,
+        "recipe": recipe.model_dump(), "spectrogram": SPECTROGRAM.model_dump(),
+    }  # fmt: skip
+    return subprocess.Popen(
+        [sys.executable, "-c", CHILD, json.dumps(told)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_it_learns_families_that_unseen_instruments_share(trained):
+    history = trained.state.history
+    assert history[-1].dev_accuracy > 0.6  # 11 families: 0.09 by chance
+    assert history[-1].loss < history[0].loss
+    assert trained.state.best_epoch == 1 + int(np.argmin([row.dev_loss for row in history]))
+
+
+def test_the_rate_warms_up_and_falls_to_nothing(trained):
+    rates = [row.learning_rate for row in trained.state.history]
+    assert rates[0] == pytest.approx(1e-2)
+    assert rates == sorted(rates, reverse=True)
+    assert rates[-1] < 1e-5
+
+
+def test_killed_within_an_epoch_and_resumed_it_ends_with_the_same_weights(
+    train, dev, trained, tmp_path, caplog
+):
+    caplog.set_level("INFO", "trainer")
+    process = child(train, dev, recipe_of(), tmp_path)
+    for line in process.stdout:
+        if line.startswith("epoch   2"):
+            process.send_signal(signal.SIGKILL)
+            break
+    process.stdout.read()
+    assert process.wait() == -signal.SIGKILL
+    checkpoint = Checkpoint(tmp_path, test=1)
+    resumed = fit(recipe_of(), SPECTROGRAM, train, dev, checkpoint)
+    assert "going on after epoch" in caplog.text
+    for mine, undisturbed in zip(resumed.network.get_weights(), trained.network.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, undisturbed)
+    assert [r.dev_loss for r in resumed.state.history] == [r.dev_loss for r in trained.state.history]
+
+
+def test_two_devices_train_the_same_way(train, dev, trained, tmp_path):
+    process = child(train, dev, recipe_of(), tmp_path, devices=2)
+    said, _ = process.communicate()
+    assert process.returncode == 0, said
+    assert "replicas 2" in said
+    last = said.strip().splitlines()[-1]
+    assert last.startswith("epoch   6/6")
+    accuracy = float(last.split("dev loss")[1].split("accuracy")[1].split()[0])
+    # Batch statistics are each device's own, so that numbers differ in the digits, not in kind.
+    assert accuracy > trained.state.history[-1].dev_accuracy - 0.25
+
+
+def test_a_diverged_training_is_told_as_such(train, dev, tmp_path):
+    wild = recipe_of(learning_rate=1e30, clip_norm=1e30, warmup_epochs=0, epochs=2)
+    with pytest.raises(nsynth.UserError, match="diverged in epoch 1"):
+        fit(wild, SPECTROGRAM, train, dev, Checkpoint(tmp_path, test=1))
+
+
+def test_patience_ends_a_training_that_no_longer_improves(train, dev, tmp_path):
+    still = recipe_of(learning_rate=1e-12, patience=1, epochs=5, ema_momentum=0)
+    state = fit(still, SPECTROGRAM, train, dev, Checkpoint(tmp_path, test=1)).state
+    assert len(state.history) < 5
+    assert len(state.history) - state.best_epoch == 1
