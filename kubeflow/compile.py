@@ -5,6 +5,7 @@ for each thing that it leaves out or gets wrong; what can only be mended at run 
 """
 
 import contextlib
+import json
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
@@ -44,6 +45,7 @@ def compile_pipeline(pipeline: Pipeline, options: KubeflowOptions, target: Targe
     spec = _compile_with_tfx(pipeline, options, target)
     _drop_local_paths(spec, options)
     _connect_dynamic_properties(spec)
+    _choose_files(spec, options)
     _offer_run_parameters(spec)
     for name, task in spec["root"]["dag"]["tasks"].items():
         step = options.step(name)
@@ -112,6 +114,17 @@ def _connect_dynamic_properties(spec: Spec) -> None:
             name = source.get("producerTask", "").removesuffix("_task")
             if name in tasks:
                 source["producerTask"] = name
+
+
+def _choose_files(spec: Spec, options: KubeflowOptions) -> None:
+    """Sets the pattern of every split that ExampleGen is to read."""
+    task = spec["root"]["dag"]["tasks"].get(SPAN_STEP)
+    if task and options.pattern != "*":
+        constant = task["inputs"]["parameters"]["input_config"]["runtimeValue"]
+        config = json.loads(constant["constant"])
+        for split in config["splits"]:
+            split["pattern"] = options.pattern
+        constant["constant"] = json.dumps(config)
 
 
 def _offer_run_parameters(spec: Spec) -> None:

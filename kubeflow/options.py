@@ -92,6 +92,8 @@ class KubeflowOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
     """The image that `kubeflow/Dockerfile` builds; better with a digest than with a tag."""
     pipeline_root: str = pydantic.Field("minio://mlpipeline/nsynth", pattern=r"^(minio|s3|gs)://[^/]+(/.*)?$")
     """Object store below which the steps' outputs go."""
+    pattern: str = pydantic.Field(default="*", min_length=1)
+    """Which files of `data` are read. `span-{SPAN}/*`: those of the newest span folder, found when a run starts."""
     steps: dict[str, StepOptions] = {}
     """Step → what it is given; `default` counts for every step."""
     retry_after_s: int = pydantic.Field(60, gt=0)

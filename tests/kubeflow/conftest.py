@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -42,9 +43,19 @@ def in_image(path: str) -> bool:
         rule = line.split("#")[0].strip()
         kept = rule.startswith("!")
         pattern = rule.lstrip("!").rstrip("/")
-        if pattern and any(parent.match(pattern) for parent in (Path(path), *Path(path).parents[:-1])):
+        if pattern and any(_fits(str(part), pattern) for part in (Path(path), *Path(path).parents[:-1])):
             inside = kept
     return inside
+
+
+def _fits(path: str, pattern: str) -> bool:
+    """Docker anchors a pattern at the root, unless it begins with **/; a star does not cross a slash."""
+    depth = len(Path(pattern.removeprefix("**/")).parts)
+    tail = Path(path).parts[-depth:] if pattern.startswith("**/") else Path(path).parts
+    wanted = Path(pattern.removeprefix("**/")).parts
+    return len(tail) == len(wanted) and all(
+        fnmatch(part, want) for part, want in zip(tail, wanted, strict=True)
+    )
 
 
 @pytest.fixture(scope="session")
@@ -70,3 +81,16 @@ def small_package() -> Package:
     from kubeflow.compile import compile_pipeline
 
     return compile_pipeline(small_pipeline(), OPTIONS)
+
+
+@pytest.fixture(autouse=True)
+def _config_knows_kubeflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pydantic
+
+    from pipeline import config
+
+    if "kubeflow" not in config.Config.model_fields:
+        section = (KubeflowOptions, KubeflowOptions())
+        monkeypatch.setattr(
+            config, "Config", pydantic.create_model("Config", __base__=config.Config, kubeflow=section)
+        )

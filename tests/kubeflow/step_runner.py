@@ -7,7 +7,6 @@ command's placeholders are replaced; the command runs in the image's folder with
 answers is parsed strictly; its outputs are uploaded and recorded. Where KFP would refuse, this raises `Refused`.
 """
 
-import ast
 import hashlib
 import itertools
 import json
@@ -376,5 +375,4 @@ def holds(condition: str, inputs: Spec) -> bool:
         key: SimpleNamespace(artifacts=[SimpleNamespace(**artifact) for artifact in entry["artifacts"]])
         for key, entry in inputs["artifacts"].items()
     }
-    ast.parse(python, mode="eval")
-    return bool(eval(python, {"__builtins__": {}}, {"inputs": SimpleNamespace(artifacts=artifacts)}))
+    return bool(eval(python.strip(), {"__builtins__": {}}, {"inputs": SimpleNamespace(artifacts=artifacts)}))

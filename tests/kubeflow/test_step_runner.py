@@ -1,0 +1,140 @@
+"""The runner of compiled steps: does to a step what KFP does, and refuses what KFP refuses."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from step_runner import Cluster, Refused, copy_files, holds, order
+from test_lint import GOOD
+
+# A step that writes what it was given into its output folder and answers as an executor would.
+STEP = """
+import json, os, sys
+given = json.loads(sys.argv[1])
+root = os.environ["NSYNTH_STAGING_ROOT"] + "/minio/"
+with open("calls", "a") as calls:
+    calls.write(sys.argv[2] + " ")
+if sys.argv[2] == "Use" and os.path.exists("trouble"):
+    sys.exit(7)
+answer = {"artifacts": {}, "parameterValues": {}}
+for key, entry in given["outputs"]["artifacts"].items():
+    uri = entry["artifacts"][0]["uri"]
+    if key == "executor-logs":
+        continue
+    folder = uri.replace("minio://", root)
+    os.makedirs(folder + "/empty")
+    with open(folder + "/given.json", "w") as file:
+        json.dump(given, file)
+    entry = {"uri": uri, "metadata": {"number": 3, "list": [1], "dict": {"a": 1}}}
+    answer["artifacts"][key] = {"artifacts": [entry]}
+if "parameters" in given["outputs"] and given["outputs"]["parameters"]:
+    answer["parameterValues"]["count"] = 5
+with open(given["outputs"]["outputFile"], "w") as file:
+    json.dump(answer, file)
+"""
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Cluster:
+    (tmp_path / "app").mkdir()
+    return Cluster(tmp_path / "app", tmp_path / "cluster")
+
+
+def pipeline(tmp_path: Path, **changes: Any) -> Path:
+    """The good spec of the lint's tests, with steps that really run."""
+    spec = copy.deepcopy(GOOD.spec)
+    for label, name in (("gen", "Gen"), ("use", "Use")):
+        container = spec["deploymentSpec"]["executors"][label]["container"]
+        container.update(command=["python", "-c", STEP], args=["{{$}}", name])
+    spec["root"]["dag"]["tasks"]["Use"].update(changes)
+    for task in spec["root"]["dag"]["tasks"].values():
+        task.setdefault("cachingOptions", {"enableCache": True})
+    file = tmp_path / "pipeline.yaml"
+    file.write_text(yaml.safe_dump(spec))
+    return file
+
+
+def calls(cluster: Cluster) -> list[str]:
+    return (cluster.image / "calls").read_text().split()
+
+
+def test_inputs_arrive_as_kfp_leaves_them(tmp_path: Path, cluster: Cluster) -> None:
+    done = cluster.run(pipeline(tmp_path), {"data": "/elsewhere"})
+    made = done["Gen"].artifacts["examples"]
+    assert made["metadata"]["number"] == 3.0
+    assert made["metadata"]["list"] == {"list": [1]}
+    assert made["metadata"]["dict"] == {"struct": {"a": 1}}
+    assert "type" not in made
+    given = yaml.safe_load((cluster.path(made["uri"]) / "given.json").read_text())
+    assert given["inputs"]["parameterValues"] == {"input_base": "/elsewhere"}
+    assert set(given["outputs"]["artifacts"]) == {"examples", "executor-logs"}
+    assert not (cluster.path(made["uri"]) / "empty").exists()  # an object store has no folders
+    assert done["Use"].state == "SUCCEEDED"
+
+
+def test_a_second_run_is_cached_and_a_changed_parameter_is_not(tmp_path: Path, cluster: Cluster) -> None:
+    file = pipeline(tmp_path)
+    cluster.run(file)
+    assert {name: task.state for name, task in cluster.run(file).items()} == {
+        "Gen": "CACHED",
+        "Use": "CACHED",
+    }
+    assert calls(cluster) == ["Gen", "Use"]
+    changed = cluster.run(file, {"data": "/other"})
+    assert changed["Gen"].state == changed["Use"].state == "SUCCEEDED"
+
+
+def test_a_failing_step_is_retried_and_ends_the_run(tmp_path: Path, cluster: Cluster) -> None:
+    (cluster.image / "trouble").write_text("")
+    done = cluster.run(pipeline(tmp_path, retryPolicy={"maxRetryCount": 2}), stop_on_error=False)
+    assert (done["Use"].state, done["Use"].attempts) == ("FAILED", 3)
+    assert "exit code 7" in done["Use"].log
+    assert calls(cluster) == ["Gen", "Use", "Use", "Use"]
+
+
+@pytest.mark.parametrize(("wanted", "state"), [("3.0", "SUCCEEDED"), ("4.0", "SKIPPED")])
+def test_conditions(tmp_path: Path, cluster: Cluster, wanted: str, state: str) -> None:
+    condition = f"inputs.artifacts['examples'].artifacts[0].metadata['number'] == {wanted}"
+    done = cluster.run(pipeline(tmp_path, triggerPolicy={"condition": condition}))
+    assert done["Use"].state == state
+
+
+def test_conditions_may_be_joined() -> None:
+    inputs = {"artifacts": {"m": {"artifacts": [{"uri": "u", "metadata": {"a": 1.0}}]}}}
+    one = "(inputs.artifacts['m'].artifacts[0].metadata['a'] == 1.0)"
+    assert holds(f"{one} && !(inputs.artifacts['m'].artifacts[0].uri == 'v')", inputs)
+    assert not holds(f"!({one}) || (inputs.artifacts['m'].artifacts[0].metadata['a'] > 2.0)", inputs)
+
+
+def test_what_kfp_refuses(tmp_path: Path, cluster: Cluster) -> None:
+    file = pipeline(tmp_path)
+    with pytest.raises(Refused, match="parameter nonsense"):
+        cluster.run(file, {"nonsense": "1"})
+    with pytest.raises(Refused, match="type mismatch"):
+        cluster.run(file, {"data": 5})
+    file.write_text(file.read_text().replace("schemaVersion: 2.1.0", "schemaVersion: 2.0.0"))
+    with pytest.raises(Refused, match="schema version"):
+        cluster.run(file)
+
+
+def test_an_unknown_producer_is_refused() -> None:
+    spec = copy.deepcopy(GOOD.spec)
+    source = spec["root"]["dag"]["tasks"]["Use"]["inputs"]["artifacts"]["examples"]["taskOutputArtifact"]
+    source["producerTask"] = "Other"
+    with pytest.raises(Refused, match="unknown producer"):
+        order(spec)
+
+
+def test_only_files_are_copied(tmp_path: Path) -> None:
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "a/empty").mkdir()
+    (tmp_path / "a/b/c").write_text("x")
+    copy_files(tmp_path / "a", tmp_path / "z")
+    copy_files(tmp_path / "nothing", tmp_path / "n")
+    assert [p.relative_to(tmp_path / "z").as_posix() for p in sorted((tmp_path / "z").rglob("*"))] == [
+        "b",
+        "b/c",
+    ]
+    assert not (tmp_path / "n").exists()
