@@ -23,18 +23,19 @@ def chatter_to(log_file: Path, verbose: bool) -> Iterator[None]:
     Native libraries write to file descriptor 2 directly, so that the descriptor itself is redirected.
     """
     log_file.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(log_file)
+    stream = log_file.open("a", encoding="utf-8")
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s %(name)s: %(message)s"))
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
     root.handlers = [handler, *([logging.StreamHandler(sys.stderr)] if verbose else [])]
     root.setLevel(logging.INFO)
     absl.logging.set_verbosity(absl.logging.INFO)  # TFX tells of its steps at this level
-    with contextlib.closing(handler), contextlib.ExitStack() as stack:
+    with stream, contextlib.ExitStack() as stack:
         stack.callback(root.setLevel, level)
         stack.callback(setattr, root, "handlers", before)
         if not verbose:
-            stack.enter_context(_descriptor_to(handler.stream.fileno()))
+            stack.enter_context(_descriptor_to(stream.fileno()))
         yield
 
 

@@ -45,7 +45,7 @@ class Step:
 
     def output(self, key: str) -> Output | None:
         """The one artifact under `key`, if the step made it."""
-        return (self.outputs.get(key) or [None])[0]
+        return next(iter(self.outputs.get(key, [])), None)
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,16 @@ class CleanupOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
     """Whether every round that came to an end cleans up after itself."""
 
 
+class DriftOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """The new span in the eyes of the champion; the bars on the sounds are those of data_gate.drift."""
+
+    max_prediction_drift: float = Field(default=0.2, ge=0, le=1)
+    """Above this Jensen-Shannon divergence of the champion's mean answers from one span to the next, it warns."""
+    min_agreement: float = Field(default=0.6, ge=0, le=1)
+    """The champion has to agree with the labels this often, as a share of what it did on the span before; below
+    it the span is refused as mislabelled."""
+
+
 class RetrainOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
     """Rounds of retraining on data that arrives in folders `span-<number>`."""
 
@@ -80,9 +90,10 @@ class RetrainOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
     """Every so many rounds training starts afresh and not from the champion; 0 leaves it to recipe.warm_start."""
     time_limit_s: float = Field(default=6 * 3600.0, gt=0)
     """A round that takes longer is ended."""
-    max_prediction_drift: float = Field(default=0.2, ge=0, le=1)
-    """Above this Jensen-Shannon divergence between the champion's answers on two spans the round warns."""
+    newest_margin: float | None = Field(default=0.1, ge=0, le=1)
+    """How much accuracy a candidate may lose to the champion on the newest span; none: it is not asked there."""
 
+    drift: DriftOptions = DriftOptions()
     retry: RetryOptions = RetryOptions()
     schedule: ScheduleOptions = ScheduleOptions()
     cleanup: CleanupOptions = CleanupOptions()

@@ -1,9 +1,7 @@
 """One unattended round: is there a new span? Then train on the newest ones, judge, push or keep, and write it down."""
 
 import logging
-import shutil
 import threading
-from pathlib import Path
 
 import nsynth
 from components.registry import Registry
@@ -34,7 +32,7 @@ class Retraining:
 
         Args:
           name: of the caller, for the lock.
-          force: train although there is no new span.
+          force: train although there is no new span; spans that were refused are judged once more.
           stop: once set, a running pipeline is ended; what it has finished is kept for the next round.
 
         Returns:
@@ -50,21 +48,23 @@ class Retraining:
                 self._write_down_crash(held.left_behind)
             while True:
                 done = self._round(force, stop, held.descriptor)
+                force = False
                 if done.outcome is not Outcome.REFUSED or not self.work().new or stop.is_set():
                     return done
 
-    def work(self) -> Work:
-        """What the next round is to do."""
+    def work(self, force: bool = False) -> Work:
+        """What the next round is to do; with `force`, refused spans have another chance."""
         if self._options.spans is None:
             raise nsynth.UserError(
                 "retrain.spans is not set: name the folder in which span-000001, span-000002 … arrive"
             )
         rounds = self.ledger.rounds()
         found = find_spans(self._options.spans, self._options.settle_s)
-        return choose(found, ledger.settled(rounds), ledger.refused(rounds), self._options.window)
+        refused = set() if force else ledger.refused(rounds)
+        return choose(found, ledger.settled(rounds), refused, self._options.window)
 
     def _round(self, force: bool, stop: threading.Event, held: int) -> Round:
-        started, work = lock.now(), self.work()
+        started, work = lock.now(), self.work(force)
         number = len(self.ledger.rounds()) + 1
         if not work.window or not (work.new or force):
             result, attempts = Result(ending="kept", words=_nothing_new(work)), 0
@@ -153,14 +153,3 @@ def _refused_span(result: Result, work: Work) -> Span:
     """The span named by the step that refused it: steps that judge end in the span's number."""
     number = int(result.step.rpartition("-")[2])
     return next(span for span in work.window if span.number == number)
-
-
-def disk_use(folder: Path) -> int:
-    """Bytes of all files below `folder`."""
-    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def disk_free(folder: Path) -> int:
-    """Bytes that are free where `folder` lies."""
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    return shutil.disk_usage(existing).free

@@ -57,8 +57,8 @@ class Scheduler:
 
     def run(self) -> None:
         """Runs rounds by the clock until SIGTERM or SIGINT, then lets a running round end in its grace time."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self.stop())
+        numbers = (signal.SIGTERM, signal.SIGINT)
+        before = [signal.signal(number, lambda *_: self.stop()) for number in numbers]
         self.start()
         self._stopping.wait()
         _log.info("stopping")
@@ -66,6 +66,13 @@ class Scheduler:
         grace.start()
         self._scheduler.shutdown(wait=True)
         grace.cancel()
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+    @property
+    def running(self) -> bool:
+        """Whether the clock runs."""
+        return self._scheduler.running
 
     def start(self) -> None:
         """Starts the clock."""

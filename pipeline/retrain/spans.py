@@ -11,7 +11,8 @@ import pydantic
 
 import nsynth
 
-_FOLDER = re.compile(r"span-(\d+)")
+_FOLDER = re.compile(r"span-(\d{6})")
+_LIKE_A_FOLDER = re.compile(r"span\W?(\d+)", re.IGNORECASE)
 
 
 class Span(pydantic.BaseModel, frozen=True):
@@ -35,32 +36,35 @@ class Work:
         return self.window[-1]
 
 
+def folder_name(number: int) -> str:
+    """The name of a span's folder."""
+    return f"span-{number:06d}"
+
+
 def find_spans(folder: Path, settle_s: float = 0.0) -> list[Span]:
     """All spans that have come to rest, in the order of their numbers.
 
     Args:
-      folder: holds folders `span-<number>`; others are passed over.
+      folder: holds folders `span-<number, six digits>`.
       settle_s: a span with a file younger than this, in seconds, may be half copied: it is left for later.
 
     Raises:
-      nsynth.UserError: no such folder, or two folders with one number (span-7 and span-07).
+      nsynth.UserError: no such folder, or a span under a wrong name.
     """
     if not folder.is_dir():
         raise nsynth.UserError(
             f"{folder}: no such folder. Set retrain.spans to the folder in which span-000001, span-000002 … arrive."
         )
-    found: dict[int, Path] = {}
-    for path in sorted(folder.iterdir()):
-        name = _FOLDER.fullmatch(path.name)
-        if not name or not path.is_dir():
-            continue
-        if (number := int(name[1])) in found:
-            raise nsynth.UserError(f"{found[number]} and {path} have the same number: rename one of them.")
-        found[number] = path
+    found = {}
+    for path in sorted(path for path in folder.iterdir() if path.is_dir()):
+        if name := _FOLDER.fullmatch(path.name):
+            found[int(name[1])] = path
+        elif like := _LIKE_A_FOLDER.fullmatch(path.name):
+            raise nsynth.UserError(f"{path}: call it {folder_name(int(like[1]))}, spans have six digits")
     latest = time.time() - settle_s
     return [
         Span(number=number, fingerprint=fingerprint)
-        for number, path in sorted(found.items())
+        for number, path in found.items()
         if (fingerprint := _fingerprint(path, latest))
     ]
 
