@@ -1,0 +1,249 @@
+"""Housekeeping: which artifacts nobody needs any more, and their removal.
+
+Needed is what the newest runs made or reused, what a version in the model folder was made of (the model, and all
+that it came from), and what belongs to a span of the window. The rest goes: first marked DELETED in the
+metadata, so that TFX's cache does not offer it, then the files. A crash in between leaves a folder that no
+artifact claims; such folders, left by killed steps too, go the next time.
+"""
+
+import dataclasses
+import os
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import rich.console
+import rich.table
+from ml_metadata.metadata_store import MetadataStore
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+from rich.filesize import decimal
+
+from components.registry import Registry
+from pipeline import history
+from pipeline.config import Config
+from pipeline.metadata import connect
+from pipeline.retrain import lock
+from pipeline.retrain.round import Retraining
+from pipeline.retrain.status import disk_use
+
+_MADE = {mlmd.Event.OUTPUT, mlmd.Event.INTERNAL_OUTPUT, mlmd.Event.DECLARED_OUTPUT}
+_UNFINISHED = {mlmd.Execution.NEW, mlmd.Execution.RUNNING}
+_TRASH = ".trash"
+
+
+@dataclasses.dataclass(frozen=True)
+class Item:
+    """A folder or file that may go."""
+
+    path: Path
+    size_bytes: int
+    why: str
+    artifact: int | None = None
+    """Its id in the metadata, if it is an artifact."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What would go, and how much stays."""
+
+    items: tuple[Item, ...]
+    kept_bytes: int
+
+    @property
+    def size_bytes(self) -> int:
+        """What removing it would free."""
+        return sum(item.size_bytes for item in self.items)
+
+    def told(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        items = [dataclasses.asdict(item) | {"path": str(item.path)} for item in self.items]
+        return {"items": items, "size_bytes": self.size_bytes, "kept_bytes": self.kept_bytes}
+
+    def print(self, console: rich.console.Console, removed: bool) -> None:
+        """A row for each kind of thing, then the sum."""
+        table = rich.table.Table("what", "folders", "size")
+        for why in sorted({item.why for item in self.items}):
+            group = [item for item in self.items if item.why == why]
+            table.add_row(why, str(len(group)), decimal(sum(item.size_bytes for item in group)))
+        if self.items:
+            console.print(table)
+        verb = "removed" if removed else "would go (--yes removes)"
+        console.print(f"{decimal(self.size_bytes)} {verb}, {decimal(self.kept_bytes)} stay", highlight=False)
+
+
+def clean(config: Config, name: str, remove: bool) -> Plan:
+    """Plans under the lock, so that no round runs, and removes if asked to.
+
+    Args:
+      config: all settings; the policy is `retrain.cleanup`.
+      name: of the caller, for the lock.
+      remove: remove what is planned.
+
+    Raises:
+      lock.LockedError: a round is running.
+    """
+    with lock.hold(Retraining(config).lock_file, name):
+        return clean_alone(config, remove)
+
+
+def clean_alone(config: Config, remove: bool) -> Plan:
+    """The same for a caller that holds the lock."""
+    if "://" not in str(config.metadata) and not Path(config.metadata).exists():
+        return Plan((), 0)
+    store = connect(config.metadata)
+    plan = make_plan(config, store)
+    if remove:
+        carry_out(plan, store, config.artifacts)
+    return plan
+
+
+def make_plan(config: Config, store: MetadataStore) -> Plan:
+    """Decides what may go; changes nothing."""
+    graph = _Graph(store)
+    needed = graph.of_runs(history.run_names(store)[: config.retrain.cleanup.keep_runs])
+    needed |= graph.behind(_pushed(config, graph))
+    needed |= graph.of_spans(_window(config))
+    items = [
+        Item(path, disk_use(path), "artifacts that nothing needs", artifact.id)
+        for artifact in graph.artifacts.values()
+        if artifact.state == mlmd.Artifact.LIVE and artifact.id not in needed
+        if (path := _inside(artifact.uri, config.artifacts))
+    ]
+    going = {item.path for item in items}
+    claimed = {Path(a.uri).absolute() for a in graph.artifacts.values() if a.state == mlmd.Artifact.LIVE}
+    items += [
+        Item(path, disk_use(path), "left by steps that did not finish")
+        for path in _output_folders(config.artifacts)
+        if path not in claimed and path not in going
+    ]
+    items += _old_logs(config)
+    size = sum(item.size_bytes for item in items)
+    return Plan(tuple(items), disk_use(config.workspace) - size)
+
+
+def carry_out(plan: Plan, store: MetadataStore, artifacts: Path) -> None:
+    """Removes what is planned."""
+    gone = [item.artifact for item in plan.items if item.artifact is not None]
+    marked = store.get_artifacts_by_id(gone)
+    for artifact in marked:
+        artifact.state = mlmd.Artifact.DELETED
+    store.put_artifacts(marked)
+    remove(item.path for item in plan.items)
+    _remove_empty(artifacts)
+
+
+def sweep(config: Config, store: MetadataStore) -> list[Path]:
+    """Removes what killed steps left and marks their executions as failed. Only for the holder of the lock.
+
+    Returns:
+      The folders that went.
+    """
+    killed = [e for e in store.get_executions() if e.last_known_state in _UNFINISHED]
+    for execution in killed:
+        execution.last_known_state = mlmd.Execution.FAILED
+    if killed:
+        store.put_executions(killed)
+    claimed = {Path(a.uri).absolute() for a in store.get_artifacts()}
+    ids = {str(execution.id) for execution in killed}
+    left = [path for path in _output_folders(config.artifacts) if path.name in ids and path not in claimed]
+    remove(left)
+    return left
+
+
+def remove(paths: Iterable[Path]) -> None:
+    """Removes files and folders; a folder first takes another name, so that nobody sees half of it."""
+    for path in paths:
+        if path.is_dir():
+            trash = path.with_name(f"{_TRASH}-{path.name}-{os.getpid()}")
+            path.rename(trash)
+            shutil.rmtree(trash)
+        else:
+            path.unlink(missing_ok=True)
+
+
+class _Graph:
+    """Artifacts and executions of the whole history, and who made what."""
+
+    def __init__(self, store: MetadataStore):
+        self._store = store
+        self.artifacts = {artifact.id: artifact for artifact in store.get_artifacts()}
+        self._maker: dict[int, int] = {}
+        self._used: dict[int, set[int]] = {}
+        self._all: dict[int, set[int]] = {}
+        executions = [execution.id for execution in store.get_executions()]
+        for event in store.get_events_by_execution_ids(executions) if executions else ():
+            self._all.setdefault(event.execution_id, set()).add(event.artifact_id)
+            if event.type in _MADE:  # the first one made it, later ones took it from the cache
+                first = self._maker.get(event.artifact_id, event.execution_id)
+                self._maker[event.artifact_id] = min(first, event.execution_id)
+            else:
+                self._used.setdefault(event.execution_id, set()).add(event.artifact_id)
+
+    def of_runs(self, names: Iterable[str]) -> set[int]:
+        """All that these runs made, reused or read."""
+        contexts = [self._store.get_context_by_type_and_name(history.RUN_CONTEXT, name) for name in names]
+        executions = (e for context in contexts for e in self._store.get_executions_by_context(context.id))
+        return set().union(*(self._all.get(execution.id, set()) for execution in executions))
+
+    def behind(self, artifacts: Iterable[int]) -> set[int]:
+        """These and all that they were made of."""
+        found: set[int] = set()
+        waiting = list(artifacts)
+        while waiting:
+            artifact = waiting.pop()
+            if artifact not in found:
+                found.add(artifact)
+                waiting += self._used.get(self._maker.get(artifact, -1), ())
+        return found
+
+    def of_spans(self, spans: Iterable[int]) -> set[int]:
+        """What the steps of these spans made: their names end in the span's number."""
+        endings = tuple(f"-{span:06d}" for span in spans)
+        return {
+            artifact.id
+            for artifact in self.artifacts.values()
+            if endings and Path(artifact.uri).parent.parent.name.endswith(endings)
+        }
+
+
+def _pushed(config: Config, graph: _Graph) -> Iterator[int]:
+    """Models behind the versions in the model folder, by the place where the Trainer left them."""
+    uris = {version.record.model_uri for version in Registry(config.models).versions()}
+    return (artifact.id for artifact in graph.artifacts.values() if artifact.uri in uris)
+
+
+def _window(config: Config) -> list[int]:
+    if config.retrain.spans is None or not config.retrain.spans.is_dir():
+        return []
+    return [span.number for span in Retraining(config).work().window]
+
+
+def _inside(uri: str, root: Path) -> Path | None:
+    """The folder of an artifact, if it is there and lies below `root`."""
+    path = Path(uri).absolute()
+    return path if path.is_relative_to(root.absolute()) and path.exists() else None
+
+
+def _output_folders(artifacts: Path) -> Iterator[Path]:
+    """Folders that TFX made for steps: <step>/<output>/<execution>, and its own below <step>/.system."""
+    root = artifacts.absolute()
+    for pattern in ("*/*/*", "*/.system/*/*"):
+        for path in root.glob(pattern):
+            if path.is_dir() and (path.name.isdecimal() or path.name.startswith(_TRASH)):
+                yield path
+
+
+def _old_logs(config: Config) -> Iterator[Item]:
+    oldest = time.time() - config.retrain.cleanup.keep_logs_days * 86_400
+    for path in (config.workspace / "logs").glob("*.log"):
+        if path.stat().st_mtime < oldest:
+            yield Item(path, path.stat().st_size, "old logs")
+
+
+def _remove_empty(artifacts: Path) -> None:
+    """Removes folders of steps that hold nothing any more."""
+    for folder, _, _ in os.walk(artifacts, topdown=False):
+        if folder != str(artifacts) and not os.listdir(folder):
+            os.rmdir(folder)

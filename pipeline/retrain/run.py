@@ -1,0 +1,105 @@
+"""Runs the graph on spans of data and reads from the artifacts what came of it. Imports TFX."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ml_metadata.metadata_store import MetadataStore
+from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+
+from components.data_gate.executor import VERDICT_JSON
+from components.gate.executor import REPORT_FILE
+from pipeline import history
+from pipeline.graph import Spans, create_pipeline
+from pipeline.metadata import connect, connection_config
+from pipeline.retrain.child import Request, Result
+from pipeline.retrain.gc import sweep
+from pipeline.retrain.ledger import Ledger
+
+GATES = ("Gate", "GateNewest")
+
+
+def run_spans(request: Request) -> Result:
+    """Runs the graph to its end; an error of a step is raised as it is."""
+    config = request.config
+    store = connect(config.metadata)
+    sweep(config, store)
+    spans = Spans(request.window, request.judge, _transform_cache(store, request.result_file.parent))
+    LocalDagRunner().run(
+        create_pipeline(
+            config,
+            str(config.artifacts),
+            spans,
+            metadata_connection_config=connection_config(config.metadata),
+        )
+    )
+    return result_of(history.load_run(store))
+
+
+def result_of(run: history.Run) -> Result:
+    """How a run that came to its end has ended."""
+    pushed = run.steps["Pusher"].output("pushed_model")
+    version = int(pushed.properties.get("pushed_version", 0)) if pushed else 0
+    reports = {name: _content(run, name, "report", REPORT_FILE) for name in GATES}
+    main, newest = (reports[name] for name in GATES)
+    words = " ".join(
+        part
+        for part in (
+            main.get("verdict", ""),
+            f"On the newest span: {newest['verdict']}" if newest else "",
+            _canary_words(run) if not version else "",
+        )
+        if part
+    )
+    drift = {
+        name: content
+        for name in run.steps
+        if name.startswith("Drift-") and (content := _content(run, name, "verdict", VERDICT_JSON))
+    }
+    gates = [
+        _content(run, name, "verdict", VERDICT_JSON) for name in run.steps if name.startswith("DataGate-")
+    ]
+    checks = [check for content in (*gates, *drift.values()) for check in content.get("checks", ())]
+    return Result(
+        ending="pushed" if version else "kept",
+        words=words,
+        run=run.name,
+        version=version,
+        accuracy=_accuracy(main, "overall"),
+        champion_accuracy=_accuracy(main, "champion_overall"),
+        facts={"drift": _newest(drift), "accuracy_newest": _accuracy(newest, "overall")},
+        warnings=tuple(check["words"] for check in checks if check["outcome"] == "warn"),
+    )
+
+
+def _transform_cache(store: MetadataStore, folder: Path) -> str:
+    """URI of the cache that the last round which came to its end left; empty if there is none.
+
+    That round and no later one: a round that is run again after a crash then finds the same inputs, and its
+    finished steps in TFX's cache.
+    """
+    done = [line for line in Ledger(folder / "rounds.jsonl").rounds() if line.outcome.settles and line.run]
+    if not done:
+        return ""
+    cache = history.load_run(store, done[-1].run).steps["Transform"].output("updated_analyzer_cache")
+    return cache.uri if cache and cache.path.exists() else ""
+
+
+def _content(run: history.Run, step: str, key: str, file: str) -> dict[str, Any]:
+    """A report of a step, empty if the run has no such step."""
+    output = run.steps[step].output(key) if step in run.steps else None
+    return json.loads((output.path / file).read_text()) if output else {}
+
+
+def _accuracy(report: dict[str, Any], key: str) -> float | None:
+    return (report.get(key) or {}).get("accuracy", {}).get("value")
+
+
+def _canary_words(run: history.Run) -> str:
+    report = _content(run, "Canary", "report", "canary.json")
+    return report.get("verdict", "") if report and not report.get("blessed", True) else ""
+
+
+def _newest(drift: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Drift of the newest span that was judged."""
+    return drift[max(drift)] if drift else {}

@@ -1,0 +1,122 @@
+"""What `nsynth status` tells: who works now, the last rounds, the next one, the champion, the disk."""
+
+import datetime
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import rich.console
+import rich.table
+from rich.filesize import decimal
+
+from components.registry import Registry, Version
+from pipeline.config import Config
+from pipeline.retrain import lock
+from pipeline.retrain.ledger import Round
+from pipeline.retrain.round import Retraining
+from pipeline.retrain.schedule import next_round
+
+_COLOURS = {"pushed": "green", "kept": "cyan", "no new data": "dim"}
+
+
+def status(config: Config, rounds: int) -> dict[str, Any]:
+    """All that is told, ready for JSON.
+
+    Args:
+      config: all settings.
+      rounds: how many of the last rounds to list.
+    """
+    retraining = Retraining(config)
+    lines = retraining.ledger.rounds()
+    serving = Registry(config.models).serving()
+    due = next_round(config.retrain.schedule, lock.now())
+    return {
+        "running": str(lock.holder(retraining.lock_file)) if lock.is_held(retraining.lock_file) else None,
+        "rounds": [line.model_dump(mode="json") for line in lines[-rounds:]],
+        "rounds_in_all": len(lines),
+        "waiting": [span.number for span in retraining.work().new] if config.retrain.spans else [],
+        "next_round": due.isoformat() if due else None,
+        "champion": _champion(serving) if serving else None,
+        "disk": {
+            "artifacts": disk_use(config.artifacts),
+            "models": disk_use(Path(config.models)) if "://" not in config.models else None,
+            "workspace": disk_use(config.workspace),
+            "free": _disk_free(config.workspace),
+        },
+    }
+
+
+def print_status(told: dict[str, Any], console: rich.console.Console) -> None:
+    """The same for a person."""
+    if told["running"]:
+        console.print(f"[yellow]running[/]    {told['running']}", highlight=False)
+    console.print(f"next round {told['next_round'] or 'never'}", highlight=False)
+    if told["waiting"]:
+        console.print(f"waiting    {len(told['waiting'])} new span(s): {told['waiting']}", highlight=False)
+    champion = told["champion"]
+    if champion:
+        accuracy = f", accuracy {champion['accuracy']:.1%}" if champion["accuracy"] is not None else ""
+        console.print(
+            f"champion   version {champion['version']}, {champion['age_days']:.1f} days old, "
+            f"of spans {champion['spans']}{accuracy}",
+            highlight=False,
+        )
+    else:
+        console.print("champion   none yet")
+    disk = {name: decimal(size) for name, size in told["disk"].items() if size is not None}
+    console.print(
+        f"disk       {disk['workspace']} in the workspace ({disk['artifacts']} of it artifacts), "
+        f"{disk['free']} free",
+        highlight=False,
+    )
+    if told["rounds"]:
+        console.print(rounds_table(Round.model_validate(line) for line in told["rounds"]))
+
+
+def rounds_table(rounds: Iterator[Round]) -> rich.table.Table:
+    """A row each."""
+    table = rich.table.Table("round", "started (UTC)", "took", "span", "outcome", "accuracy", "why")
+    for line in rounds:
+        colour = _COLOURS.get(line.outcome, "red")
+        table.add_row(
+            str(line.number),
+            f"{line.started:%Y-%m-%d %H:%M}",
+            str(datetime.timedelta(seconds=int(line.seconds))),
+            ", ".join(str(span.number) for span in line.new) or "–",
+            f"[{colour}]{line.outcome}[/]",
+            f"{line.accuracy:.1%}" if line.accuracy is not None else "–",
+            line.words.partition("\n")[0],
+        )
+    return table
+
+
+def disk_use(folder: Path) -> int:
+    """Bytes of all files below `folder`; files that vanish meanwhile do not count."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(parent, name)).st_size
+            except FileNotFoundError:
+                continue
+    return total
+
+
+def _disk_free(folder: Path) -> int:
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    found = os.statvfs(existing)
+    return found.f_bavail * found.f_frsize
+
+
+def _champion(serving: Version) -> dict[str, Any]:
+    record = serving.record
+    age = lock.now() - datetime.datetime.fromtimestamp(serving.number, datetime.UTC)
+    return {
+        "version": serving.number,
+        "age_days": age.total_seconds() / 86_400,
+        "spans": list(record.spans),
+        "accuracy": record.accuracy.value if record.accuracy else None,
+        "verdict": record.verdict,
+        "by_hand": record.by_hand,
+    }
