@@ -18,6 +18,7 @@ COMMANDS = {
     "run": ("pipeline.run_command:run", "Run the whole pipeline once: from notes to a gated model."),
     "models": ("pipeline.models_command:models", "List, show, roll back or promote pushed models."),
     "classify": ("pipeline.classify_command:classify", "Tell the instrument family of audio files."),
+    "kubeflow": ("kubeflow.command:kubeflow", "Compile, submit and schedule the pipeline on a cluster."),
 }
 """Name → (module:attribute of the click command, one line of help)."""
 

@@ -19,7 +19,9 @@ from components.gate.options import GateOptions
 from components.ingest.options import IngestOptions
 from components.pusher.options import PushOptions
 from corpus.options import CorpusOptions
+from kubeflow.options import KubeflowOptions
 from pipeline.engine import EngineOptions
+from pipeline.retrain.options import RetrainOptions
 from trainer.options import RecipeOptions
 from transform.options import SpectrogramOptions
 
@@ -45,6 +47,8 @@ class Config(pydantic.BaseModel, frozen=True, extra="forbid"):
     canary: CanaryOptions = CanaryOptions()
     push: PushOptions = PushOptions()
     engine: EngineOptions = EngineOptions()
+    retrain: RetrainOptions = RetrainOptions()
+    kubeflow: KubeflowOptions = KubeflowOptions()
 
     @property
     def input_base(self) -> str:

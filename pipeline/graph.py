@@ -10,10 +10,11 @@ import tensorflow_data_validation as tfdv
 from tfx.components import ExampleValidator, StatisticsGen, Trainer
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.orchestration.pipeline import Pipeline
-from tfx.proto import trainer_pb2, transform_pb2
+from tfx.proto import trainer_pb2
 from tfx.types import BaseChannel
 
 import nsynth
+from components.canary.component import Canary
 from components.champion.component import Champion
 from components.data_gate.component import DataGate, Stop
 from components.evaluator.component import Evaluator
@@ -78,10 +79,8 @@ def _prepare(config: Config) -> _Data:
     statistics = StatisticsGen(
         examples=examples,
         stats_options=tfdv.StatsOptions(feature_allowlist=SCALARS),
-        exclude_splits=[
-            "dev",
-            "test",
-        ],  # ingest checks every note; each split here costs seconds of Beam set-up
+        # Ingest has checked every note; each split here costs seconds of Beam set-up.
+        exclude_splits=["dev", "test"],
     ).with_id("StatisticsGen")
     schema = CuratedSchema(schema_file=SCHEMA_FILE, code=code("Schema")).with_id("Schema")
     validator = ExampleValidator(
@@ -101,10 +100,8 @@ def _prepare(config: Config) -> _Data:
     transform = Transform(
         examples=examples,
         schema=schema.outputs["schema"],
-        preprocessing_fn="transform.preprocessing.preprocessing_fn",
-        splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "dev"]),
-        disable_statistics=True,
-        custom_config={"spectrogram": config.spectrogram.model_dump(mode="json"), "code": code("Transform")},
+        spectrogram=config.spectrogram,
+        code=code("Transform"),
     )
     transform.add_upstream_node(stop)
     return _Data(
@@ -162,13 +159,23 @@ def _judge_and_push(config: Config, data: _Data, model: _Model) -> list[BaseComp
         split=EVALUATED_SPLIT,
         code=code("Gate"),
     )
+    canary = Canary(
+        examples=data.examples,
+        model=model.model,
+        predictions=gate.outputs["predictions"],
+        options=config.canary.model_dump(mode="json"),
+        split=EVALUATED_SPLIT,
+        code=code("Canary"),
+    )
     pusher = Pusher(
         model=model.model,
         model_blessing=gate.outputs["blessing"],
+        infra_blessing=canary.outputs["blessing"],
         gate_report=gate.outputs["report"],
+        canary_report=canary.outputs["report"],
         push_destination=config.models,
         examples=data.examples,
         options=config.push.model_dump(mode="json"),
         code=code("Pusher"),
     )
-    return [champion, evaluator, gate, pusher]
+    return [champion, evaluator, gate, canary, pusher]

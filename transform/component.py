@@ -1,12 +1,58 @@
-"""TFX's Transform component with this project's executor."""
+"""TFX's Transform with the executor of this package."""
 
+from typing import Any
+
+from tfx import types
 from tfx.components import Transform as StockTransform
-from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
+from tfx.dsl.components.base import executor_spec
+from tfx.proto import transform_pb2
 
 from transform.executor import Executor
+from transform.options import SpectrogramOptions
+
+PREPROCESSING_FN = "transform.preprocessing.preprocessing_fn"
 
 
 class Transform(StockTransform):
-    """TFX's Transform: same arguments, same artifacts; `transform.executor` tells what it does differently."""
+    """Normalized log-mel spectrograms of notes, and the graph that computes them.
 
-    EXECUTOR_SPEC = BeamExecutorSpec(Executor)
+    Outputs are those of TFX's Transform: `transform_graph`; `transformed_examples`, to be read by
+    `transform.codec.parse_batch`; and, if the cache is kept, `updated_analyzer_cache`.
+    """
+
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
+
+    def __init__(
+        self,
+        examples: types.BaseChannel,
+        schema: types.BaseChannel,
+        spectrogram: SpectrogramOptions,
+        code: str,
+        analyse: tuple[str, ...] = ("train",),
+        transform: tuple[str, ...] = ("train", "dev"),
+        analyzer_cache: types.BaseChannel | None = None,
+        keep_cache: bool = False,
+    ):
+        """Makes the component.
+
+        Args:
+          examples: raw notes; several artifacts are several spans.
+          schema: of the raw notes.
+          spectrogram: the front end.
+          code: fingerprint of the code that the step depends on; TFX's cache goes by it.
+          analyse: splits whose mean and deviation normalize all.
+          transform: splits to write; those analysed are written too.
+          analyzer_cache: what an earlier run kept.
+          keep_cache: keep the sums and spectrograms of every file for a later run (twice the size of the result).
+        """
+        custom_config: dict[str, Any] = {"spectrogram": spectrogram.model_dump(mode="json"), "code": code}
+        super().__init__(
+            examples=examples,
+            schema=schema,
+            preprocessing_fn=PREPROCESSING_FN,
+            splits_config=transform_pb2.SplitsConfig(analyze=analyse, transform=transform),
+            analyzer_cache=analyzer_cache,
+            disable_analyzer_cache=not keep_cache and analyzer_cache is None,
+            disable_statistics=True,
+            custom_config=custom_config,
+        )
