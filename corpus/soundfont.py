@@ -8,10 +8,11 @@ and its place given in bytes where .sf2 counts 16-bit samples.
 import hashlib
 import itertools
 import mmap
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -98,14 +99,17 @@ class SoundFont:
         return _text(self._chunk(chunk)) if chunk in self._chunks else ""
 
     def recording(self, sample: int) -> str:
-        """Hash of one recording's stored bytes: equal wherever the same recording is used, in any file."""
+        """Hash of one recording's stored bytes: equal wherever the same recording is used, in any file.
+
+        An empty recording, as some fonts use for silence, is like no other.
+        """
         header = self._samples[sample]
         width = 1 if header["kind"] & COMPRESSED else BYTES_PER_SAMPLE
         base = self._chunks["smpl"][0]
         data = self._bytes[base + width * int(header["start"]) : base + width * int(header["end"])]
-        return hashlib.blake2b(data, digest_size=8).hexdigest()
+        return hashlib.blake2b(data or f"{self.path} {sample}".encode(), digest_size=8).hexdigest()
 
-    def _walk(self, start: int, end: int) -> Any:
+    def _walk(self, start: int, end: int) -> Iterator[tuple[str, tuple[int, int]]]:
         """Yields (name, (offset, size)) of every chunk, lists opened."""
         while start + 8 <= end:
             name = self._bytes[start : start + 4]
@@ -153,7 +157,9 @@ class SoundFont:
         return tuple(sorted(presets, key=lambda preset: (preset.bank, preset.program)))
 
 
-def _zones(bags: np.ndarray, generators: np.ndarray, start: int, end: int, target: int) -> Any:
+def _zones(
+    bags: np.ndarray, generators: np.ndarray, start: int, end: int, target: int
+) -> Iterator[tuple[int, int, int]]:
     """Yields (lowest key, highest key, value of the target operator) for each zone between two bags.
 
     A first zone without target is global: its key range holds where a zone gives none.

@@ -31,6 +31,13 @@ def test_a_recording_is_known_again_in_another_file(make_soundfont):
     assert one.sha256 != other.sha256
 
 
+def test_empty_recordings_are_not_taken_for_one(make_soundfont):
+    font = SoundFont(
+        make_soundfont([(0, 0, "a", [(0, 127, 0)])], [SAMPLES[0], SAMPLES[0][:0], SAMPLES[0][:0]])
+    )
+    assert font.recording(1) != font.recording(2)
+
+
 def test_reads_files_whose_odd_chunks_are_not_padded(make_soundfont):
     odd = "odd length"  # with its final zero byte an odd number of bytes
     font = SoundFont(
