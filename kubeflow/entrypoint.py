@@ -11,6 +11,7 @@ It imports the standard library alone, so that it costs nothing and outlives a c
 import argparse
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -22,6 +23,7 @@ TFX_COMMAND = "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor"
 EXECUTOR_INPUT = "--json_serialized_invocation_args"
 INPUTS_SPEC = "--json_serialized_inputs_spec_args"
 LOGS_OUTPUT = "executor-logs"
+VALUE_TYPE = re.compile(r"title: tfx\.(Boolean|Float|Integer|JsonValue|String)\s")
 
 STAGING_ROOT = os.environ.get("NSYNTH_STAGING_ROOT", "/")
 """Below this folder KFP's launcher mirrors the object stores; another one only where / cannot be written to."""
@@ -93,6 +95,9 @@ def mend_input(executor_input: dict[str, Any], inputs_spec: dict[str, Any]) -> N
     executor_input.get("outputs", {}).get("artifacts", {}).pop(LOGS_OUTPUT, None)
     for _, artifact in _artifacts(executor_input, "outputs"):
         artifact["uri"] = to_staged(artifact["uri"])
+        # The launcher makes the folder above alone; TFX's executors rely on theirs. A value, though, is a file.
+        if not VALUE_TYPE.match(artifact["type"].get("instanceSchema", "")):
+            os.makedirs(artifact["uri"], exist_ok=True)
 
 
 def take_over_metadata(executor_input: dict[str, Any], driver_output: dict[str, Any]) -> None:

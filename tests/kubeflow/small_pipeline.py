@@ -37,7 +37,6 @@ class GenExecutor(base_executor.BaseExecutor):
             .pattern
         )
         examples = output_dict["examples"][0]
-        Path(examples.uri).mkdir(parents=True)
         content = (Path(exec_properties["input_base"]) / pattern).read_text()
         Path(examples.uri, "notes.txt").write_text(content)
         examples.split_names = '["train"]'
@@ -56,7 +55,6 @@ class CountExecutor(base_executor.BaseExecutor):
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
         examples, tally = input_dict["examples"][0], output_dict["tally"][0]
-        Path(tally.uri).mkdir(parents=True)
         lines = Path(examples.uri, "notes.txt").read_text().split()
         if lines:
             Path(tally.uri, "nested").mkdir()

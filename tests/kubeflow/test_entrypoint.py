@@ -175,6 +175,15 @@ def test_an_empty_artifact_is_an_empty_folder(staging: Path) -> None:
     assert not list(folder.iterdir())
 
 
+def test_the_folders_of_outputs_are_made_but_not_those_of_values(staging: Path) -> None:
+    given = executor_input()
+    value = {"uri": "minio://bucket/count", "type": {"instanceSchema": "title: tfx.Integer\ntype: object\n"}}
+    given["outputs"]["artifacts"]["count"] = {"artifacts": [value]}
+    entrypoint.mend_input(given, INPUTS_SPEC)
+    assert Path(given["outputs"]["artifacts"]["examples"]["artifacts"][0]["uri"]).is_dir()
+    assert not (staging / "minio/bucket/count").exists()
+
+
 def test_a_single_staged_file_is_left_alone(staging: Path) -> None:
     file = staging / "minio/bucket/root/Schema/schema"
     file.parent.mkdir(parents=True)
