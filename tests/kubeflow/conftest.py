@@ -81,16 +81,3 @@ def small_package() -> Package:
     from kubeflow.compile import compile_pipeline
 
     return compile_pipeline(small_pipeline(), OPTIONS)
-
-
-@pytest.fixture(autouse=True)
-def _config_knows_kubeflow(monkeypatch: pytest.MonkeyPatch) -> None:
-    import pydantic
-
-    from pipeline import config
-
-    if "kubeflow" not in config.Config.model_fields:
-        section = (KubeflowOptions, KubeflowOptions())
-        monkeypatch.setattr(
-            config, "Config", pydantic.create_model("Config", __base__=config.Config, kubeflow=section)
-        )

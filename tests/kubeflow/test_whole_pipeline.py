@@ -1,0 +1,128 @@
+"""The real graph, compiled and run step by step as Kubeflow would: from TFRecords to a pushed version, and once more
+with a new span, which warm-starts from the version that serves and is compared with it."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from step_runner import Cluster, Task
+
+from kubeflow import lint
+from kubeflow.package import Package
+
+GOLDEN = Path(__file__).parent / "golden.yaml"
+ROOT = Path(__file__).parents[2]
+SETTINGS = [
+    "name=nsynth",
+    "data=/data",
+    "workspace=/models/nsynth",
+    "recipe.warm_start=true",
+    "kubeflow.pattern=span-{SPAN}/*",
+    "kubeflow.image=registry.example/nsynth:1",
+]
+
+
+@pytest.fixture(scope="module")
+def package() -> Package:
+    """The whole pipeline, with the smallest settings."""
+    from kubeflow.compile import compile_config
+    from pipeline.config import load_config
+
+    return compile_config(load_config(ROOT / "configs" / "tiny.yaml", SETTINGS))
+
+
+def test_the_backend_would_take_the_whole_pipeline(package: Package) -> None:
+    assert lint.problems(package) == []
+    assert package.parameters == {
+        "data": "/data", "models": "/models/nsynth/models", "accepted": "/models/nsynth/accepted",
+        "range_config": "",
+    }  # fmt: skip
+
+
+def test_it_is_what_it_was(package: Package) -> None:
+    """Shows what a change does to what is sent; UPDATE_GOLDEN=1 with this test accepts it."""
+    text = re.sub(r"\b[0-9a-f]{16}\b", "<code>", package.text())  # fingerprints change with every line
+    if os.environ.get("UPDATE_GOLDEN"):
+        GOLDEN.write_text(text)
+    assert text == GOLDEN.read_text(), "UPDATE_GOLDEN=1 python -m pytest tests/kubeflow -k it_is_what_it_was"
+
+
+def render(seed: int, folder: Path) -> None:
+    """The smallest demo corpus."""
+    program = "from pipeline.cli import main; main()"
+    arguments = ["corpus", "--size", "tiny", "--seed", str(seed), "--out", str(folder)]
+    subprocess.run([sys.executable, "-c", program, *arguments], cwd=ROOT, check=True, capture_output=True)
+
+
+class Runs:
+    """Two runs on one cluster, the second with a new span."""
+
+    def __init__(self, package: Package, image: Path, folder: Path):
+        self.cluster = Cluster(image, folder / "cluster")
+        self.models, self.accepted = folder / "models", folder / "accepted"
+        package.write(folder / "nsynth.yaml")
+        parameters = {name: str(folder / name) for name in ("data", "models", "accepted")}
+        self.done: list[dict[str, Task]] = []
+        for span in (1, 2):
+            render(span, folder / "data" / f"span-{span}")
+            self.done.append(self.cluster.run(folder / "nsynth.yaml", parameters))
+
+    def versions(self) -> list[int]:
+        return sorted(int(entry.name) for entry in self.models.iterdir() if entry.name.isdecimal())
+
+    def record(self, version: int) -> dict[str, Any]:
+        return json.loads((self.models / str(version) / "assets.extra" / "nsynth.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def runs(package: Package, image: Path, tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    return Runs(package, image, tmp_path_factory.mktemp("whole"))
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(3600)
+def test_each_run_pushes_a_version(runs: Runs) -> None:
+    first, second = runs.versions()
+    assert first < second
+    for version in (first, second):
+        assert (runs.models / str(version) / "saved_model.pb").is_file()
+    states = [{name: task.state for name, task in done.items()} for done in runs.done]
+    assert set(states[0].values()) == {"SUCCEEDED"}
+    assert states[1]["Schema"] == "CACHED"  # the one step that depends on no data
+    assert set(states[1].values()) == {"SUCCEEDED", "CACHED"}
+
+
+@pytest.mark.e2e
+def test_the_second_run_reads_the_new_span(runs: Runs) -> None:
+    for number, done in enumerate(runs.done, start=1):
+        assert done["ExampleGen"].artifacts["examples"]["metadata"]["input_fingerprint"].startswith("split:")
+        assert done["ExampleGen"].artifacts["examples"]["metadata"]["custom:span"] == number
+
+
+@pytest.mark.e2e
+def test_the_second_run_starts_from_and_is_compared_with_the_first(runs: Runs) -> None:
+    first, second = runs.versions()
+    assert runs.done[0]["Champion"].artifacts["model"]["metadata"]["version"] == 0
+    assert runs.done[1]["WarmStart"].artifacts["model"]["metadata"]["version"] == first
+    assert runs.done[1]["Champion"].artifacts["model"]["metadata"]["version"] == first
+    assert runs.record(second)["compared_with"] == first
+
+
+@pytest.mark.e2e
+def test_no_folder_of_a_pod_is_recorded(runs: Runs) -> None:
+    for done in runs.done:
+        for task in done.values():
+            assert str(runs.cluster.folder) not in json.dumps(task.artifacts)
+
+
+@pytest.mark.e2e
+def test_every_step_logs_what_it_cost(runs: Runs) -> None:
+    for name, task in runs.done[0].items():
+        assert task.cost["step"] == name
+        assert task.cost["exit_code"] == 0
+        assert task.cost["peak_memory_mb"] > 100
