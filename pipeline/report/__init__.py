@@ -1,0 +1,49 @@
+"""The run report: one self-contained HTML file, made of a run's artifacts alone."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from pipeline import history
+from pipeline.config import Config
+
+
+def report_path(config: Config, run: str) -> Path:
+    """Where the report of a run lies."""
+    return config.workspace / "reports" / f"{run.replace(':', '')}.html"
+
+
+def write_report(config: Config, run: str | None = None, path: Path | None = None) -> Path:
+    """Writes the report of a run, by default the newest, and answers where it lies.
+
+    Args:
+      config: names the workspace.
+      run: name of the run.
+      path: the file to write; by default below `workspace/reports`.
+
+    Raises:
+      nsynth.UserError: there is no such run.
+    """
+    from pipeline.report.page import render
+    from pipeline.report.record import RunRecord
+
+    loaded = history.load_run(history.open_store(config.metadata), run)
+    path = path or report_path(config, loaded.name)
+    _write_whole(path, render(RunRecord(loaded, config)).encode())
+    return path
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Makes the file appear at once and complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(draft, 0o644)
+        os.replace(draft, path)
+    except BaseException:
+        os.unlink(draft)
+        raise

@@ -1,0 +1,77 @@
+"""Charts as static SVG: Altair says what to draw, vl-convert draws it here, without browser or network.
+
+Colours are names of the page's CSS variables, so that a chart follows light, dark and print by itself; no script
+is needed to see it. What a mark stands for shows as its tooltip.
+"""
+
+import html
+import io
+import itertools
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import altair as alt
+from markupsafe import Markup
+
+INK, MUTED, GRID = "var(--ink)", "var(--muted)", "var(--grid)"
+CANDIDATE, CHAMPION, GOOD, BAD = "var(--blue)", "var(--orange)", "var(--green)", "var(--red)"
+SERIES = ("var(--blue)", "var(--orange)", "var(--green)", "var(--purple)")
+"""Okabe and Ito's colours for the colour-blind; each also differs in lightness."""
+
+_AXIS = {
+    "domainColor": GRID,
+    "gridColor": GRID,
+    "tickColor": GRID,
+    "labelColor": MUTED,
+    "titleColor": MUTED,
+    "labelFontSize": 12,
+    "titleFontSize": 12,
+    "titleFontWeight": "normal",
+    "labelLimit": 220,
+    "titlePadding": 8,
+    "labelPadding": 5,
+    "labelFlush": False,
+}
+_LEGEND = {"labelColor": INK, "labelFontSize": 12, "titleColor": MUTED, "orient": "top", "title": None}
+_THEME: dict[str, Any] = {
+    "background": "transparent",
+    "font": "Arial, Helvetica, Liberation Sans, sans-serif",
+    "padding": 4,
+    "view": {"stroke": None},
+    "axis": _AXIS,
+    "legend": _LEGEND,
+    "title": {"color": INK, "fontSize": 13, "fontWeight": 600, "anchor": "start", "offset": 8},
+    "text": {"color": INK, "fontSize": 12},
+}
+_MARK = re.compile(r'<path ([^<>]*?aria-label="([^"]*)"[^<>]*)/>')
+_numbers = itertools.count()
+
+
+def values(rows: Iterable[Mapping[str, Any]]) -> alt.Data:
+    """Rows for a chart."""
+    return alt.Data(values=[dict(row) for row in rows])
+
+
+def svg(chart: Any, description: str) -> Markup:
+    """Draws a chart.
+
+    Args:
+      chart: of Altair.
+      description: what it shows, for who cannot see it.
+    """
+    buffer = io.StringIO()
+    chart.configure(**_THEME).save(buffer, format="svg")
+    drawn = buffer.getvalue()
+    drawn = _MARK.sub(r"<path \1><title>\2</title></path>", drawn)
+    drawn = _own_ids(drawn, f"chart{next(_numbers)}")
+    label = html.escape(description, quote=True)
+    return Markup(drawn.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1))
+
+
+def _own_ids(drawn: str, prefix: str) -> str:
+    """Makes ids unique on the page: each drawing counts its clip paths and gradients from 0."""
+    for name in set(re.findall(r'\bid="([^"]+)"', drawn)):
+        drawn = drawn.replace(f'id="{name}"', f'id="{prefix}-{name}"')
+        drawn = drawn.replace(f"url(#{name})", f"url(#{prefix}-{name})")
+    return drawn

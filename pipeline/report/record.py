@@ -1,0 +1,121 @@
+"""What one run left behind, read from its artifacts. What is missing is said in words, for the reader."""
+
+import json
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pipeline import history
+from pipeline.config import Config
+from pipeline.report.notes import Place, catalogue
+
+DONE = ("COMPLETE", "CACHED")
+EVALUATED_SPLIT = "valid"  # where no gate says which split it judged on
+
+
+class Absent(Exception):  # noqa: N818 - no error: an old or a failed run does not have everything
+    """Something that a section shows is not there; the message tells the reader why."""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run and where its artifacts lie."""
+
+    run: history.Run
+    config: Config
+
+    def step(self, kind: str) -> history.Step | None:
+        """The step of this kind. Rounds of retraining have one for each span: there it is the newest."""
+        pattern = re.compile(rf"{kind}(-\w+|Newest)?")
+        return next(
+            (step for name, step in reversed(self.run.steps.items()) if pattern.fullmatch(name)), None
+        )
+
+    @property
+    def failed(self) -> history.Step | None:
+        """The step at which the run broke off, if it did."""
+        broken = (step for step in self.run.steps.values() if step.state not in (*DONE, "RUNNING"))
+        return next(broken, None)
+
+    def finished(self, kind: str) -> history.Step:
+        """The step of this kind, if it came to its end.
+
+        Raises:
+          Absent: it did not.
+        """
+        step = self.step(kind)
+        if step and step.state in DONE:
+            return step
+        if step:
+            how = "had not ended when this page was written" if step.state == "RUNNING" else "failed"
+            raise Absent(f"{step.name} {how}.")
+        if self.failed:
+            raise Absent(f"{kind} never started: {self.failed.name} failed before it.")
+        raise Absent(f"This run has no step {kind}.")
+
+    def artifact(self, kind: str, key: str) -> history.Output:
+        """What the step left under `key`.
+
+        Raises:
+          Absent: there is no such artifact.
+        """
+        found = self.finished(kind).output(key)
+        if found is None:
+            raise Absent(f"{kind} left no {key}.")
+        return found
+
+    def file(self, kind: str, key: str, name: str) -> Path:
+        """A file of that artifact.
+
+        Raises:
+          Absent: the artifact or the file is not there.
+        """
+        path = self.artifact(kind, key).path / name
+        if not path.exists():
+            raise Absent(f"{path} is gone: it was cleaned up or moved since the run.")
+        return path
+
+    def json(self, kind: str, key: str, name: str) -> dict[str, Any]:
+        """Content of a JSON file of that artifact.
+
+        Raises:
+          Absent: the artifact or the file is not there.
+        """
+        return json.loads(self.file(kind, key, name).read_text())
+
+    def setting(self, kind: str, key: str) -> dict[str, Any]:
+        """A JSON setting of a step.
+
+        Raises:
+          Absent: the step did not finish or has no such setting.
+        """
+        value = self.finished(kind).properties.get(key)
+        if not value:
+            raise Absent(f"{kind} keeps no {key}.")
+        return json.loads(str(value))
+
+    def examples(self, split: str | None = None) -> Path:
+        """Folder with the raw notes of a split, by default the one that the model was judged on.
+
+        Raises:
+          Absent: there are none.
+        """
+        gate = self.step("Gate")
+        judged = gate.inputs.get("examples") if gate else None
+        artifact = judged[0] if judged else self.artifact("ExampleGen", "examples")
+        split = split or str((gate.properties.get("split") if gate else None) or EVALUATED_SPLIT)
+        folder = artifact.path / f"Split-{split}"
+        if not folder.is_dir():
+            raise Absent(f"{folder} is gone: it was cleaned up or moved since the run.")
+        return folder
+
+    @cached_property
+    def places(self) -> dict[str, Place]:
+        """Where each note of the judged split lies, by note_str; found in one pass, about 200 bytes a note.
+
+        Raises:
+          Absent: the notes are gone.
+        """
+        return {place.note_str: place for place in catalogue(self.examples())}

@@ -1,0 +1,10 @@
+"""How the exported model behaved in a process of its own."""
+
+from typing import Any
+
+from pipeline.report.record import RunRecord
+
+
+def build(record: RunRecord) -> dict[str, Any]:
+    """The canary's checks and what it measured."""
+    return {"report": record.json("Canary", "report", "canary.json")}

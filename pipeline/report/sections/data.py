@@ -1,0 +1,155 @@
+"""The notes: how many, how they are spread, what was set aside, how they sound, how far they moved."""
+
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+from markupsafe import Markup
+
+import nsynth
+from components.data_gate import accepted
+from pipeline.report import charts
+from pipeline.report.record import Absent, RunRecord
+
+STATISTICS_FILE = "FeatureStats.pb"
+SCALARS = {
+    nsynth.PITCH: "pitch, MIDI",
+    nsynth.VELOCITY: "velocity, MIDI",
+    nsynth.PEAK_DBFS: "peak, dBFS",
+    nsynth.RMS_DBFS: "RMS level, dBFS",
+    nsynth.CENTROID_HZ: "spectral centroid, Hz",
+    nsynth.ACTIVE_S: "active duration, s",
+}
+
+
+def build(record: RunRecord) -> dict[str, Any]:
+    """The account of ingest, the statistics and the data gate's verdict."""
+    account = record.json("ExampleGen", "quarantine", "summary.json")
+    histograms, missing = _histograms(record)
+    verdict = _verdict(record)
+    return {
+        "account": account,
+        "splits": {name: table for name, table in account["splits"].items() if table["notes"]},
+        "families": balance(account, "families", nsynth.FAMILIES),
+        "sources": balance(account, "sources", nsynth.SOURCES),
+        "histograms": histograms,
+        "histograms_missing": missing,
+        "verdict": verdict,
+        "drift": [c for c in verdict["checks"] if c["name"].startswith("drift")] if verdict else [],
+    }
+
+
+def balance(account: dict[str, Any], what: str, names: tuple[str, ...]) -> Markup:
+    """Notes of each family or source as bars, put together from the splits."""
+    rows = [
+        {"name": name, "split": split, "place": place, "notes": table[what][name]}
+        for place, (split, table) in enumerate(account["splits"].items())
+        for name in names
+        if table[what][name]
+    ]
+    chart = (
+        alt.Chart(charts.values(rows))
+        .mark_bar(height={"band": 0.72})
+        .encode(
+            x=alt.X("notes:Q", title="notes", axis=alt.Axis(tickCount=5)),
+            y=alt.Y("name:N", title=None, sort=list(names), axis=alt.Axis(domain=False, ticks=False)),
+            color=alt.Color(
+                "split:N", scale=alt.Scale(domain=list(nsynth.SPLITS), range=list(charts.SERIES)), title=None
+            ),
+            order="place:Q",
+            tooltip=["name:N", "split:N", "notes:Q"],
+        )
+        .properties(width=370, height=alt.Step(22))
+    )
+    return charts.svg(chart, f"Notes by {what} and split")
+
+
+def _verdict(record: RunRecord) -> dict[str, Any] | None:
+    try:
+        return record.json("DataGate", "verdict", "verdict.json")
+    except Absent:
+        return None
+
+
+def _histograms(record: RunRecord) -> tuple[list[Markup], str]:
+    """A histogram for each scalar, or why there is none."""
+    try:
+        folder = record.artifact("StatisticsGen", "statistics").path
+    except Absent as absent:
+        return [], str(absent)
+    files = {
+        path.parent.name.removeprefix("Split-"): path for path in folder.glob(f"Split-*/{STATISTICS_FILE}")
+    }
+    shown: dict[str, dict[str, list[dict[str, float]]]] = {
+        split: densities(files[split]) for split in ("train", "valid") if split in files
+    }
+    if not shown:
+        return [], f"{folder} is gone: it was cleaned up or moved since the run."
+    before = accepted_before(record)
+    if before:
+        shown[f"span {before.span}, accepted last"] = densities(before.path / STATISTICS_FILE)
+    return [_histogram(scalar, label, shown) for scalar, label in SCALARS.items()], ""
+
+
+def accepted_before(record: RunRecord) -> accepted.Accepted | None:
+    """The data that the gate measured drift against, if it is still kept."""
+    verdict, step = _verdict(record), record.step("DataGate")
+    if not verdict or verdict.get("compared_with_span") is None or not step:
+        return None
+    folder = Path(str(step.properties.get("accepted_folder", "")))
+    own = verdict["span"]
+    found = [entry for entry in accepted.entries(folder) if entry.span == verdict["compared_with_span"]]
+    if own == verdict["compared_with_span"]:  # the same span, delivered again with other notes
+        found = found[:-1] or found
+    return found[-1] if found else None
+
+
+def densities(file: Path) -> dict[str, list[dict[str, float]]]:
+    """Scalar → bars of its histogram: `low`, `high` (their unit) and `share` of the notes."""
+    from tensorflow_metadata.proto.v0 import statistics_pb2
+
+    statistics = statistics_pb2.DatasetFeatureStatisticsList.FromString(file.read_bytes())
+    found: dict[str, list[dict[str, float]]] = {}
+    for feature in statistics.datasets[0].features:
+        name = feature.path.step[-1]
+        standard = [h for h in feature.num_stats.histograms if h.type == h.STANDARD]
+        if name not in SCALARS or not standard:
+            continue
+        total = sum(bucket.sample_count for bucket in standard[0].buckets) or 1
+        found[name] = [
+            {"low": b.low_value, "high": b.high_value, "share": b.sample_count / total}
+            for b in standard[0].buckets
+            if b.high_value > b.low_value
+        ]
+    return found
+
+
+def _histogram(scalar: str, label: str, shown: dict[str, dict[str, list[dict[str, float]]]]) -> Markup:
+    """Train as bars; the others as lines, so that all can be seen; heights are densities, as widths differ."""
+    rows: list[dict[str, Any]] = []
+    steps: list[dict[str, Any]] = []
+    for split, scalars in shown.items():
+        for bar in scalars.get(scalar, []):
+            row = {"split": split, **bar, "density": bar["share"] / (bar["high"] - bar["low"])}
+            (rows if split == "train" else steps).append(row)
+        if split != "train" and steps and scalars.get(scalar):
+            steps.append({**steps[-1], "low": steps[-1]["high"]})
+    colour = alt.Color("split:N", title=None, scale=alt.Scale(domain=list(shown), range=list(charts.SERIES)))
+    x = alt.X(
+        "low:Q", title=label, scale=alt.Scale(zero=False, nice=True), axis=alt.Axis(tickCount=5, grid=False)
+    )
+    y = alt.Y("density:Q", title=None, axis=None)
+    told = [alt.Tooltip(key, format=",.4~g") for key in ("low:Q", "high:Q")] + [
+        alt.Tooltip("share:Q", format=".1%")
+    ]
+    bars = (
+        alt.Chart(charts.values(rows))
+        .mark_bar(opacity=0.45, binSpacing=1)
+        .encode(x=x, x2="high:Q", y=y, y2=alt.datum(0), color=colour, tooltip=told)
+    )
+    lines = (
+        alt.Chart(charts.values(steps))
+        .mark_line(interpolate="step-after", strokeWidth=2)
+        .encode(x=x, y=y, color=colour)
+    )
+    return charts.svg(alt.layer(bars, lines).properties(width=280, height=110), f"Histogram of {label}")

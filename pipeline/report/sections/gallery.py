@@ -1,0 +1,94 @@
+"""One note of each family: its spectrogram, its sound, and what the model takes it for."""
+
+import contextlib
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+import nsynth
+from pipeline.report.notes import Place, catalogue, flac_uri, log_mel_picture, pitch_name, read_audio
+from pipeline.report.record import Absent, RunRecord
+from transform.options import SpectrogramOptions
+
+TYPICAL = (60, 100)  # pitch and velocity, MIDI: the note nearest to them stands for its family
+
+
+def build(record: RunRecord) -> dict[str, Any]:
+    """A card for each family that there are notes of."""
+    chosen = _chosen(record)
+    if not chosen:
+        raise Absent("There is no note to show.")
+    options = spectrogram_options(record)
+    judged = answers(record)
+    return {"cards": cards(list(chosen.values()), options, judged), "options": options}
+
+
+def _chosen(record: RunRecord) -> dict[str, Place]:
+    """Family → its note, from the judged split; from train, if that split has none of the family."""
+    found = typical(record.places.values())
+    if len(found) < len(nsynth.FAMILIES):
+        with contextlib.suppress(Absent):
+            found = typical(catalogue(record.examples("train"))) | found
+    return {family: found[family] for family in nsynth.FAMILIES if family in found}
+
+
+def typical(places: Iterable[Place]) -> dict[str, Place]:
+    """Family → the note of middle pitch and a loud touch, as near as there is one."""
+
+    def distance(place: Place) -> tuple[float, str]:
+        return abs(place.pitch - TYPICAL[0]) + abs(place.velocity - TYPICAL[1]) / 4, place.note_str
+
+    best: dict[str, Place] = {}
+    for place in places:
+        if place.family not in best or distance(place) < distance(best[place.family]):
+            best[place.family] = place
+    return best
+
+
+def spectrogram_options(record: RunRecord) -> SpectrogramOptions:
+    """The front end that the run used; the configured one, if the run did not come so far."""
+    try:
+        return SpectrogramOptions.model_validate(record.setting("Transform", "custom_config")["spectrogram"])
+    except (Absent, KeyError, ValueError):
+        return record.config.spectrogram
+
+
+def answers(record: RunRecord) -> dict[str, np.ndarray]:
+    """note_str → the candidate's probabilities; empty if it was not asked."""
+    try:
+        with np.load(record.file("Gate", "predictions", "predictions.npz")) as arrays:
+            return dict(zip(arrays["note_str"].tolist(), arrays["candidate"], strict=True))
+    except Absent:
+        return {}
+
+
+def cards(
+    places: list[Place], options: SpectrogramOptions, judged: dict[str, np.ndarray]
+) -> list[dict[str, Any]]:
+    """What the page shows of each note: name, words, picture, sound and answer."""
+    from transform.log_mel import log_mel  # imports TensorFlow
+
+    shown = []
+    for place in places:
+        audio = read_audio(place)
+        picture = log_mel(audio[np.newaxis], options).numpy()[0]
+        shown.append(
+            {
+                "note_str": place.note_str,
+                "family": place.family.replace("_", " "),
+                "source": place.source,
+                "pitch": f"{pitch_name(place.pitch)} ({place.pitch})",
+                "velocity": place.velocity,
+                "picture": log_mel_picture(picture),
+                "sound": flac_uri(audio),
+                "answer": answer(judged[place.note_str]) if place.note_str in judged else None,
+            }
+        )
+    return shown
+
+
+def answer(probabilities: np.ndarray) -> dict[str, Any]:
+    """The likeliest family and its probability."""
+    top = int(probabilities.argmax())
+    return {"family": nsynth.FAMILIES[top].replace("_", " "), "probability": float(probabilities[top])}

@@ -1,0 +1,48 @@
+"""The gate's verdict: what was asked, what was measured, and what to do; how far its probabilities hold."""
+
+from typing import Any
+
+import altair as alt
+from markupsafe import Markup
+
+from pipeline.report import charts
+from pipeline.report.record import RunRecord
+
+
+def build(record: RunRecord) -> dict[str, Any]:
+    """Checks, figures beside the champion's, calibration."""
+    report = record.json("Gate", "report", "gate.json")
+    return {"report": report, "figures": figures(report), "calibration": calibration(report["calibration"])}
+
+
+def figures(report: dict[str, Any]) -> list[tuple[str, dict[str, float], dict[str, float] | None]]:
+    """Name, the candidate's figure and the champion's."""
+    champion = report["champion_overall"] or {}
+    return [(name.replace("_", " "), value, champion.get(name)) for name, value in report["overall"].items()]
+
+
+def calibration(found: dict[str, Any]) -> Markup:
+    """How often it is right when it says how sure it is; on the dashed line, stated and seen agree."""
+    base = alt.Chart(charts.values(found["bins"]))
+    scale = alt.Scale(domain=[0, 1])
+    x = alt.X(
+        "confidence:Q", scale=scale, title="stated probability", axis=alt.Axis(format=".0%", tickCount=5)
+    )
+    y = alt.Y(
+        "accuracy:Q", scale=scale, title="share that is right", axis=alt.Axis(format=".0%", tickCount=5)
+    )
+    told = [
+        "notes:Q",
+        alt.Tooltip("confidence:Q", title="stated", format=".1%"),
+        alt.Tooltip("accuracy:Q", title="right", format=".1%"),
+    ]
+    ideal = alt.Chart(charts.values([{"x": 0, "y": 0}, {"x": 1, "y": 1}]))
+    layers = [
+        ideal.mark_line(strokeDash=[4, 3], color=charts.MUTED, strokeWidth=1).encode(x="x:Q", y="y:Q"),
+        base.mark_line(color=charts.CANDIDATE, strokeWidth=1, opacity=0.5).encode(x=x, y=y),
+        base.mark_circle(color=charts.CANDIDATE, opacity=0.85).encode(
+            x=x, y=y, size=alt.Size("notes:Q", legend=None, scale=alt.Scale(range=[30, 400])), tooltip=told
+        ),
+    ]
+    chart = alt.layer(*layers).properties(width=260, height=260)
+    return charts.svg(chart, f"Calibration; the expected calibration error is {found['error']:.3f}")

@@ -1,0 +1,140 @@
+"""What the run came to: the verdict, the number that matters with its interval, and a few figures beside it."""
+
+from typing import Any
+
+import altair as alt
+from markupsafe import Markup
+
+from pipeline import history
+from pipeline.report import charts
+from pipeline.report.record import Absent, RunRecord
+
+WIDTH = 640
+
+
+def build(record: RunRecord) -> dict[str, Any]:
+    """Never raises Absent: of a run that broke off it says where."""
+    gate = _or_none(record.json, "Gate", "report", "gate.json")
+    account = _or_none(record.json, "ExampleGen", "quarantine", "summary.json")
+    outcome, words = verdict(record, gate)
+    return {
+        "run": record.run.name,
+        "started": history.started(record.run).strftime("%d %B %Y, %H:%M"),
+        "outcome": outcome,
+        "words": words,
+        "gate": gate,
+        "interval": _interval(gate, _or_none(record.setting, "Gate", "options")) if gate else Markup(""),
+        "tiles": _tiles(record, gate, account),
+    }
+
+
+def verdict(record: RunRecord, gate: dict[str, Any] | None) -> tuple[str, str]:
+    """Outcome, one of pushed, refused, failed and running, and the same in words."""
+    if record.failed:
+        return "failed", f"The run broke off: {record.failed.name} failed. {_data_refused(record)}".strip()
+    if any(step.state == "RUNNING" for step in record.run.steps.values()) or gate is None:
+        return "running", "The run had not come to its end when this page was written."
+    pushed = pushed_version(record)
+    if pushed:
+        return "pushed", f"Pushed as version {pushed}. {_capital(gate['verdict'])}."
+    canary = _or_none(record.json, "Canary", "report", "canary.json")
+    if gate["blessed"] and canary and not canary["blessed"]:
+        return "refused", f"Blessed by the gate, but {canary['verdict']}."
+    return "refused", f"{_capital(gate['verdict'])}."
+
+
+def pushed_version(record: RunRecord) -> str:
+    """Number of the version as which the model was pushed; empty if it was not."""
+    step = record.step("Pusher")
+    pushed = step.output("pushed_model") if step else None
+    return str(pushed.properties.get("pushed_version", "")) if pushed else ""
+
+
+def _data_refused(record: RunRecord) -> str:
+    """What the data gate said, if it is why the run stopped."""
+    content = _or_none(record.json, "DataGate", "verdict", "verdict.json")
+    if not content or content["accepted"]:
+        return ""
+    stops = [check for check in content["checks"] if check["outcome"] == "stop"]
+    return "The data gate refused the data: " + "; ".join(f"{c['name']}: {c['words']}" for c in stops) + "."
+
+
+def _tiles(
+    record: RunRecord, gate: dict[str, Any] | None, account: dict[str, Any] | None
+) -> list[tuple[str, str, str]]:
+    """Label, figure and remark of each tile."""
+    tiles = []
+    if gate:
+        overall = gate["overall"]
+        for name, label in (
+            ("macro_recall", "mean recall of the families"),
+            ("top_3_accuracy", "right within 3"),
+        ):
+            figure = overall[name]
+            tiles.append((label, f"{figure['value']:.1%}", _range(figure)))
+        if gate["difference"]:
+            points = 100 * gate["difference"]["value"]
+            low = 100 * gate["difference"]["low"]
+            champion = f"against version {gate['champion']['version']}, surely above {low:+.1f}"
+            tiles.append(("points won", f"{points:+.1f}", champion))
+    if account:
+        share = f"{account['quarantined']:,} of {account['in']:,} quarantined"
+        tiles.append(("notes used", f"{account['used']:,}", share))
+    seconds = sum(step.seconds for step in record.run.steps.values())
+    cached = sum(step.state == "CACHED" for step in record.run.steps.values())
+    tiles.append(("time of the steps", duration(seconds), f"{cached} of {len(record.run.steps)} cached"))
+    return tiles
+
+
+def duration(seconds: float) -> str:
+    """`2 min 5 s`."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _interval(gate: dict[str, Any], options: dict[str, Any] | None) -> Markup:
+    """The accuracy on a line from 0 to 1, with the bar to clear and the champion."""
+    rows = [{"who": "candidate", **gate["overall"]["accuracy"]}]
+    if gate["champion_overall"]:
+        name = f"version {gate['champion']['version']}"
+        rows.append({"who": name, **gate["champion_overall"]["accuracy"]})
+    axis = alt.Axis(format=".0%", tickCount=5, grid=False)
+    x = alt.X("low:Q", title=None, scale=alt.Scale(domain=[0, 1]), axis=axis)
+    y = alt.Y("who:N", title=None, sort=None, axis=alt.Axis(domain=False, ticks=False))
+    colours = alt.Color("who:N", legend=None, sort=None,
+                        scale=alt.Scale(range=[charts.CANDIDATE, charts.CHAMPION]))  # fmt: skip
+    told = [alt.Tooltip(f"{key}:Q", format=".1%") for key in ("value", "low", "high")]
+    base = alt.Chart(charts.values(rows))
+    layers = [
+        base.mark_rule(strokeWidth=6, strokeCap="round", opacity=0.35).encode(
+            x=x, x2="high:Q", y=y, color=colours
+        ),
+        base.mark_point(filled=True, size=170, opacity=1).encode(
+            x="value:Q", y=y, color=colours, tooltip=told
+        ),
+    ]
+    if options and options["min_accuracy"] > 0:
+        bar = alt.Chart(charts.values([{"bar": options["min_accuracy"], "text": "bar"}]))
+        layers.append(bar.mark_rule(strokeDash=[4, 3], color=charts.INK).encode(x="bar:Q"))
+        layers.append(
+            bar.mark_text(align="left", dx=4, baseline="top", color=charts.MUTED).encode(
+                x="bar:Q", y=alt.value(0), text="text:N"
+            )
+        )
+    chart = alt.layer(*layers).properties(width=WIDTH - 120, height=alt.Step(30))
+    return charts.svg(chart, f"Accuracy {gate['overall']['accuracy']['value']:.1%}, {_range(rows[0])}")
+
+
+def _range(figure: dict[str, float]) -> str:
+    return f"{100 * figure['low']:.1f} – {100 * figure['high']:.1f}%"
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+def _or_none(read: Any, *arguments: str) -> dict[str, Any] | None:
+    try:
+        return read(*arguments)
+    except (Absent, ValueError):
+        return None

@@ -1,0 +1,86 @@
+"""Accuracy by family, source, pitch band and velocity, with intervals, and the champion's beside it."""
+
+from typing import Any
+
+import altair as alt
+from markupsafe import Markup
+
+from pipeline.report import charts
+from pipeline.report.record import RunRecord
+
+TITLES = {"family": "family", "source": "source", "pitch": "pitch, MIDI", "velocity": "velocity, MIDI"}
+
+
+def build(record: RunRecord) -> dict[str, Any]:
+    """A chart for each kind of slice, and what fell or is too small."""
+    report = record.json("Gate", "report", "gate.json")
+    parts = report["slices"]
+    version = report["champion"]["version"] if report["champion_overall"] else 0
+    kinds = {part["name"].partition("=")[0] for part in parts}
+    return {
+        "charts": [chart(kind, parts, version) for kind in TITLES if kind in kinds],
+        "champion": version,
+        "confidence": report["confidence"],
+        "fallen": [part for part in parts if part["fallen"]],
+        "small": [part for part in parts if not part["judged"]],
+        "parts": parts,
+    }
+
+
+def rows(kind: str, parts: list[dict[str, Any]], version: int) -> list[dict[str, Any]]:
+    """One row for each slice of the kind and model."""
+    found = []
+    for part in parts:
+        if part["name"].partition("=")[0] != kind:
+            continue
+        name = part["name"].partition("=")[2].replace("_", " ")
+        shared = {
+            "slice": name,
+            "notes": part["notes"],
+            "instruments": part["instruments"],
+            "judged": part["judged"],
+        }
+        found.append({**shared, "model": "candidate", **part["accuracy"]})
+        if part["champion"]:
+            found.append({**shared, "model": f"version {version}", **part["champion"]})
+    return found
+
+
+def chart(kind: str, parts: list[dict[str, Any]], version: int) -> Markup:
+    """Bars with intervals; slices too small to mean anything are pale."""
+    data = rows(kind, parts, version)
+    models = list(dict.fromkeys(row["model"] for row in data))
+    order = list(dict.fromkeys(row["slice"] for row in data))
+    base = alt.Chart(charts.values(data))
+    y = alt.Y("slice:N", sort=order, title=None, axis=alt.Axis(domain=False, ticks=False))
+    offset = alt.YOffset("model:N", sort=models)
+    axis = alt.Axis(format=".0%", tickCount=5)
+    x = alt.X("value:Q", scale=alt.Scale(domain=[0, 1]), title=None, axis=axis)
+    legend = alt.Legend() if len(models) > 1 else None
+    colour = alt.Color(
+        "model:N",
+        sort=models,
+        legend=legend,
+        scale=alt.Scale(domain=models, range=[charts.CANDIDATE, charts.CHAMPION]),
+    )
+    pale = alt.condition("datum.judged", alt.value(0.9), alt.value(0.3))
+    told = [
+        "slice:N",
+        "model:N",
+        *(alt.Tooltip(f"{key}:Q", format=".1%") for key in ("value", "low", "high")),
+        "notes:Q",
+        "instruments:Q",
+    ]
+    layers = [
+        base.mark_bar().encode(x=x, y=y, yOffset=offset, color=colour, opacity=pale, tooltip=told),
+        base.mark_rule(color=charts.INK, strokeWidth=1.5).encode(
+            x="low:Q",
+            x2="high:Q",
+            y=y,
+            yOffset=offset,
+            opacity=alt.condition("datum.judged", alt.value(0.8), alt.value(0.35)),
+        ),
+    ]
+    height = alt.Step(20 if len(models) == 1 else 13, **{"for": "offset" if len(models) > 1 else "position"})
+    drawn = alt.layer(*layers).properties(width=320, height=height, title=TITLES[kind])
+    return charts.svg(drawn, f"Accuracy by {TITLES[kind]}")

@@ -1,0 +1,74 @@
+"""How long each step took, when it ran and how much memory it had at its peak."""
+
+from typing import Any
+
+import altair as alt
+from markupsafe import Markup
+
+from pipeline.report import charts
+from pipeline.report.record import RunRecord
+from pipeline.report.sections.headline import duration
+
+PEAK_MEMORY = "peak_memory_mb"  # execution property, where the runner recorded it
+_STATES = {"COMPLETE": "ran", "CACHED": "cached", "FAILED": "failed", "RUNNING": "running"}
+
+
+def build(record: RunRecord) -> dict[str, Any]:
+    """A timeline and a table."""
+    rows = table(record)
+    return {
+        "steps": rows,
+        "timeline": timeline(rows),
+        "total": duration(sum(row["seconds"] for row in rows)),
+        "has_memory": any(row["memory_mb"] for row in rows),
+    }
+
+
+def table(record: RunRecord) -> list[dict[str, Any]]:
+    """The steps in the order in which they ran; `start` in seconds since the first."""
+    steps = sorted(record.run.steps.values(), key=lambda step: step.started)
+    first = steps[0].started if steps else 0.0
+    return [
+        {
+            "step": step.name,
+            "state": _STATES.get(step.state, step.state.lower()),
+            "start": step.started - first,
+            "end": step.started - first + step.seconds,
+            "seconds": step.seconds,
+            "memory_mb": step.properties.get(PEAK_MEMORY),
+            "execution_id": step.execution_id,
+        }
+        for step in steps
+    ]
+
+
+def timeline(rows: list[dict[str, Any]]) -> Markup:
+    """A bar for each step from its start to its end."""
+    names = [row["step"] for row in rows]
+    states = {
+        "ran": charts.CANDIDATE,
+        "cached": charts.MUTED,
+        "failed": charts.BAD,
+        "running": charts.CHAMPION,
+    }
+    present = [state for state in states if any(row["state"] == state for row in rows)]
+    base = alt.Chart(charts.values(rows))
+    y = alt.Y("step:N", sort=names, title=None, axis=alt.Axis(domain=False, ticks=False))
+    colour = alt.Color(
+        "state:N",
+        scale=alt.Scale(domain=present, range=[states[state] for state in present]),
+        legend=alt.Legend(),
+    )
+    told = ["step:N", "state:N", alt.Tooltip("start:Q", format=".1f"), alt.Tooltip("seconds:Q", format=".2f")]
+    drawn = (
+        base.mark_bar(height={"band": 0.65}, cornerRadius=2, minBandSize=2)
+        .encode(
+            x=alt.X("start:Q", title="seconds since the first step began"),
+            x2="end:Q",
+            y=y,
+            color=colour,
+            tooltip=told,
+        )
+        .properties(width=420, height=alt.Step(22))
+    )
+    return charts.svg(drawn, "When each step ran")
