@@ -226,12 +226,16 @@ class Registry:
 
     def _read(self, number: int) -> Version | None:
         path = f"{self.destination}/{number}"
-        if not storage.exists(f"{path}/{storage.LAST_FILE}"):
-            return None
-        record = Record(version=number)  # of a model that another tool pushed, only the number is known
-        if storage.exists(f"{path}/{RECORD_FILE}"):
+        try:
             record = Record.model_validate_json(storage.read_bytes(f"{path}/{RECORD_FILE}"))
-        return Version(number, path, record)
+        except FileNotFoundError:
+            record = Record(version=number)  # of a model that another tool pushed, only the number is known
+        except pydantic.ValidationError as error:
+            raise nsynth.UserError(
+                f"{path}/{RECORD_FILE} is damaged; restore or remove that version"
+            ) from error
+        # Looked at last: a version that is being removed meanwhile is none.
+        return Version(number, path, record) if storage.exists(f"{path}/{storage.LAST_FILE}") else None
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -4,11 +4,13 @@ On a disk a folder is built under a hidden name beside its place, flushed and re
 rename: there `saved_model.pb`, the file that servers look for, is written last.
 """
 
+import errno
 import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 LAST_FILE = "saved_model.pb"
@@ -39,9 +41,14 @@ def exists(path: str) -> bool:
 
 
 def read_bytes(path: str) -> bytes:
-    """Content of one file."""
+    """Content of one file.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      OSError: it cannot be read.
+    """
     if is_remote(path):
-        with _gfile().GFile(path, "rb") as file:
+        with _store_errors(path), _gfile().GFile(path, "rb") as file:
             return file.read()
     return Path(path).read_bytes()
 
@@ -70,12 +77,17 @@ def copy_folder(source: str, target: str, leave_out: Collection[str] = ()) -> No
 
 
 def write_bytes(path: str, content: bytes) -> None:
-    """Writes one file and the folders above it."""
+    """Writes one file and the folders above it.
+
+    Raises:
+      OSError: there is no room, or no right to write.
+    """
     if is_remote(path):
         gfile = _gfile()
-        gfile.makedirs(os.path.dirname(path))
-        with gfile.GFile(path, "wb") as file:
-            file.write(content)
+        with _store_errors(path):
+            gfile.makedirs(os.path.dirname(path))
+            with gfile.GFile(path, "wb") as file:
+                file.write(content)
         return
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Path(path).write_bytes(content)
@@ -151,6 +163,19 @@ def _flush_entry(path: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _store_errors(path: str) -> Iterator[None]:
+    """Tells of an object store's errors as Python does of a disk's."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except tf.errors.NotFoundError as error:
+        raise FileNotFoundError(errno.ENOENT, "no such object", path) from error
+    except tf.errors.OpError as error:
+        raise OSError(errno.EIO, error.message, path) from error
 
 
 def _gfile():

@@ -46,19 +46,20 @@ def classify(
     A file that cannot be read is told of while the others go on; the exit code then is 1.
     """
     from pipeline.classify import Classifier, audio_files
+    from pipeline.console import chatter_to
 
-    # Before TensorFlow is imported: its native messages would bypass every logger.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if ctx.find_root().obj["verbose"] else "3")
     paths = audio_files(files, folders=batch)
     folder = str(model_folder) if model_folder else _pushed(config_file, overrides, model_version)
-    answers = _with_progress(Classifier(folder).answers(paths), len(paths), show=batch)
+    with chatter_to(Path(os.devnull), verbose=ctx.find_root().obj["verbose"]):
+        classifier = Classifier(folder)
+    answers = _with_progress(classifier.answers(paths), len(paths), show=batch)
     unreadable = 0
     if as_json:
         for answer in answers:
             unreadable += bool(answer.error)
             click.echo(json.dumps(_facts(answer)))
     else:
-        unreadable = _print_table(answers)
+        unreadable = _print_table(answers, paths)
     return exit_codes.ERROR if unreadable else exit_codes.OK
 
 
@@ -80,7 +81,7 @@ def _facts(answer) -> dict:
     return {"file": str(answer.file), "windows": answer.windows, "families": families}
 
 
-def _print_table(answers: Iterator) -> int:
+def _print_table(answers: Iterator, files: list[Path]) -> int:
     """Prints a line a file, errors below; returns how many could not be read."""
     import rich.box
     import rich.console
@@ -88,6 +89,8 @@ def _print_table(answers: Iterator) -> int:
     import rich.table
 
     console, errors = rich.console.Console(), []
+    common = os.path.commonpath([file.parent.absolute() for file in files])
+    names = {file: os.path.relpath(file, common) for file in files}
     table = rich.table.Table(box=rich.box.SIMPLE)
     table.add_column("file", overflow="fold")
     table.add_column("windows", justify="right")
@@ -98,7 +101,7 @@ def _print_table(answers: Iterator) -> int:
             errors.append(answer.error)
             continue
         top = [f"{family} {probability:.1%}" for family, probability in answer.top()]
-        table.add_row(rich.markup.escape(str(answer.file)), str(answer.windows), *top)
+        table.add_row(rich.markup.escape(names[answer.file]), str(answer.windows), *top)
     if table.row_count:
         console.print(table)
     for error in errors:

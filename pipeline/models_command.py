@@ -129,8 +129,9 @@ def print_models(registry: Registry, console: rich.console.Console) -> None:
     if not versions:
         console.print(f"No model has been pushed to {registry.destination} yet: start `nsynth run`.")
         return
-    table = rich.table.Table(box=rich.box.SIMPLE, title=registry.destination, title_justify="left")
-    for name in ("version", "pushed", "span", "accuracy", "verdict", "size", ""):
+    console.print(f"[bold]{rich.markup.escape(registry.destination)}[/]")
+    table = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in ("version", "pushed (UTC)", "span", "accuracy", "verdict", "size", ""):
         table.add_column(name, justify="right" if name == "size" else "left", no_wrap=name != "verdict")
     for version in versions:
         record = version.record
@@ -171,4 +172,4 @@ def _verdict(version: Version) -> str:
 def _percent(accuracy: Interval | None) -> str:
     if accuracy is None:
         return "–"
-    return f"{accuracy.value:.1%} ({100 * accuracy.low:.0f} – {100 * accuracy.high:.0f})"
+    return f"{accuracy.value:.1%} ({100 * accuracy.low:.0f}–{100 * accuracy.high:.0f})"

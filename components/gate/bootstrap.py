@@ -60,18 +60,21 @@ class Resampling:
         return figure(values.mean(), *self.bounds(replicates))
 
     def share(self, hits: np.ndarray) -> Figure:
-        """Share of true `hits` [notes] with its interval.
+        """Share of true `hits` [notes] with its interval."""
+        return self.honest(self.mean(hits.astype(float)))
 
-        Where all or none are hits, every resample says the same. The interval then is the exact binomial one over
-        instruments: five instruments without a mistake do not make a model that makes none.
+    def honest(self, share: Figure) -> Figure:
+        """Opens the interval of a share that is 0 or 1, where every resample says the same.
+
+        It then is the exact binomial one over instruments: five instruments without a mistake do not make a model
+        that makes none.
         """
-        result = self.mean(hits.astype(float))
         open_end = ((1 - self.confidence) / 2) ** (1 / self.instruments)
-        if hits.all():
-            return {**result, "low": open_end}
-        if not hits.any():
-            return {**result, "high": 1 - open_end}
-        return result
+        if share["value"] == 1:
+            return {**share, "low": open_end}
+        if share["value"] == 0:
+            return {**share, "high": 1 - open_end}
+        return share
 
     def bounds(self, replicates: np.ndarray) -> tuple[float, float]:
         """Two-sided interval from the values that a statistic took in the resamples."""

@@ -40,7 +40,7 @@ def macro_recall(answers: np.ndarray, labels: np.ndarray, resampling: Resampling
     ):  # a family that a resample, or the data, does not have: 0 / 0, left out
         value = np.nanmean(right.sum(0) / notes.sum(0))
         replicates = np.nanmean((resampling.weights @ right) / (resampling.weights @ notes), axis=1)
-    return figure(value, *resampling.bounds(replicates))
+    return resampling.honest(figure(value, *resampling.bounds(replicates)))
 
 
 def confusion(answers: np.ndarray, labels: np.ndarray) -> np.ndarray:

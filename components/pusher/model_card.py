@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import yaml
+
 import nsynth
 from components.registry import Record
 
@@ -61,7 +63,7 @@ def _data(record: Record, gate: dict[str, Any]) -> str:
 def _recipe(recipe: dict[str, Any]) -> str:
     if not recipe:
         return ""
-    return "\n".join(["## Recipe", "", *(f"- {name}: {value}" for name, value in recipe.items())])
+    return f"## Recipe\n\n```yaml\n{yaml.safe_dump(recipe, sort_keys=False)}```"
 
 
 def _figures(gate: dict[str, Any]) -> str:

@@ -71,6 +71,13 @@ def test_versions_of_other_tools_are_served_and_never_overwritten(registry):
     assert model_of(registry.get(9000000000)) == "stock"
 
 
+def test_a_damaged_record_is_said_to_be_so(registry):
+    version = push(registry, "a")
+    Path(version.path, "assets.extra", "nsynth.json").write_text("{")
+    with pytest.raises(nsynth.UserError, match=f"{version.number}.*is damaged"):
+        registry.versions()
+
+
 def test_the_same_model_is_not_pushed_twice(registry):
     first = push(registry, "a")
     push(registry, "b")

@@ -43,11 +43,11 @@ def test_the_list(registry):
     assert [(row["spans"], row["serving"]) for row in listed] == [([1], False), ([2], True)]
     assert listed[0]["accuracy"] == {"value": 0.7, "low": 0.6, "high": 0.8}
     lines = call().splitlines()
-    first = next(line for line in lines if "70.0% (60 – 80)" in line)
+    first = next(line for line in lines if "70.0% (60–80)" in line)
     assert "blessed" in first
     assert "serving" not in first
     last = next(line for line in lines if str(serving.number) in line)
-    assert "by hand: for a demo" in last
+    assert "by hand: for" in last
     assert "serving" in last
 
 
@@ -78,7 +78,7 @@ def test_rollback(registry):
     said = call("rollback", "--reason", "b hums")
     assert f"the model of version {first.number}" in said
     assert Path(registry.serving().path, "saved_model.pb").read_text() == "a"
-    assert "restored from" in call()
+    assert "restored from" in " ".join(call().split())
     with pytest.raises(nsynth.UserError, match="no way back"):
         call("rollback")
 

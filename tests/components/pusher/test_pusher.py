@@ -195,12 +195,12 @@ def test_a_reader_never_fails_during_a_hundred_pushes(tmp_path, good_model):
     stop, result = context.Event(), context.Queue()
     reader = context.Process(target=_read_in_a_loop, args=(str(tmp_path / "models"), stop, result))
     reader.start()
-    assert result.get(timeout=120) == "ready"
+    assert result.get(timeout=600) == "ready"
     registry, model = Registry(tmp_path / "models"), str(good_model / "Format-Serving")
     for index in range(100):
         registry.publish(lambda folder: storage.copy_folder(model, folder), Record(digest=str(index)))
     stop.set()
-    loads = result.get(timeout=120)
+    loads = result.get(timeout=600)
     reader.join()
     assert isinstance(loads, int), loads
     assert loads >= 3
