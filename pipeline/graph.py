@@ -6,41 +6,33 @@ refuses, the component Champion finds the model to beat.
 
 from dataclasses import dataclass
 
-import tensorflow_data_validation as tfdv
-from tfx.components import ExampleValidator, StatisticsGen, Trainer
+from tfx.components import Trainer
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import trainer_pb2
 from tfx.types import BaseChannel
 
-import nsynth
 from components.canary.component import Canary
 from components.champion.component import Champion
-from components.data_gate.component import DataGate, Stop
 from components.evaluator.component import Evaluator
 from components.gate.component import Gate
-from components.ingest.component import NSynthExampleGen
 from components.pusher.component import Pusher
-from components.schema.component import CuratedSchema
 from pipeline.config import Config
+from pipeline.data_steps import EVALUATED_SPLIT, Data, Spans, prepare, prepare_spans
 from pipeline.fingerprint import step_fingerprint as code
-from transform.component import Transform
-
-EVALUATED_SPLIT = "valid"
-SCHEMA_FILE = "transform/schema.pbtxt"
-SCALARS = [name for name in (*nsynth.NSYNTH_FEATURES, *nsynth.SOUND_FEATURES) if name != nsynth.AUDIO]
-"""What statistics are computed over: never the 64,000 values of `audio`."""
+from pipeline.retrain.all_blessed import AllBlessed
 
 
-def create_pipeline(config: Config, pipeline_root: str, **kwargs) -> Pipeline:
+def create_pipeline(config: Config, pipeline_root: str, spans: Spans | None = None, **kwargs) -> Pipeline:
     """Builds the whole graph from the configuration.
 
     Args:
       config: all settings.
       pipeline_root: folder or URI below which the steps write their outputs.
+      spans: train on these spans of data; none means on the folder `config.input_base`.
       **kwargs: passed on to TFX's Pipeline, for example `metadata_connection_config`.
     """
-    data = _prepare(config)
+    data = prepare_spans(config, spans) if spans else prepare(config)
     model = _train(config, data)
     return Pipeline(
         pipeline_name=config.name,
@@ -53,17 +45,6 @@ def create_pipeline(config: Config, pipeline_root: str, **kwargs) -> Pipeline:
 
 
 @dataclass(frozen=True)
-class _Data:
-    """What the preparation yields."""
-
-    steps: list[BaseComponent]
-    examples: BaseChannel
-    schema: BaseChannel
-    transformed_examples: BaseChannel
-    transform_graph: BaseChannel
-
-
-@dataclass(frozen=True)
 class _Model:
     """What the training yields."""
 
@@ -71,49 +52,7 @@ class _Model:
     model: BaseChannel
 
 
-def _prepare(config: Config) -> _Data:
-    ingest = NSynthExampleGen(
-        input_base=config.input_base, options=config.ingest, code=code("ExampleGen")
-    ).with_id("ExampleGen")
-    examples = ingest.outputs["examples"]
-    statistics = StatisticsGen(
-        examples=examples,
-        stats_options=tfdv.StatsOptions(feature_allowlist=SCALARS),
-        # Ingest has checked every note; each split here costs seconds of Beam set-up.
-        exclude_splits=["dev", "test"],
-    ).with_id("StatisticsGen")
-    schema = CuratedSchema(schema_file=SCHEMA_FILE, code=code("Schema")).with_id("Schema")
-    validator = ExampleValidator(
-        statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
-    ).with_id("ExampleValidator")
-    gate = DataGate(
-        examples=examples,
-        statistics=statistics.outputs["statistics"],
-        schema=schema.outputs["schema"],
-        anomalies=validator.outputs["anomalies"],
-        quarantine=ingest.outputs["quarantine"],
-        options=config.data_gate,
-        accepted_folder=config.accepted,
-        code=code("DataGate"),
-    )
-    stop = Stop(gate.outputs["verdict"]).with_id("DataStop")
-    transform = Transform(
-        examples=examples,
-        schema=schema.outputs["schema"],
-        spectrogram=config.spectrogram,
-        code=code("Transform"),
-    )
-    transform.add_upstream_node(stop)
-    return _Data(
-        steps=[ingest, statistics, schema, validator, gate, stop, transform],
-        examples=examples,
-        schema=schema.outputs["schema"],
-        transformed_examples=transform.outputs["transformed_examples"],
-        transform_graph=transform.outputs["transform_graph"],
-    )
-
-
-def _train(config: Config, data: _Data) -> _Model:
+def _train(config: Config, data: Data) -> _Model:
     steps: list[BaseComponent] = []
     base_model = None
     if config.recipe.warm_start:
@@ -138,10 +77,10 @@ def _train(config: Config, data: _Data) -> _Model:
     return _Model(steps=[*steps, trainer], model=trainer.outputs["model"])
 
 
-def _judge_and_push(config: Config, data: _Data, model: _Model) -> list[BaseComponent]:
+def _judge_and_push(config: Config, data: Data, model: _Model) -> list[BaseComponent]:
     champion = Champion(push_destination=config.models, candidate=model.model, code=code("Champion"))
     evaluator = Evaluator(
-        examples=data.examples,
+        examples=data.held_out,
         model=model.model,
         baseline_model=champion.outputs["model"],
         min_accuracy=config.gate.min_accuracy,
@@ -150,7 +89,7 @@ def _judge_and_push(config: Config, data: _Data, model: _Model) -> list[BaseComp
         code=code("Evaluator"),
     )
     gate = Gate(
-        examples=data.examples,
+        examples=data.held_out,
         model=model.model,
         champion=champion.outputs["model"],
         evaluation=evaluator.outputs["evaluation"],
@@ -160,16 +99,17 @@ def _judge_and_push(config: Config, data: _Data, model: _Model) -> list[BaseComp
         code=code("Gate"),
     )
     canary = Canary(
-        examples=data.examples,
+        examples=data.held_out,
         model=model.model,
         predictions=gate.outputs["predictions"],
         options=config.canary.model_dump(mode="json"),
         split=EVALUATED_SPLIT,
         code=code("Canary"),
     )
+    blessing, more = _judge_on_newest(config, data, model, champion, gate)
     pusher = Pusher(
         model=model.model,
-        model_blessing=gate.outputs["blessing"],
+        model_blessing=blessing,
         infra_blessing=canary.outputs["blessing"],
         gate_report=gate.outputs["report"],
         canary_report=canary.outputs["report"],
@@ -178,4 +118,24 @@ def _judge_and_push(config: Config, data: _Data, model: _Model) -> list[BaseComp
         options=config.push.model_dump(mode="json"),
         code=code("Pusher"),
     )
-    return [champion, evaluator, gate, canary, pusher]
+    return [champion, evaluator, gate, *more, canary, pusher]
+
+
+def _judge_on_newest(
+    config: Config, data: Data, model: _Model, champion: BaseComponent, gate: BaseComponent
+) -> tuple[BaseChannel, list[BaseComponent]]:
+    """Where there is a newest span, the candidate must not be worse than the champion there either."""
+    if data.newest is None:
+        return gate.outputs["blessing"], []
+    no_bars = {"min_accuracy": 0.0, "min_macro_recall": 0.0, "min_slice_accuracy": 0.0, "slice_bars": {}}
+    against_champion = {"policy": "not_worse", "margin": config.retrain.newest_margin, "max_slice_loss": 1.0}
+    newest = Gate(
+        examples=data.newest,
+        model=model.model,
+        champion=champion.outputs["model"],
+        options=config.gate.model_copy(update={**no_bars, **against_champion}).model_dump(mode="json"),
+        split=EVALUATED_SPLIT,
+        code=code("Gate"),
+    ).with_id("GateNewest")
+    both = AllBlessed(gate.outputs["blessing"], newest.outputs["blessing"], code("Gate")).with_id("BothGates")
+    return both.outputs["blessing"], [newest, both]

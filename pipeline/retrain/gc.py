@@ -1,9 +1,9 @@
 """Housekeeping: which artifacts nobody needs any more, and their removal.
 
-Needed is what the newest runs made or reused, what a version in the model folder was made of (the model, and all
-that it came from), and what belongs to a span of the window. The rest goes: first marked DELETED in the
-metadata, so that TFX's cache does not offer it, then the files. A crash in between leaves a folder that no
-artifact claims; such folders, left by killed steps too, go the next time.
+Needed is what the newest runs made or reused, and the last one that came to its end; what a version in the model
+folder was made of, the model and all that it came from; and what belongs to a span of the window. The rest goes:
+first marked DELETED in the metadata, so that TFX's cache does not offer it, then the files. A crash in between
+leaves a folder that no artifact claims; such folders, left by killed steps too, go the next time.
 """
 
 import dataclasses
@@ -102,7 +102,9 @@ def clean_alone(config: Config, remove: bool) -> Plan:
 def make_plan(config: Config, store: MetadataStore) -> Plan:
     """Decides what may go; changes nothing."""
     graph = _Graph(store)
-    needed = graph.of_runs(history.run_names(store)[: config.retrain.cleanup.keep_runs])
+    names = history.run_names(store)
+    kept = set(names[: config.retrain.cleanup.keep_runs]) | ({_last_complete(config)} & set(names))
+    needed = graph.of_runs(kept)
     needed |= graph.behind(_pushed(config, graph))
     needed |= graph.of_spans(_window(config))
     items = [
@@ -114,7 +116,7 @@ def make_plan(config: Config, store: MetadataStore) -> Plan:
     going = {item.path for item in items}
     claimed = {Path(a.uri).absolute() for a in graph.artifacts.values() if a.state == mlmd.Artifact.LIVE}
     items += [
-        Item(path, disk_use(path), "left by steps that did not finish")
+        Item(path, disk_use(path), "left-overs of steps")
         for path in _output_folders(config.artifacts)
         if path not in claimed and path not in going
     ]
@@ -218,6 +220,12 @@ def _window(config: Config) -> list[int]:
     if config.retrain.spans is None or not config.retrain.spans.is_dir():
         return []
     return [span.number for span in Retraining(config).work().window]
+
+
+def _last_complete(config: Config) -> str:
+    """The run whose spectrograms the next round takes over."""
+    runs = [line.run for line in Retraining(config).ledger.rounds() if line.outcome.settles and line.run]
+    return runs[-1] if runs else ""
 
 
 def _inside(uri: str, root: Path) -> Path | None:

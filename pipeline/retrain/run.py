@@ -13,7 +13,7 @@ from pipeline import history
 from pipeline.graph import Spans, create_pipeline
 from pipeline.metadata import connect, connection_config
 from pipeline.retrain.child import Request, Result
-from pipeline.retrain.gc import sweep
+from pipeline.retrain.gc import clean_alone, sweep
 from pipeline.retrain.ledger import Ledger
 
 GATES = ("Gate", "GateNewest")
@@ -33,7 +33,10 @@ def run_spans(request: Request) -> Result:
             metadata_connection_config=connection_config(config.metadata),
         )
     )
-    return result_of(history.load_run(store))
+    result = result_of(history.load_run(store))
+    if config.retrain.cleanup.after_round:
+        clean_alone(config, remove=True)
+    return result
 
 
 def result_of(run: history.Run) -> Result:

@@ -1,0 +1,215 @@
+"""The half of the graph that prepares data: ingest, judgement and spectrograms, of one folder or of many spans."""
+
+from dataclasses import dataclass
+
+import tensorflow_data_validation as tfdv
+from tfx.components import ExampleValidator, StatisticsGen
+from tfx.dsl.components.base.base_component import BaseComponent
+from tfx.dsl.components.common.importer import Importer
+from tfx.proto import example_gen_pb2, range_config_pb2
+from tfx.types import BaseChannel
+from tfx.types.channel_utils import union
+from tfx.types.standard_artifacts import TransformCache
+
+import nsynth
+from components.champion.component import Champion
+from components.data_gate.component import DataGate, Stop
+from components.ingest.component import NSynthExampleGen
+from components.schema.component import CuratedSchema
+from pipeline.config import Config
+from pipeline.fingerprint import step_fingerprint as code
+from pipeline.retrain.drift.component import Drift
+from transform.component import Transform
+
+EVALUATED_SPLIT = "valid"
+SCHEMA_FILE = "transform/schema.pbtxt"
+SCALARS = [name for name in (*nsynth.NSYNTH_FEATURES, *nsynth.SOUND_FEATURES) if name != nsynth.AUDIO]
+"""What statistics are computed over: never the 64,000 values of `audio`."""
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Which spans of `config.retrain.spans` a graph trains on.
+
+    TFX's ExampleGen reads one span, and the resolver that would put several together hands out every copy of a
+    span that it finds. So each span has an ExampleGen of its own, by name: the cache knows it from run to run,
+    and no span can be there twice.
+    """
+
+    window: tuple[int, ...]
+    """The newest last."""
+    judge: tuple[int, ...]
+    """Those whose data is to be judged; the others were when they were new."""
+    transform_cache: str = ""
+    """URI of what an earlier Transform kept: spectrograms and sums of the spans that it has seen."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """What the preparation yields."""
+
+    steps: list[BaseComponent]
+    examples: BaseChannel
+    """All that is trained on."""
+    held_out: BaseChannel
+    """What a candidate is judged on."""
+    schema: BaseChannel
+    transformed_examples: BaseChannel
+    transform_graph: BaseChannel
+    newest: BaseChannel | None = None
+    """What it is judged on besides: the newest span."""
+
+
+def prepare(config: Config) -> Data:
+    """The steps for the one folder `config.input_base`."""
+    ingest = NSynthExampleGen(
+        input_base=config.input_base, options=config.ingest, code=code("ExampleGen")
+    ).with_id("ExampleGen")
+    schema = _schema()
+    judge = _Judge(config, ingest, schema.outputs["schema"])
+    examples = ingest.outputs["examples"]
+    transform = Transform(
+        examples=examples,
+        schema=schema.outputs["schema"],
+        spectrogram=config.spectrogram,
+        code=code("Transform"),
+    )
+    transform.add_upstream_node(judge.stop)
+    return Data(
+        steps=[ingest, schema, *judge.steps, transform],
+        examples=examples,
+        held_out=examples,
+        schema=schema.outputs["schema"],
+        transformed_examples=transform.outputs["transformed_examples"],
+        transform_graph=transform.outputs["transform_graph"],
+    )
+
+
+def prepare_spans(config: Config, spans: Spans) -> Data:
+    """The steps for a window of spans: each has its own ingest, the new ones are judged, Transform takes all."""
+    ingests = {span: _ingest_span(config, span) for span in spans.window}
+    examples = {span: ingest.outputs["examples"] for span, ingest in ingests.items()}
+    schema = _schema()
+    steps, stops = _judge_new(config, spans, ingests, schema.outputs["schema"])
+    held_out = _ingest_held_out(config)
+    transform = Transform(
+        examples=union(examples.values()),
+        schema=schema.outputs["schema"],
+        spectrogram=config.spectrogram,
+        code=code("Transform"),
+        analyzer_cache=_earlier_cache(spans.transform_cache, steps),
+        keep_cache=True,
+    )
+    transform.add_upstream_nodes(stops)
+    newest = examples[spans.window[-1]]
+    return Data(
+        # What is new comes first: if it is refused, nothing has been spent on the rest.
+        steps=[*steps, schema, *ingests.values(), *held_out, transform],
+        examples=union(examples.values()),
+        held_out=held_out[0].outputs["examples"] if held_out else newest,
+        schema=schema.outputs["schema"],
+        transformed_examples=transform.outputs["transformed_examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        newest=newest if held_out and config.retrain.newest_margin is not None else None,
+    )
+
+
+def _schema() -> BaseComponent:
+    return CuratedSchema(schema_file=SCHEMA_FILE, code=code("Schema")).with_id("Schema")
+
+
+def _ingest_span(config: Config, span: int) -> BaseComponent:
+    static_range = range_config_pb2.StaticRange(start_span_number=span, end_span_number=span)
+    return NSynthExampleGen(
+        input_base=str(config.retrain.spans),
+        pattern="span-{SPAN:6}/*",
+        range_config=range_config_pb2.RangeConfig(static_range=static_range),
+        options=config.ingest,
+        code=code("ExampleGen"),
+    ).with_id(f"ExampleGen-{span:06d}")
+
+
+def _ingest_held_out(config: Config) -> list[BaseComponent]:
+    """All notes of the fixed folder, whatever its files are called, as the split that is judged on; if it is set."""
+    if config.retrain.holdout is None:
+        return []
+    split = example_gen_pb2.Input.Split(name=EVALUATED_SPLIT, pattern="*")
+    ingest = NSynthExampleGen(
+        input_base=str(config.retrain.holdout),
+        input_config=example_gen_pb2.Input(splits=[split]),
+        options=config.ingest,
+        code=code("ExampleGen"),
+    )
+    return [ingest.with_id("HeldOut")]
+
+
+def _earlier_cache(uri: str, steps: list[BaseComponent]) -> BaseChannel | None:
+    """The channel of an earlier run's cache; its Importer is added to `steps`."""
+    if not uri:
+        return None
+    cache = Importer(source_uri=uri, artifact_type=TransformCache).with_id("EarlierCache")
+    steps.append(cache)
+    return cache.outputs["result"]
+
+
+def _judge_new(
+    config: Config, spans: Spans, ingests: dict[int, BaseComponent], schema: BaseChannel
+) -> tuple[list[BaseComponent], list[BaseComponent]]:
+    """The steps that judge the spans to be judged, and those of them that stop the run if a span is refused."""
+    champion = Champion(push_destination=config.models, code=code("Champion")).with_id("Serving")
+    steps: list[BaseComponent] = [champion]
+    stops = []
+    for before, span in zip((None, *spans.window), spans.window, strict=False):
+        if span in spans.judge:
+            judge = _Judge(config, ingests[span], schema, f"-{span:06d}")
+            earlier = ingests[before].outputs["examples"] if before is not None else None
+            drift = judge.drift(champion.outputs["model"], earlier)
+            steps += [*judge.steps, *drift]
+            stops.append(drift[-1])
+    return steps, stops
+
+
+class _Judge:
+    """The steps that judge the data of one ingest; their names end in `suffix`."""
+
+    def __init__(self, config: Config, ingest: BaseComponent, schema: BaseChannel, suffix: str = ""):
+        self._config, self._schema, self._suffix = config, schema, suffix
+        self._examples = ingest.outputs["examples"]
+        statistics = StatisticsGen(
+            examples=self._examples,
+            stats_options=tfdv.StatsOptions(feature_allowlist=SCALARS),
+            # Ingest has checked every note; each split here costs seconds of Beam set-up.
+            exclude_splits=["dev", "test"],
+        ).with_id(f"StatisticsGen{suffix}")
+        self._statistics = statistics.outputs["statistics"]
+        validator = ExampleValidator(statistics=self._statistics, schema=schema)
+        validator = validator.with_id(f"ExampleValidator{suffix}")
+        gate = DataGate(
+            examples=self._examples,
+            statistics=self._statistics,
+            schema=schema,
+            anomalies=validator.outputs["anomalies"],
+            quarantine=ingest.outputs["quarantine"],
+            options=config.data_gate,
+            accepted_folder=config.accepted,
+            code=code("DataGate"),
+        ).with_id(f"DataGate{suffix}")
+        self.stop = Stop(gate.outputs["verdict"]).with_id(f"DataStop{suffix}")
+        self.steps: list[BaseComponent] = [statistics, validator, gate, self.stop]
+
+    def drift(self, champion: BaseChannel, earlier: BaseChannel | None) -> list[BaseComponent]:
+        """The steps that look at the data with the champion's eyes; the last one stops the run."""
+        drift = Drift(
+            examples=self._examples,
+            earlier=earlier,
+            statistics=self._statistics,
+            schema=self._schema,
+            champion=champion,
+            options=self._config.retrain.drift,
+            data_gate=self._config.data_gate,
+            accepted_folder=self._config.accepted,
+            push_destination=self._config.models,
+            code=code("Drift"),
+        ).with_id(f"Drift{self._suffix}")
+        drift.add_upstream_node(self.stop)
+        return [drift, Stop(drift.outputs["verdict"]).with_id(f"DriftStop{self._suffix}")]
