@@ -11,6 +11,7 @@ setup(
         include=["pipeline*", "components*", "transform*", "trainer*", "kubeflow*", "corpus*"]
     ),
     py_modules=["nsynth"],
+    package_data={"corpus": ["*.csv"], "transform": ["*.pbtxt"]},
     install_requires=[
         "tfx>=1.21,<1.22",
         "tensorflow>=2.21,<2.22",
@@ -31,7 +32,7 @@ setup(
         "tensorboard>=2.20,<2.22",
     ],
     extras_require={
-        "corpus": ["pretty_midi>=0.2.11,<0.3", "tinysoundfont>=0.3.7,<0.4"],
+        "corpus": ["google-crc32c>=1.5", "pretty_midi>=0.2.11,<0.3", "tinysoundfont>=0.3.7,<0.4"],
         "kubeflow": ["tfx[kfp]>=1.21,<1.22", "kfp>=2.16,<2.17"],
         "report": ["altair>=5.5", "vl-convert-python>=1.7", "matplotlib>=3.8", "Jinja2>=3.1"],
         "schedule": ["APScheduler>=3.10,<4"],

@@ -8,9 +8,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 SPLITS = ("train", "valid", "test")
-HELD_OUT = ("valid", "test")
-HELD_OUT_SHARE = 0.15
-"""Valid and test each get about this share of a family's instruments, and one group at the least."""
+HELD_OUT = {"valid": 0.3, "test": 0.15}
+"""Split → about this share of a family's instruments, and one group at the least.
+
+Valid is what the gate judges on: with one instrument of a family its interval would span half the scale.
+"""
 
 
 def deal(members: Iterable[tuple[int, str]], seed: int) -> dict[int, str]:
@@ -43,13 +45,13 @@ def deal(members: Iterable[tuple[int, str]], seed: int) -> dict[int, str]:
             found = _first_fit(family, split, order, sizes, chosen)
             if found is not None:
                 chosen[found] = split
-    for split in HELD_OUT:
+    for split, share in HELD_OUT.items():
         held = Counter[str]()
         for group, its_split in chosen.items():
             if its_split == split:
                 held.update(sizes[group])
         for group in order:
-            room = all(held[f] + n <= HELD_OUT_SHARE * totals[f] for f, n in sizes[group].items())
+            room = all(held[f] + n <= share * totals[f] for f, n in sizes[group].items())
             if group not in chosen and room and _leaves_train(group, sizes, chosen):
                 chosen[group] = split
                 held.update(sizes[group])

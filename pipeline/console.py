@@ -16,6 +16,11 @@ import rich.status
 OUR_LOGGERS = ("components", "corpus", "pipeline", "trainer", "transform")
 
 
+def make_console() -> rich.console.Console:
+    """The console of a command: as wide as the terminal, or wide enough for our tables where there is none."""
+    return rich.console.Console(width=None if sys.stdout.isatty() else 120)
+
+
 @contextlib.contextmanager
 def chatter_to(log_file: Path, verbose: bool) -> Iterator[None]:
     """Sends the libraries' messages, native ones included, to `log_file`, and with `verbose` to stderr too.
@@ -30,9 +35,11 @@ def chatter_to(log_file: Path, verbose: bool) -> Iterator[None]:
     before, level = root.handlers[:], root.level
     root.handlers = [handler, *([logging.StreamHandler(sys.stderr)] if verbose else [])]
     root.setLevel(logging.INFO)
+    verbosity = absl.logging.get_verbosity()
     absl.logging.set_verbosity(absl.logging.INFO)  # TFX tells of its steps at this level
     with stream, contextlib.ExitStack() as stack:
         stack.callback(root.setLevel, level)
+        stack.callback(absl.logging.set_verbosity, verbosity)
         stack.callback(setattr, root, "handlers", before)
         if not verbose:
             stack.enter_context(_descriptor_to(stream.fileno()))

@@ -31,20 +31,21 @@ def run(ctx: click.Context, config_file: Path, data: str | None, overrides: tupl
     if data:
         overrides = (*overrides, f"data={data}")
     config = load_config(config_file, overrides)
-    return run_once(config, rich.console.Console(), verbose=ctx.find_root().obj["verbose"])
+    return run_once(config, verbose=ctx.find_root().obj["verbose"])
 
 
-def run_once(config: Config, console: rich.console.Console, verbose: bool) -> int:
+def run_once(config: Config, verbose: bool) -> int:
     """Renders the demo notes if no data is named, runs the graph, prints the summary; answers the exit code."""
     began = time.monotonic()
     # Before TensorFlow is imported: its native messages would bypass every logger.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if verbose else "2")
+
+    from pipeline.console import chatter_to, follow_steps, make_console
+
+    console = make_console()
     if config.data is None:
         _demo_notes(config, console)
     log_file = config.workspace / "logs" / f"{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
-
-    from pipeline.console import chatter_to, follow_steps
-
     try:
         with chatter_to(log_file, verbose), follow_steps(console):
             _run(config)
