@@ -52,7 +52,7 @@ SECTIONS = (
     Section("canary", "Canary", canary.build),
     Section("lineage", "Lineage", lineage.build),
     Section("steps", "Time and memory", steps.build),
-    Section("versions", "Versions and settings", versions.build),
+    Section("versions", "Versions", versions.build),
 )
 
 

@@ -72,10 +72,19 @@ class RunRecord:
         Raises:
           Absent: the artifact or the file is not there.
         """
-        path = self.artifact(kind, key).path / name
-        if not path.exists():
-            raise Absent(f"{path} is gone: it was cleaned up or moved since the run.")
-        return path
+        return self.locate(self.artifact(kind, key), name)
+
+    def locate(self, output: history.Output, below: str = "") -> Path:
+        """Where an artifact, or what lies below it, is now: a workspace may have been moved as a whole.
+
+        Raises:
+          Absent: it is gone.
+        """
+        step, key, execution = output.path.parts[-3:]
+        for folder in (output.path, self.config.artifacts / step / key / execution):
+            if (folder / below).exists():
+                return folder / below
+        raise Absent(f"{output.path / below} is gone: it was cleaned up or moved since the run.")
 
     def json(self, kind: str, key: str, name: str) -> dict[str, Any]:
         """Content of a JSON file of that artifact.
@@ -106,10 +115,7 @@ class RunRecord:
         judged = gate.inputs.get("examples") if gate else None
         artifact = judged[0] if judged else self.artifact("ExampleGen", "examples")
         split = split or str((gate.properties.get("split") if gate else None) or EVALUATED_SPLIT)
-        folder = artifact.path / f"Split-{split}"
-        if not folder.is_dir():
-            raise Absent(f"{folder} is gone: it was cleaned up or moved since the run.")
-        return folder
+        return self.locate(artifact, f"Split-{split}")
 
     @cached_property
     def places(self) -> dict[str, Place]:

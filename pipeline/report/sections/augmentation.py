@@ -40,10 +40,10 @@ def _two_notes(record: RunRecord, spectrogram: SpectrogramOptions) -> tuple[np.n
     from transform import features
     from transform.codec import parse_batch
 
-    folder = record.artifact("Transform", "transformed_examples").path / "Split-train"
+    folder = record.file("Transform", "transformed_examples", "Split-train")
     files = sorted(str(path) for path in folder.glob("*") if path.stat().st_size)
     if not files:
-        raise Absent(f"{folder} is gone: it was cleaned up or moved since the run.")
+        raise Absent(f"{folder} holds no notes.")
     notes: list[tuple[str, np.ndarray]] = []
     instruments: list[bytes] = []
     for batch in tf.data.TFRecordDataset(files).batch(1):

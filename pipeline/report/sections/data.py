@@ -12,6 +12,7 @@ from pipeline.report import charts
 from pipeline.report.record import Absent, RunRecord
 
 STATISTICS_FILE = "FeatureStats.pb"
+COLOURS = ("blue", "orange", "green")  # of what a histogram shows, in the order of charts.SERIES
 SCALARS = {
     nsynth.PITCH: "pitch, MIDI",
     nsynth.VELOCITY: "velocity, MIDI",
@@ -25,7 +26,7 @@ SCALARS = {
 def build(record: RunRecord) -> dict[str, Any]:
     """The account of ingest, the statistics and the data gate's verdict."""
     account = record.json("ExampleGen", "quarantine", "summary.json")
-    histograms, missing = _histograms(record)
+    histograms, shown, missing = _histograms(record)
     verdict = _verdict(record)
     return {
         "account": account,
@@ -33,6 +34,7 @@ def build(record: RunRecord) -> dict[str, Any]:
         "families": balance(account, "families", nsynth.FAMILIES),
         "sources": balance(account, "sources", nsynth.SOURCES),
         "histograms": histograms,
+        "histograms_of": list(zip(shown, COLOURS, strict=False)),
         "histograms_missing": missing,
         "verdict": verdict,
         "drift": [c for c in verdict["checks"] if c["name"].startswith("drift")] if verdict else [],
@@ -71,12 +73,12 @@ def _verdict(record: RunRecord) -> dict[str, Any] | None:
         return None
 
 
-def _histograms(record: RunRecord) -> tuple[list[Markup], str]:
-    """A histogram for each scalar, or why there is none."""
+def _histograms(record: RunRecord) -> tuple[list[Markup], list[str], str]:
+    """A histogram for each scalar and what it shows, or why there is none."""
     try:
-        folder = record.artifact("StatisticsGen", "statistics").path
+        folder = record.locate(record.artifact("StatisticsGen", "statistics"))
     except Absent as absent:
-        return [], str(absent)
+        return [], [], str(absent)
     files = {
         path.parent.name.removeprefix("Split-"): path for path in folder.glob(f"Split-*/{STATISTICS_FILE}")
     }
@@ -84,11 +86,11 @@ def _histograms(record: RunRecord) -> tuple[list[Markup], str]:
         split: densities(files[split]) for split in ("train", "valid") if split in files
     }
     if not shown:
-        return [], f"{folder} is gone: it was cleaned up or moved since the run."
+        return [], [], f"{folder} holds no statistics of train or valid."
     before = accepted_before(record)
     if before:
         shown[f"span {before.span}, accepted last"] = densities(before.path / STATISTICS_FILE)
-    return [_histogram(scalar, label, shown) for scalar, label in SCALARS.items()], ""
+    return [_histogram(scalar, label, shown) for scalar, label in SCALARS.items()], list(shown), ""
 
 
 def accepted_before(record: RunRecord) -> accepted.Accepted | None:
@@ -134,7 +136,7 @@ def _histogram(scalar: str, label: str, shown: dict[str, dict[str, list[dict[str
             (rows if split == "train" else steps).append(row)
         if split != "train" and steps and scalars.get(scalar):
             steps.append({**steps[-1], "low": steps[-1]["high"]})
-    colour = alt.Color("split:N", title=None, scale=alt.Scale(domain=list(shown), range=list(charts.SERIES)))
+    colour = alt.Color("split:N", legend=None, scale=alt.Scale(domain=list(shown), range=list(charts.SERIES)))
     x = alt.X(
         "low:Q", title=label, scale=alt.Scale(zero=False, nice=True), axis=alt.Axis(tickCount=5, grid=False)
     )

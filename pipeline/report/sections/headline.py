@@ -9,7 +9,7 @@ from pipeline import history
 from pipeline.report import charts
 from pipeline.report.record import Absent, RunRecord
 
-WIDTH = 640
+WIDTH = 460
 
 
 def build(record: RunRecord) -> dict[str, Any]:
