@@ -1,6 +1,7 @@
 """`nsynth kubeflow`: compile, submit, schedule and follow the pipeline on a cluster."""
 
 import json
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -191,6 +192,7 @@ def check_cron(text: str) -> None:
 
 def _compile(config_file: Path | None, overrides: tuple[str, ...], target: Target = "kfp") -> Any:
     config = _config(config_file, overrides)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
     from kubeflow.compile import compile_config  # TFX: 15 s of imports
 
     return compile_config(config, target)

@@ -31,6 +31,8 @@ TFX_COMMAND = ("python", "-m", "tfx.orchestration.kubeflow.v2.container.kubeflow
 
 RUN_PARAMETERS = {"data": "input_base", "models": "push_destination", "accepted": "accepted_folder"}
 """What may be set anew for each run → the property of the steps that it fills."""
+VERTEX_BUCKETS = "/gcs"
+"""Below this folder Vertex AI shows every bucket."""
 SPAN_STEP = "ExampleGen"
 SPAN_PARAMETER = "range_config"
 """Which span ExampleGen reads: TFX's RangeConfig as JSON; empty means the newest."""
@@ -270,7 +272,7 @@ def compile_config(config: Any, target: Target = "kfp") -> Package:
 
 def _check_places(config: Any, target: Target) -> None:
     """The steps run elsewhere: data, models and workspace must lie where they can reach them."""
-    mounts = list(config.kubeflow.volumes.values()) if target == "kfp" else []
+    mounts = list(config.kubeflow.volumes.values()) if target == "kfp" else [VERTEX_BUCKETS]
     places = {
         "data": config.input_base,
         "push.destination": config.models,

@@ -184,5 +184,8 @@ def test_folders_on_volumes_and_addresses_are_taken() -> None:
 
     _check_places(config(), "kfp")
     _check_places(config(data="gs://b/d", workspace="/models/x"), "kfp")
-    with pytest.raises(nsynth.UserError, match="data = /data: the cluster needs an address"):
+    with pytest.raises(
+        nsynth.UserError, match="data = /data: the cluster needs a folder below /gcs or an address"
+    ):
         _check_places(config(), "vertex")
+    _check_places(config(data="gs://b/d", workspace="/gcs/b/w"), "vertex")
