@@ -64,7 +64,7 @@ def test_every_feature_of_the_contract_is_declared_and_no_other(schema):
 
 def test_the_domains_are_those_of_the_contract(schema):
     domains = {domain.name: tuple(domain.value) for domain in schema.string_domain}
-    assert domains == {"family": nsynth.FAMILIES, "source": nsynth.SOURCES, "quality": nsynth.QUALITIES}
+    assert domains == {"family": nsynth.FAMILIES, "source": nsynth.SOURCES, "quality": (*nsynth.QUALITIES, "")}
     ranges = {
         f.name: (f.int_domain.min, f.int_domain.max) for f in schema.feature if f.HasField("int_domain")
     }
@@ -88,6 +88,7 @@ def test_good_notes_without_statistics_of_audio_raise_no_anomaly(schema):
 
 def test_a_note_may_have_no_quality_or_several(schema):
     assert anomalies(schema, qualities_str=[]) == {}
+    assert anomalies(schema, qualities_str=[b""]) == {}
     assert anomalies(schema, qualities_str=[b"dark", b"reverb"]) == {}
 
 
