@@ -31,13 +31,11 @@ class NSynthInputProcessor(input_processor.FileBasedInputProcessor):
         fingerprint = super().get_input_fingerprint(span, version) or ""
         for split in self._splits:
             pattern = self.get_pattern_for_span_version(split.pattern, span, version)
-            folders = [self._input_base_uri, *files.match(os.path.join(self._input_base_uri, pattern))]
-            for folder in folders:
-                if files.exists(os.path.join(folder, EXAMPLES_JSON)):
-                    for inside in (EXAMPLES_JSON, os.path.join(AUDIO_FOLDER, "*.wav")):
-                        fingerprint += "\n" + io_utils.generate_fingerprint(
-                            split.name, os.path.join(folder, inside)
-                        )
+            for parts in ((), (pattern,)):
+                for found in files.match(os.path.join(self._input_base_uri, *parts, EXAMPLES_JSON)):
+                    wavs = os.path.join(os.path.dirname(found), AUDIO_FOLDER, "*.wav")
+                    for inside in (found, wavs):
+                        fingerprint += "\n" + io_utils.generate_fingerprint(split.name, inside)
         return fingerprint
 
 

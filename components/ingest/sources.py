@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -63,13 +62,6 @@ def split_of(path: str) -> str:
     return named[1] if named else "train"
 
 
-def _candidates(paths: Iterable[str]) -> Iterable[str]:
-    """Folders in JSON/WAV form stand for their examples.json."""
-    for path in paths:
-        inside = os.path.join(path, EXAMPLES_JSON)
-        yield inside if form_of(path) is None and files.exists(inside) else path
-
-
 def find(folder: str, pattern: str = "*", split: str | None = None) -> list[Source]:
     """Find the files of notes that match a pattern.
 
@@ -90,7 +82,7 @@ def find(folder: str, pattern: str = "*", split: str | None = None) -> list[Sour
         )
     found = [
         Source(split or split_of(path), form, path)
-        for path in sorted(_candidates(_match(folder, pattern)))
+        for path in _match(folder, pattern)
         if (form := form_of(path))
     ]
     chosen = {}
@@ -98,7 +90,7 @@ def find(folder: str, pattern: str = "*", split: str | None = None) -> list[Sour
         chosen.update({source.split: form for source in found if source.form == form})
     sources = [source for source in found if chosen[source.split] == source.form]
     if not sources:
-        what = "is empty" if not list(_match(folder, "*")) else f"holds no notes that match {pattern!r}"
+        what = "is empty" if not _match(folder, "*") else f"holds no notes that match {pattern!r}"
         raise nsynth.UserError(
             f"{folder} {what}. Wanted: nsynth-train.tfrecord (or .tfrecord.gz), a folder nsynth-train/ with "
             f"{EXAMPLES_JSON} and {AUDIO_FOLDER}/, or nsynth-train.jsonwav.tar.gz; likewise valid and test."
@@ -106,7 +98,16 @@ def find(folder: str, pattern: str = "*", split: str | None = None) -> list[Sour
     return sources
 
 
-def _match(folder: str, pattern: str) -> Iterable[str]:
-    if form_of(folder) or files.exists(os.path.join(folder, EXAMPLES_JSON)):
+def _match(folder: str, pattern: str) -> list[str]:
+    """Files that match; folders in JSON/WAV form are found by their examples.json: object stores list no folders."""
+    if form_of(folder):
         return [folder]
-    return files.match(os.path.join(folder, pattern))
+    itself = os.path.join(folder, EXAMPLES_JSON)
+    if files.exists(itself):
+        return [itself]
+    return sorted(
+        {
+            *files.match(os.path.join(folder, pattern)),
+            *files.match(os.path.join(folder, pattern, EXAMPLES_JSON)),
+        }
+    )

@@ -30,24 +30,28 @@ def unpack(source: Source, folder: str) -> Source:
         nsynth.UserError: the archive is damaged or holds no notes.
     """
     done = os.path.join(folder, "done")
+    if source.form == Form.TFRECORD_GZIP:
+        unpacked = Source(
+            source.split, Form.TFRECORD, os.path.join(folder, f"nsynth-{source.split}.tfrecord")
+        )
+    else:
+        unpacked = Source(source.split, Form.JSONWAV, os.path.join(folder, EXAMPLES_JSON))
+    if files.exists(done):
+        return unpacked
+    files.remove_tree(folder)  # what a killed run may have left
     try:
         if source.form == Form.TFRECORD_GZIP:
-            target = os.path.join(folder, f"nsynth-{source.split}.tfrecord")
-            if not files.exists(done):
-                _gunzip(source.path, target)
-            unpacked = Source(source.split, Form.TFRECORD, target)
+            _gunzip(source.path, unpacked.path)
         else:
-            if not files.exists(done):
-                _untar(source.path, folder)
-            unpacked = Source(source.split, Form.JSONWAV, os.path.join(folder, EXAMPLES_JSON))
+            _untar(source.path, folder)
+        with files.whole_file(done, folder):
+            pass
     except (EOFError, gzip.BadGzipFile, zlib.error, tarfile.TarError) as error:
         files.remove_tree(folder)
         raise nsynth.UserError(f"{source.path}: damaged archive ({error}). Download it again.") from error
     except BaseException:
         files.remove_tree(folder)
         raise
-    with files.whole_file(done, folder):
-        pass
     return unpacked
 
 

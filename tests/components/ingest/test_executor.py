@@ -272,3 +272,26 @@ def test_real_notes_pass(real_notes: Path, tmp_path: Path) -> None:
     account = summary(tmp_path)
     assert (account["in"], account["used"], account["quarantined"]) == (114, 114, 0)
     assert all(count > 0 for count in account["splits"]["train"]["families"].values())
+
+
+def test_beam_counts_what_went_in_and_out(folders: Folders, notes: list[dict]) -> None:
+    import apache_beam as beam
+
+    from components.ingest.executor import WriteShard
+    from components.ingest.index import load_or_scan
+    from components.ingest.options import IngestOptions
+    from components.ingest.shard import Layout
+    from components.ingest.shuffle import plan
+    from components.ingest.sources import find
+
+    write(folders[0] / "nsynth-train.tfrecord", [*broken_notes(notes[:9]), b"rubbish"])
+    indexes = [load_or_scan(source, str(folders[1] / "cache")) for source in find(str(folders[0]))]
+    pipeline = beam.Pipeline(runner="FnApiRunner")
+    layout = Layout(str(folders[1] / "examples"), str(folders[1] / "quarantine"))
+    _ = pipeline | beam.Create(plan(indexes, IngestOptions())) | beam.ParDo(WriteShard(layout))
+    result = pipeline.run()
+    result.wait_until_finish()
+    counters = {
+        counter.key.metric.name: counter.committed for counter in result.metrics().query()["counters"]
+    }
+    assert counters == {"notes_in": 10, "notes_used": 9, "notes_quarantined": 1}
