@@ -137,5 +137,5 @@ def _judge_on_newest(
         split=EVALUATED_SPLIT,
         code=code("Gate"),
     ).with_id("GateNewest")
-    both = AllBlessed(gate.outputs["blessing"], newest.outputs["blessing"], code("Gate")).with_id("BothGates")
+    both = AllBlessed(gate.outputs["blessing"], newest.outputs["blessing"]).with_id("BothGates")
     return both.outputs["blessing"], [newest, both]

@@ -8,7 +8,7 @@ from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.base.base_executor import BaseExecutor
 from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 from tfx.types import artifact_utils, standard_artifacts
-from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+from tfx.types.component_spec import ChannelParameter, ComponentSpec
 
 from components import storage
 
@@ -41,7 +41,7 @@ class AllBlessedExecutor(BaseExecutor):
 class AllBlessedSpec(ComponentSpec):
     """What AllBlessed reads and writes."""
 
-    PARAMETERS = {"code": ExecutionParameter(type=str)}
+    PARAMETERS: dict = {}
     INPUTS = {
         "first": ChannelParameter(type=standard_artifacts.ModelBlessing),
         "second": ChannelParameter(type=standard_artifacts.ModelBlessing),
@@ -55,12 +55,11 @@ class AllBlessed(BaseComponent):
     SPEC_CLASS = AllBlessedSpec
     EXECUTOR_SPEC = ExecutorClassSpec(AllBlessedExecutor)
 
-    def __init__(self, first: types.BaseChannel, second: types.BaseChannel, code: str = ""):
+    def __init__(self, first: types.BaseChannel, second: types.BaseChannel):
         super().__init__(
             AllBlessedSpec(
                 first=first,
                 second=second,
-                code=code,
                 blessing=types.Channel(type=standard_artifacts.ModelBlessing),
             )
         )

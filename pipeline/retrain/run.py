@@ -1,7 +1,6 @@
 """Runs the graph on spans of data and reads from the artifacts what came of it. Imports TFX."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 from ml_metadata.metadata_store import MetadataStore
@@ -9,12 +8,14 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
 from components.data_gate.executor import VERDICT_JSON
 from components.gate.executor import REPORT_FILE
+from components.registry import Registry
 from pipeline import history
+from pipeline.config import Config
 from pipeline.graph import Spans, create_pipeline
 from pipeline.metadata import connect, connection_config
 from pipeline.retrain.child import Request, Result
 from pipeline.retrain.gc import clean_alone, sweep
-from pipeline.retrain.ledger import Ledger
+from pipeline.retrain.ledger import Ledger, Round
 
 GATES = ("Gate", "GateNewest")
 
@@ -23,8 +24,11 @@ def run_spans(request: Request) -> Result:
     """Runs the graph to its end; an error of a step is raised as it is."""
     config = request.config
     store = connect(config.metadata)
+    rounds = Ledger(request.result_file.parent / "rounds.jsonl").rounds()
     sweep(config, store)
-    spans = Spans(request.window, request.judge, _transform_cache(store, request.result_file.parent))
+    if done := _pushed_before_a_crash(config, store, rounds, request.window):
+        return done
+    spans = Spans(request.window, request.judge, _transform_cache(store, rounds))
     LocalDagRunner().run(
         create_pipeline(
             config,
@@ -39,10 +43,10 @@ def run_spans(request: Request) -> Result:
     return result
 
 
-def result_of(run: history.Run) -> Result:
-    """How a run that came to its end has ended."""
+def result_of(run: history.Run, version: int = 0) -> Result:
+    """How a run has ended; `version` is what it pushed, if its Pusher had no time to say so."""
     pushed = run.steps["Pusher"].output("pushed_model")
-    version = int(pushed.properties.get("pushed_version", 0)) if pushed else 0
+    version = version or (int(pushed.properties.get("pushed_version", 0)) if pushed else 0)
     reports = {name: _content(run, name, "report", REPORT_FILE) for name in GATES}
     main, newest = (reports[name] for name in GATES)
     words = " ".join(
@@ -75,16 +79,35 @@ def result_of(run: history.Run) -> Result:
     )
 
 
-def _transform_cache(store: MetadataStore, folder: Path) -> str:
+def _pushed_before_a_crash(
+    config: Config, store: MetadataStore, rounds: list[Round], window: tuple[int, ...]
+) -> Result | None:
+    """The result of a round that was killed right after its push.
+
+    Run again it would start from the model that it has just pushed itself, and push another one.
+    """
+    serving = Registry(config.models).serving()
+    if serving is None or serving.record.by_hand or serving.record.run in {line.run for line in rounds}:
+        return None
+    if serving.record.run not in history.run_names(store):
+        return None
+    run = history.load_run(store, serving.record.run)
+    spans = sorted(
+        examples.properties.get("span", 0) for examples in run.steps["Transform"].inputs["examples"]
+    )
+    return result_of(run, serving.number) if spans == sorted(window) else None
+
+
+def _transform_cache(store: MetadataStore, rounds: list[Round]) -> str:
     """URI of the cache that the last round which came to its end left; empty if there is none.
 
     That round and no later one: a round that is run again after a crash then finds the same inputs, and its
     finished steps in TFX's cache.
     """
-    done = [line for line in Ledger(folder / "rounds.jsonl").rounds() if line.outcome.settles and line.run]
+    done = [line.run for line in rounds if line.outcome.settles and line.run]
     if not done:
         return ""
-    cache = history.load_run(store, done[-1].run).steps["Transform"].output("updated_analyzer_cache")
+    cache = history.load_run(store, done[-1]).steps["Transform"].output("updated_analyzer_cache")
     return cache.uri if cache and cache.path.exists() else ""
 
 

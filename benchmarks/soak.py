@@ -1,0 +1,332 @@
+"""A month of unattended retraining in minutes: `python -m benchmarks.soak --rounds 30`.
+
+Every day a span of rendered notes arrives, or does not, or is bad; every night a process of its own runs a round,
+is killed at a random moment on some nights, and what has to hold is checked each morning. Prints a table, writes
+JSON and a chart. The pipeline is the real one with the smallest model; TFX is imported once and the processes
+forked from there, since imports would be a third of the time.
+"""
+
+import dataclasses
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import click
+
+from components.registry import Registry
+from pipeline.config import Config, load_config
+from pipeline.retrain.child import Process
+from pipeline.retrain.ledger import Round
+from pipeline.retrain.round import Retraining
+from pipeline.retrain.status import disk_use
+
+MONTH = (
+    "ordinary", "ordinary", "ordinary", "no data", "corrupt file", "ordinary", "one family", "killed", "ordinary",
+    "mislabelled", "ordinary", "another level", "ordinary", "disk full", "ordinary", "killed", "no data", "ordinary",
+    "better recipe", "ordinary", "killed", "ordinary", "corrupt file", "ordinary", "one family", "mislabelled",
+    "ordinary", "killed", "another level", "ordinary",
+)  # fmt: skip
+WEEK = (
+    "ordinary", "no data", "corrupt file", "one family", "better recipe", "mislabelled", "another level",
+    "disk full", "killed",
+)  # fmt: skip
+"""One day of each kind."""
+
+EXPECTED = {
+    "ordinary": ({"pushed", "kept"}, ""),
+    "better recipe": ({"pushed", "kept"}, ""),
+    "killed": ({"pushed", "kept"}, ""),
+    "no data": ({"no new data"}, "no new span"),
+    "corrupt file": ({"refused"}, "damaged"),
+    "one family": ({"refused"}, "largest family"),
+    "mislabelled": ({"refused"}, "labelled wrongly"),
+    "another level": ({"refused"}, "rms_dbfs moved"),
+    "disk full": ({"failed"}, "too large"),
+}
+"""Kind of day → outcomes that are right, and words that have to be in the reason."""
+
+FULL_DISK_BYTES = 2_000_000  # of the largest file that the process may write on the day the disk fills
+
+
+@dataclasses.dataclass(frozen=True)
+class Day:
+    """What happened on one day."""
+
+    day: int
+    kind: str
+    rounds: tuple[Round, ...]
+    seconds: float
+    champion: int
+    champion_accuracy: float | None
+    workspace_mb: float
+    peak_memory_mb: float
+    faults: tuple[str, ...]
+
+    @property
+    def outcome(self) -> str:
+        """How the last round of the night ended."""
+        return self.rounds[-1].outcome.value if self.rounds else "nothing"
+
+
+class Forked:
+    """A forked process that answers as subprocess.Popen does."""
+
+    def __init__(self, pid: int):
+        self.pid = pid
+        self._code: int | None = None
+
+    def poll(self) -> int | None:
+        """Exit code, negative for a signal; None while it runs."""
+        if self._code is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self._code = os.waitstatus_to_exitcode(status) if pid else None
+        return self._code
+
+
+def fork(log: Path) -> int:
+    """Forks; in the child, the leader of its own group, output goes to `log`."""
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid == 0:
+        os.setsid()
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(descriptor, 1)
+        os.dup2(descriptor, 2)
+    return pid
+
+
+def configure(workspace: Path, spans: Path, holdout: Path, epochs: int) -> Config:
+    """The smallest pipeline that can tell good from bad."""
+    places = {"workspace": workspace, "retrain.spans": spans, "retrain.holdout": holdout}
+    settings = [f"{key}={json.dumps(str(path))}" for key, path in places.items()]
+    return load_config(Path(__file__).with_suffix(".yaml"), [*settings, f"recipe.epochs={epochs}"])
+
+
+class Soak:
+    """The month, day by day."""
+
+    def __init__(self, folder: Path, days: tuple[str, ...], seed: int = 0):
+        from benchmarks.soak_spans import Deliveries
+
+        self.folder, self.days = folder, days
+        self._deliveries = Deliveries(folder / "data", seed)
+        self._random = random.Random(seed)
+        self._file_limit: int | None = None
+        self._typical_s: list[float] = []
+        self._log = folder / "soak.log"
+
+    def config(self, better: bool) -> Config:
+        """Settings of a day; `better` is the recipe of the better day."""
+        epochs = 12 if better else 5
+        return configure(self.folder / "workspace", self._deliveries.spans, self._deliveries.holdout, epochs)
+
+    def run(self) -> Iterator[Day]:
+        """Lives through the days; yields each one as it ends."""
+        better = False
+        for number, kind in enumerate(self.days, 1):
+            better = better or kind == "better recipe"
+            config = self.config(better)
+            retraining = Retraining(config, self._start)
+            before, champion = len(retraining.ledger.rounds()), self._champion(config)
+            self._deliveries.deliver(kind)
+            began = time.monotonic()
+            self._file_limit = FULL_DISK_BYTES if kind == "disk full" else None
+            if kind == "killed":
+                limit = self._random.uniform(0.1, 1.0) * median(self._typical_s or [60.0])
+                self._night(config, kill_after_s=limit)
+            self._night(config)
+            rounds = tuple(retraining.ledger.rounds()[before:])
+            seconds = time.monotonic() - began
+            if rounds and rounds[-1].outcome.settles and len(rounds) == 1:
+                self._typical_s.append(seconds)
+            now = self._champion(config)
+            yield Day(
+                day=number,
+                kind=kind,
+                rounds=rounds,
+                seconds=seconds,
+                champion=now[0],
+                champion_accuracy=now[1],
+                workspace_mb=disk_use(config.workspace) / 1e6,
+                peak_memory_mb=max((r.facts.get("peak_memory_mb", 0) for r in rounds), default=0),
+                faults=tuple(self._faults(config, kind, rounds, champion, now)),
+            )
+
+    def _night(self, config: Config, kill_after_s: float | None = None) -> None:
+        """One `nsynth retrain` in a process of its own, killed after some time if it still runs."""
+        pid = fork(self._log)
+        if pid == 0:
+            code = 1
+            try:
+                code = Retraining(config, self._start).retrain("nsynth retrain").outcome.exit_code
+            finally:
+                os._exit(code)
+        night = Forked(pid)
+        deadline = time.monotonic() + kill_after_s if kill_after_s is not None else None
+        while night.poll() is None:
+            if deadline and time.monotonic() > deadline:
+                os.kill(pid, signal.SIGKILL)
+                deadline = None
+            time.sleep(0.1)
+        while _locked(config):  # the child of a killed night ends by itself
+            time.sleep(0.1)
+
+    def _start(self, request_file: Path, alive: int, lock: int) -> Process:
+        """Starts the child that runs the pipeline, as a fork."""
+        pid = fork(self._log)
+        if pid == 0:
+            try:
+                os.dup2(alive, 0)
+                if self._file_limit:
+                    resource.setrlimit(resource.RLIMIT_FSIZE, (self._file_limit, resource.RLIM_INFINITY))
+                from pipeline.retrain import worker
+
+                worker.main(request_file)
+                os._exit(0)
+            except BaseException:
+                os._exit(1)
+        return Forked(pid)
+
+    def _champion(self, config: Config) -> tuple[int, float | None]:
+        serving = Registry(config.models).serving()
+        if not serving:
+            return 0, None
+        return serving.number, serving.record.accuracy.value if serving.record.accuracy else None
+
+    def _faults(
+        self,
+        config: Config,
+        kind: str,
+        rounds: tuple[Round, ...],
+        before: tuple[int, float | None],
+        now: tuple[int, float | None],
+    ) -> Iterator[str]:
+        """What should not be so."""
+        last = rounds[-1]
+        outcomes, words = EXPECTED[kind]
+        if last.outcome.value not in outcomes or words not in last.words:
+            yield f"{kind}: {last.outcome} ({last.words[:200]})"
+        margin = config.gate.margin if config.gate.policy == "not_worse" else 0.0
+        if before[1] is not None and (now[1] or 0.0) < before[1] - margin - 1e-9:
+            yield f"the champion fell from {before[1]:.3f} to {now[1]}"
+        if now[0] != before[0] and last.outcome != "pushed":
+            yield f"version {now[0]} appeared in a round that says {last.outcome}"
+        yield from _unclean(config, last)
+
+
+def _locked(config: Config) -> bool:
+    from pipeline.retrain import lock
+
+    return lock.is_held(Retraining(config).lock_file)
+
+
+def _unclean(config: Config, last: Round) -> Iterator[str]:
+    """What is half-done, counted twice or unblessed in the morning."""
+    from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+    from pipeline import history
+    from pipeline.metadata import connect
+
+    if left := [path.name for path in Path(config.models).glob(".pushing-*")]:
+        yield f"half-pushed: {left}"
+    if left := sorted(path.name for path in Retraining(config).folder.glob("round-*")):
+        yield f"left between rounds: {left}"
+    if not last.outcome.settles:
+        return
+    store = connect(config.metadata)
+    running = [e.id for e in store.get_executions() if e.last_known_state == mlmd.Execution.RUNNING]
+    if running:
+        yield f"executions {running} still run"
+    run = history.load_run(store, last.run)
+    spans = [examples.properties["span"] for examples in run.steps["Transform"].inputs["examples"]]
+    if sorted(spans) != sorted(last.window):
+        yield f"trained on spans {sorted(spans)}, not {last.window}"
+    blessed = run.steps["BothGates"].output("blessing")
+    if (last.outcome == "pushed") != bool(blessed and blessed.properties["blessed"]):
+        yield f"{last.outcome} although the blessing says {blessed and blessed.properties['blessed']}"
+
+
+def levels_off(values: list[float], slack: float) -> bool:
+    """Whether the last third of a series stays below the maximum of the third before, and some slack."""
+    third = len(values) // 3
+    return not third or max(values[-third:]) <= (1 + slack) * max(values[-2 * third : -third])
+
+
+@click.command()
+@click.option("--rounds", default=30, show_default=True, help="Days; with 0, one of each kind.")
+@click.option("--output", default="workspace/benchmarks/soak.json", show_default=True, type=Path)
+@click.option("--chart", type=Path, help="Draw the month into this file (.svg or .png).")
+@click.option("--folder", default="workspace/soak", show_default=True, type=Path, help="Is emptied first.")
+@click.option("--seed", default=0, show_default=True)
+def main(rounds: int, output: Path, chart: Path | None, folder: Path, seed: int) -> int:
+    """Run unattended rounds day by day over good and bad data, kills included, and check every morning."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    days = (MONTH * (1 + rounds // len(MONTH)))[:rounds] if rounds else WEEK
+    for part in ("workspace", "data/spans", "data/holdout"):
+        shutil.rmtree(folder / part, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    soak = Soak(folder, days, seed)
+    import pipeline.retrain.run  # noqa: F401  # once, for all processes forked from here
+
+    began, month = time.monotonic(), []
+    for day in soak.run():
+        month.append(day)
+        _tell(day)
+    result = summary(month, time.monotonic() - began)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(result, indent=1))
+    if chart:
+        from benchmarks.soak_chart import draw
+
+        draw(result, chart)
+    faults = result["faults"]
+    click.echo(
+        f"{len(month)} days in {result['seconds'] / 60:.1f} minutes, {len(faults)} faults; see {output}"
+    )
+    return 1 if faults else 0
+
+
+def summary(month: list[Day], seconds: float) -> dict[str, Any]:
+    """The whole month, ready for JSON, with what should not be so."""
+    faults = [f"day {day.day}: {fault}" for day in month for fault in day.faults]
+    if len(month) >= 9:
+        if not levels_off([day.peak_memory_mb for day in month], slack=0.1):
+            faults.append("memory does not level off")
+        if not levels_off([day.workspace_mb for day in month], slack=0.2):
+            faults.append("disk use does not level off")
+    return {
+        "seconds": seconds,
+        "faults": faults,
+        "days": [
+            {
+                **{f.name: getattr(day, f.name) for f in dataclasses.fields(day) if f.name != "rounds"},
+                "outcome": day.outcome,
+                "rounds": [line.model_dump(mode="json") for line in day.rounds],
+            }
+            for day in month
+        ],
+    }
+
+
+def _tell(day: Day) -> None:
+    accuracy = f"{day.champion_accuracy:.1%}" if day.champion_accuracy is not None else "–"
+    click.echo(
+        f"day {day.day:2}  {day.kind:<14} {' → '.join(line.outcome for line in day.rounds):<24} "
+        f"champion {accuracy:>6}  {day.seconds:5.0f} s  {day.peak_memory_mb:5.0f} MB  "
+        f"{day.workspace_mb:6.0f} MB on disk"
+    )
+    for fault in day.faults:
+        click.echo(f"        FAULT {fault}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(standalone_mode=False))

@@ -1,0 +1,73 @@
+"""The picture of a soak: how good the champion was, how each day ended, and what it cost."""
+
+from pathlib import Path
+from typing import Any
+
+COLOURS = {
+    "pushed": "#2a7f3f",
+    "kept": "#6c9bd2",
+    "no new data": "#c4c4c4",
+    "refused": "#e09f1f",
+    "failed": "#c0392b",
+    "crashed": "#7d3c98",
+}
+
+
+def draw(result: dict[str, Any], file: Path) -> None:
+    """Draws the month.
+
+    Args:
+      result: what benchmarks.soak wrote.
+      file: .svg or .png.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    days = result["days"]
+    numbers = [day["day"] for day in days]
+    figure, (top, middle, bottom) = plt.subplots(
+        3, 1, figsize=(11, 7), sharex=True, height_ratios=(4, 1.2, 2), layout="constrained"
+    )
+    accuracy = [day["champion_accuracy"] for day in days]
+    top.step(numbers, [a if a is not None else float("nan") for a in accuracy], where="post", color="#2a7f3f")
+    for day in days:
+        for line in day["rounds"]:
+            if line["accuracy"] is not None:
+                top.plot(day["day"], line["accuracy"], "o", color=COLOURS[line["outcome"]], markersize=5)
+    top.set_ylabel("accuracy on the held-out notes")
+    top.set_title(
+        "Line: the champion. Dots: candidates. Pushed only if surely better", fontsize=10, loc="left"
+    )
+    top.set_ylim(0, 1)
+    top.grid(alpha=0.3)
+    for day in days:
+        for place, line in enumerate(day["rounds"]):
+            colour = COLOURS.get(line["outcome"], "#555555")
+            middle.bar(day["day"], 1, bottom=place, width=0.9, color=colour)
+        if day["kind"] != "ordinary":
+            middle.text(day["day"], len(day["rounds"]) + 0.1, day["kind"], rotation=45, fontsize=7)
+    middle.set_ylim(0, 5)
+    middle.set_yticks([])
+    middle.set_ylabel("rounds")
+    middle.legend(
+        [plt.Rectangle((0, 0), 1, 1, color=colour) for colour in COLOURS.values()],
+        list(COLOURS),
+        ncols=len(COLOURS),
+        fontsize=7,
+        loc="upper left",
+        bbox_to_anchor=(0, -0.02),
+        frameon=False,
+    )
+    bottom.plot(
+        numbers, [day["peak_memory_mb"] or float("nan") for day in days], ".-", label="peak memory, MB"
+    )
+    bottom.plot(numbers, [day["workspace_mb"] for day in days], ".-", label="workspace, MB")
+    bottom.set_ylim(bottom=0)
+    bottom.set_xlabel("day")
+    bottom.legend(fontsize=8)
+    bottom.grid(alpha=0.3)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file)
+    plt.close(figure)

@@ -1,0 +1,93 @@
+"""A workspace with spans, and a stand-in for the child process that runs no pipeline."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import Config
+from pipeline.retrain.child import Starter
+from pipeline.retrain.options import RetrainOptions, RetryOptions
+
+# Writes what it was asked into asked.jsonl, then does the next of the things that script.json lists.
+STAND_IN = """
+import json, os, pathlib, signal, sys, time
+request = json.loads(pathlib.Path(sys.argv[1]).read_text())
+folder = pathlib.Path(sys.argv[2])
+with open(folder / "asked.jsonl", "a") as asked:
+    asked.write(json.dumps(request) + "\\n")
+script = json.loads((folder / "script.json").read_text())
+(folder / "script.json").write_text(json.dumps(script[1:]))
+if script[0] == "die":
+    os.kill(os.getpid(), signal.SIGKILL)
+if script[0] == "hang":
+    (folder / "hanging").write_text(str(os.getpid()))
+    time.sleep(600)
+pathlib.Path(request["result_file"]).write_text(json.dumps(script[0]))
+"""
+
+
+class StandIn:
+    """Starts stand-ins; `script` is a result, "die" or "hang" for each start."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def will(self, *script: dict | str) -> "StandIn":
+        (self.folder / "script.json").write_text(json.dumps(script))
+        return self
+
+    @property
+    def asked(self) -> list[dict]:
+        file = self.folder / "asked.jsonl"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    @property
+    def start(self) -> Starter:
+        def start(request_file: Path, alive: int, lock: int) -> subprocess.Popen:
+            command = [sys.executable, "-c", STAND_IN, str(request_file), str(self.folder)]
+            return subprocess.Popen(command, stdin=alive, pass_fds=(lock,), start_new_session=True)
+
+        return start
+
+    def wait_until_hanging(self) -> int:
+        """Process id of the stand-in that hangs."""
+        for _ in range(400):
+            if (self.folder / "hanging").exists() and (text := (self.folder / "hanging").read_text()):
+                return int(text)
+            time.sleep(0.05)
+        raise TimeoutError
+
+
+@pytest.fixture
+def stand_in(tmp_path) -> StandIn:
+    folder = tmp_path / "stand-in"
+    folder.mkdir()
+    return StandIn(folder)
+
+
+@pytest.fixture
+def deliver(tmp_path) -> Callable[..., Path]:
+    """Puts a span into the folder of spans."""
+
+    def deliver(number: int, content: bytes = b"notes") -> Path:
+        file = tmp_path / "spans" / f"span-{number:06d}" / "nsynth-train.tfrecord"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        os.utime(file, (time.time() - 100,) * 2)
+        return file
+
+    return deliver
+
+
+@pytest.fixture
+def config(tmp_path) -> Config:
+    retrain = RetrainOptions(
+        spans=tmp_path / "spans", window=3, settle_s=0, retry=RetryOptions(attempts=3, wait_s=0.01)
+    )
+    return Config(workspace=tmp_path / "workspace", retrain=retrain)

@@ -1,0 +1,177 @@
+"""A round: what is asked of the pipeline, what is written down, and that nothing is lost whatever happens.
+
+A stand-in takes the place of the pipeline; tests/soak runs the real one.
+"""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import psutil
+import pytest
+
+import nsynth
+from pipeline.retrain import lock
+from pipeline.retrain.outcome import Outcome
+from pipeline.retrain.round import Retraining
+
+PUSHED = {"ending": "pushed", "words": "better", "version": 7, "run": "r", "accuracy": 0.5}
+KEPT = {"ending": "kept", "words": "not better"}
+PASSING = {"ending": "passing", "words": "disk full"}
+FAILED = {"ending": "failed", "words": "a bug"}
+
+
+def refuse(span: int) -> dict:
+    return {"ending": "refused", "words": "one family only", "step": f"DataStop-{span:06d}"}
+
+
+def changed(config, **options):
+    return config.model_copy(update={"retrain": config.retrain.model_copy(update=options)})
+
+
+def test_a_new_span_is_judged_and_the_newest_ones_are_trained_on(config, stand_in, deliver):
+    for span in (1, 2, 3):
+        deliver(span)
+    retraining = Retraining(config, stand_in.will(PUSHED, KEPT).start)
+    first = retraining.retrain("me")
+    deliver(4)
+    second = retraining.retrain("me")
+    assert [request["window"] for request in stand_in.asked] == [[1, 2, 3], [2, 3, 4]]
+    assert [request["judge"] for request in stand_in.asked] == [[1, 2, 3], [4]]
+    assert (first.outcome, first.version, first.accuracy) == (Outcome.PUSHED, 7, 0.5)
+    assert (second.outcome, second.words) == (Outcome.KEPT, "not better")
+    assert retraining.ledger.rounds() == [first, second]
+
+
+def test_the_second_round_on_the_same_data_starts_nothing_unless_forced(config, stand_in, deliver):
+    deliver(1)
+    retraining = Retraining(config, stand_in.will(KEPT, KEPT).start)
+    retraining.retrain("me")
+    assert retraining.retrain("me").outcome is Outcome.NO_NEW_DATA
+    assert len(stand_in.asked) == 1
+    assert retraining.retrain("me", force=True).outcome is Outcome.KEPT
+
+
+def test_a_refused_span_is_left_out_for_good_and_the_others_go_on(config, stand_in, deliver):
+    deliver(1)
+    deliver(2)
+    retraining = Retraining(config, stand_in.will(refuse(1), PUSHED).start)
+    assert retraining.retrain("me").outcome is Outcome.PUSHED
+    refused, pushed = retraining.ledger.rounds()
+    assert (refused.outcome, refused.refused.number, refused.words) == (Outcome.REFUSED, 1, "one family only")
+    assert pushed.window == (2,)
+    assert retraining.retrain("me").outcome is Outcome.NO_NEW_DATA
+
+
+def test_a_refused_span_that_is_delivered_anew_is_taken(config, stand_in, deliver):
+    deliver(1)
+    retraining = Retraining(config, stand_in.will(refuse(1), PUSHED).start)
+    assert retraining.retrain("me").outcome is Outcome.REFUSED
+    deliver(1, b"mended notes")
+    assert retraining.retrain("me").outcome is Outcome.PUSHED
+
+
+def test_what_may_pass_is_tried_again(config, stand_in, deliver):
+    deliver(1)
+    done = Retraining(config, stand_in.will(PASSING, PASSING, PUSHED).start).retrain("me")
+    assert (done.outcome, done.attempts) == (Outcome.PUSHED, 3)
+
+
+def test_after_its_attempts_a_round_fails_and_the_span_waits_for_the_next(config, stand_in, deliver):
+    deliver(1)
+    retraining = Retraining(config, stand_in.will(PASSING, PASSING, PASSING, PUSHED).start)
+    done = retraining.retrain("me")
+    assert (done.outcome, done.words) == (Outcome.FAILED, "disk full")
+    assert retraining.retrain("me").outcome is Outcome.PUSHED
+
+
+def test_what_will_not_pass_is_tried_once(config, stand_in, deliver):
+    deliver(1)
+    done = Retraining(config, stand_in.will(FAILED, PUSHED).start).retrain("me")
+    assert (done.outcome, done.attempts) == (Outcome.FAILED, 1)
+
+
+def test_a_child_that_dies_fails_the_round_and_not_the_caller(config, stand_in, deliver):
+    deliver(1)
+    done = Retraining(config, stand_in.will("die").start).retrain("me")
+    assert done.outcome is Outcome.FAILED
+    assert "SIGKILL" in done.words
+
+
+def test_a_round_that_takes_too_long_is_ended(config, stand_in, deliver):
+    deliver(1)
+    done = Retraining(changed(config, time_limit_s=1), stand_in.will("hang").start).retrain("me")
+    assert done.outcome is Outcome.TIMED_OUT
+    assert not psutil.pid_exists(stand_in.wait_until_hanging())
+
+
+def test_told_to_stop_the_child_is_ended_and_the_round_written_down(config, stand_in, deliver):
+    deliver(1)
+    stop = threading.Event()
+    threading.Thread(target=lambda: (stand_in.wait_until_hanging(), stop.set()), daemon=True).start()
+    done = Retraining(config, stand_in.will("hang").start).retrain("me", stop=stop)
+    assert done.outcome is Outcome.INTERRUPTED
+
+
+def test_training_starts_afresh_every_so_often(config, stand_in, deliver):
+    config = changed(config, fresh_every=2)
+    retraining = Retraining(config, stand_in.will(PUSHED, PUSHED, PUSHED).start)
+    for span in (1, 2, 3):
+        deliver(span)
+        retraining.retrain("me")
+    assert [request["config"]["recipe"]["warm_start"] for request in stand_in.asked] == [False, True, False]
+
+
+def test_hooks_are_called_by_outcome_and_their_failures_written_down(config, stand_in, deliver, tmp_path):
+    deliver(1)
+    tell = shlex.join([sys.executable, "-c", f"open({str(tmp_path / 'told')!r}, 'w').write(input())"])
+    config = changed(config, hooks={"pushed": (tell, "no-such-command"), "kept": ("no-such-either",)})
+    done = Retraining(config, stand_in.will(PUSHED).start).retrain("me")
+    assert '"version":7' in (tmp_path / "told").read_text()
+    [line] = Retraining(config).ledger.rounds()
+    assert done.outcome is Outcome.PUSHED
+    assert ["no-such-command" in warning for warning in line.warnings] == [True]
+
+
+def test_without_a_folder_of_spans_it_says_what_to_set(config):
+    with pytest.raises(nsynth.UserError, match=r"retrain\.spans"):
+        Retraining(changed(config, spans=None)).retrain("me")
+
+
+KILLED = textwrap.dedent("""
+    import subprocess, sys
+    from pathlib import Path
+    sys.path.insert(0, sys.argv[2])
+    from pipeline.config import Config
+    from pipeline.retrain.round import Retraining
+    from conftest import StandIn
+    stand_in = StandIn(Path(sys.argv[3]))
+    Retraining(Config.model_validate_json(Path(sys.argv[1]).read_text()), stand_in.start).retrain("first")
+""")
+
+
+def test_a_killed_round_is_found_out_and_taken_up(config, stand_in, deliver, tmp_path):
+    deliver(1)
+    stand_in.will("hang", PUSHED)
+    (tmp_path / "config.json").write_text(config.model_dump_json())
+    here = os.path.dirname(__file__)
+    first = subprocess.Popen([sys.executable, "-c", KILLED, tmp_path / "config.json", here, stand_in.folder])
+    child = stand_in.wait_until_hanging()
+    with pytest.raises(lock.LockedError, match=f"first, process {first.pid}"):
+        Retraining(config, stand_in.start).retrain("second")
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    os.kill(child, signal.SIGKILL)  # the real child ends by itself: see test_worker.py
+    while psutil.pid_exists(child):
+        time.sleep(0.05)
+    retraining = Retraining(config, stand_in.start)
+    assert retraining.retrain("second").outcome is Outcome.PUSHED
+    crashed, pushed = retraining.ledger.rounds()
+    assert crashed.outcome is Outcome.CRASHED
+    assert f"first, process {first.pid}" in crashed.words
+    assert pushed.number == 2
