@@ -131,13 +131,13 @@ def print_models(registry: Registry, console: rich.console.Console) -> None:
         return
     console.print(f"[bold]{rich.markup.escape(registry.destination)}[/]")
     table = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in ("version", "pushed (UTC)", "span", "accuracy", "verdict", "size", ""):
+    for name in ("version", "pushed", "span", "accuracy", "verdict", "size", ""):
         table.add_column(name, justify="right" if name == "size" else "left", no_wrap=name != "verdict")
     for version in versions:
         record = version.record
         table.add_row(
             str(version.number),
-            record.created[:16].replace("T", " ") or "?",
+            record.created[:10] or "?",
             ", ".join(map(str, record.spans)) or "–",
             _percent(record.accuracy),
             rich.markup.escape(_verdict(version)),

@@ -1,8 +1,11 @@
 """Options of the training recipe. Imports nothing heavy."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+import nsynth
 
 
 class AugmentOptions(BaseModel, frozen=True, extra="forbid"):
@@ -69,3 +72,75 @@ class RecipeOptions(BaseModel, frozen=True, extra="forbid"):
     auxiliary: AuxiliaryOptions = AuxiliaryOptions()
     warm_start: bool = Field(True, description="start from the champion's weights where they fit")
     seed: int = Field(0, ge=0, lt=2**31)
+
+    def value(self, name: str) -> Any:
+        """The value of a field by its dotted name, such as `augment.mixup`.
+
+        Raises:
+          UserError: there is no such field.
+        """
+        found: Any = self
+        for part in name.split("."):
+            if not isinstance(found, BaseModel) or part not in type(found).model_fields:
+                raise nsynth.UserError(
+                    f"the recipe has no {name}; its fields are those of trainer/options.py"
+                )
+            found = getattr(found, part)
+        return found
+
+    def replaced(self, values: Mapping[str, Any]) -> Self:
+        """The recipe with other values by dotted name.
+
+        Raises:
+          UserError: there is no such field, or it does not take the value.
+        """
+        fields = self.model_dump()
+        for name, value in values.items():
+            self.value(name)
+            *groups, field = name.split(".")
+            inner = fields
+            for group in groups:
+                inner = inner[group]
+            inner[field] = value
+        try:
+            return type(self)(**fields)
+        except ValidationError as error:
+            raise nsynth.UserError(f"the recipe does not take {dict(values)}: {error}") from error
+
+
+class SearchRange(BaseModel, frozen=True, extra="forbid"):
+    """Where the Tuner looks for one number; whole numbers only where the recipe's field is one."""
+
+    low: float
+    high: float
+    log: bool = Field(False, description="equal chances for equal ratios; low must be above 0")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low >= self.high or (self.log and self.low <= 0):
+            raise ValueError(f"low {self.low} must lie below high {self.high}, and above 0 where log is set")
+        return self
+
+
+class TunerOptions(BaseModel, frozen=True, extra="forbid"):
+    """The optional search for a better recipe before training."""
+
+    enabled: bool = False
+    trials: int = Field(8, ge=1, description="trainings")
+    epochs: int = Field(6, ge=1, description="of each trial")
+    space: dict[str, SearchRange] = Field(
+        {
+            "learning_rate": SearchRange(low=5e-4, high=1e-2, log=True),
+            "dropout": SearchRange(low=0.0, high=0.6),
+            "augment.mixup": SearchRange(low=0.0, high=0.6),
+            "augment.equalizer": SearchRange(low=0.0, high=0.8),
+        },
+        description="dotted name of a recipe's field → where to look",
+    )
+
+    @model_validator(mode="after")
+    def _names_numbers(self) -> Self:
+        for name in self.space:
+            if not isinstance(RecipeOptions().value(name), int | float):
+                raise ValueError(f"the Tuner searches numbers; {name} of the recipe is none")
+        return self

@@ -3,7 +3,7 @@
 import json
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import tensorflow_transform as tft
 
@@ -36,7 +36,11 @@ def run_fn(fn_args: "FnArgs") -> None:
       UserError: the transformed examples are missing or damaged, or the training diverged.
     """
     config = fn_args.custom_config
-    recipe = tuned(RecipeOptions(**config["recipe"]), fn_args.hyperparameters)
+    recipe = RecipeOptions(**config["recipe"])
+    if fn_args.hyperparameters:
+        values = fn_args.hyperparameters["values"]
+        log.info("with the Tuner's values: %s", values)
+        recipe = recipe.replaced(values)
     spectrogram = SpectrogramOptions(**config["spectrogram"])
     train = index.scan(index.expand(fn_args.train_files), spectrogram)
     dev = index.scan(index.expand(fn_args.eval_files), spectrogram)
@@ -57,21 +61,6 @@ def run_fn(fn_args: "FnArgs") -> None:
     transform_output = tft.TFTransformOutput(fn_args.transform_graph_path)
     export(trained.network, transform_output, recipe, spectrogram, Path(fn_args.serving_model_dir))
     checkpoint.clear()
-
-
-def tuned(recipe: RecipeOptions, hyperparameters: dict[str, Any] | None) -> RecipeOptions:
-    """The recipe with the Tuner's values in place; a dotted name reaches into a group, as `augment.mixup`."""
-    if not hyperparameters:
-        return recipe
-    fields = recipe.model_dump()
-    for name, value in hyperparameters["values"].items():
-        *groups, field = name.split(".")
-        inner = fields
-        for group in groups:
-            inner = inner[group]
-        inner[field] = value
-    log.info("with the Tuner's values: %s", hyperparameters["values"])
-    return RecipeOptions(**fields)
 
 
 def write_history(trained: Trained, recipe: RecipeOptions, path: Path) -> None:

@@ -11,7 +11,8 @@ import time
 
 import numpy as np
 
-sys.modules["keras"] = None  # TensorFlow would import it, but a server has none: the model must do without
+# TensorFlow would import Keras, but a server has none: the model must do without.
+sys.modules["keras"] = None  # type: ignore[assignment]
 
 import tensorflow as tf  # noqa: E402
 

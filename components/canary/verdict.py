@@ -7,11 +7,13 @@ import nsynth
 from components.canary.options import CanaryOptions
 
 SUM_TOLERANCE = 1e-4
-OUTPUTS = {
-    "probabilities": ["float32", len(nsynth.FAMILIES)],
-    "family": ["string", None],
-    "family_id": ["int64", None],
+OUTPUTS: dict[str, tuple[str, int | None]] = {
+    "probabilities": ("float32", len(nsynth.FAMILIES)),
+    "family": ("string", None),
+    "family_id": ("int64", None),
 }
+"""Output of every signature → its type and, where it is fixed, its last dimension."""
+
 SIGNATURES = {"serving_default": {"examples": "string"}, "serving_waveform": {"audio": "float32"}}
 
 

@@ -4,7 +4,6 @@ import os
 import tempfile
 from pathlib import Path
 
-from pipeline import history
 from pipeline.config import Config
 
 
@@ -24,6 +23,7 @@ def write_report(config: Config, run: str | None = None, path: Path | None = Non
     Raises:
       nsynth.UserError: there is no such run.
     """
+    from pipeline import history
     from pipeline.report.page import render
     from pipeline.report.record import RunRecord
 

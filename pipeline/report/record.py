@@ -26,12 +26,15 @@ class RunRecord:
     run: history.Run
     config: Config
 
-    def step(self, kind: str) -> history.Step | None:
-        """The step of this kind. Rounds of retraining have one for each span: there it is the newest."""
+    def steps(self, kind: str) -> list[history.Step]:
+        """All steps of this kind: `Gate` before `GateNewest`; of `ExampleGen-<span>` the newest span first."""
         pattern = re.compile(rf"{kind}(-\w+|Newest)?")
-        return next(
-            (step for name, step in reversed(self.run.steps.items()) if pattern.fullmatch(name)), None
-        )
+        names = sorted((name for name in self.run.steps if pattern.fullmatch(name)), reverse=True)
+        return [self.run.steps[name] for name in sorted(names, key=lambda name: name != kind)]
+
+    def step(self, kind: str) -> history.Step | None:
+        """The first of them."""
+        return next(iter(self.steps(kind)), None)
 
     @property
     def failed(self) -> history.Step | None:

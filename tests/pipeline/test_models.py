@@ -47,7 +47,7 @@ def test_the_list(registry):
     assert "blessed" in first
     assert "serving" not in first
     last = next(line for line in lines if str(serving.number) in line)
-    assert "by hand: for" in last
+    assert "by hand" in last
     assert "serving" in last
 
 

@@ -230,9 +230,3 @@ def test_a_champion_without_weights_is_not_started_from(tmp_path, caplog):
     caplog.set_level("INFO", "trainer")
     assert export.start_weights(tmp_path, RecipeOptions(), SPECTROGRAM) is None
     assert "carries no weights" in caplog.text
-
-
-def test_the_tuners_values_replace_the_recipes():
-    recipe = run.tuned(RecipeOptions(), {"values": {"learning_rate": 0.01, "augment.mixup": 0.7}})
-    assert (recipe.learning_rate, recipe.augment.mixup) == (0.01, 0.7)
-    assert recipe.augment.gain == RecipeOptions().augment.gain

@@ -64,7 +64,11 @@ def test_every_feature_of_the_contract_is_declared_and_no_other(schema):
 
 def test_the_domains_are_those_of_the_contract(schema):
     domains = {domain.name: tuple(domain.value) for domain in schema.string_domain}
-    assert domains == {"family": nsynth.FAMILIES, "source": nsynth.SOURCES, "quality": (*nsynth.QUALITIES, "")}
+    assert domains == {
+        "family": nsynth.FAMILIES,
+        "source": nsynth.SOURCES,
+        "quality": (*nsynth.QUALITIES, ""),
+    }
     ranges = {
         f.name: (f.int_domain.min, f.int_domain.max) for f in schema.feature if f.HasField("int_domain")
     }

@@ -12,7 +12,13 @@ from pipeline.report.record import RunRecord
 def build(record: RunRecord) -> dict[str, Any]:
     """Checks, figures beside the champion's, calibration."""
     report = record.json("Gate", "report", "gate.json")
-    return {"report": report, "figures": figures(report), "calibration": calibration(report["calibration"])}
+    others = [record.json(step.name, "report", "gate.json") for step in record.steps("Gate")[1:]]
+    return {
+        "report": report,
+        "others": others,
+        "figures": figures(report),
+        "calibration": calibration(report["calibration"]),
+    }
 
 
 def figures(report: dict[str, Any]) -> list[tuple[str, dict[str, float], dict[str, float] | None]]:

@@ -7,56 +7,26 @@ from markupsafe import Markup
 
 from pipeline import history
 from pipeline.report import charts
-from pipeline.report.record import Absent, RunRecord
+from pipeline.report.outcome import or_none, outcome_of
+from pipeline.report.record import RunRecord
 
 WIDTH = 460
 
 
 def build(record: RunRecord) -> dict[str, Any]:
     """Never raises Absent: of a run that broke off it says where."""
-    gate = _or_none(record.json, "Gate", "report", "gate.json")
-    account = _or_none(record.json, "ExampleGen", "quarantine", "summary.json")
-    outcome, words = verdict(record, gate)
+    outcome = outcome_of(record)
+    gate = outcome.gate
+    account = or_none(record.json, "ExampleGen", "quarantine", "summary.json")
     return {
         "run": record.run.name,
         "started": history.started(record.run).strftime("%d %B %Y, %H:%M"),
-        "outcome": outcome,
-        "words": words,
+        "outcome": outcome.kind,
+        "words": outcome.words,
         "gate": gate,
-        "interval": _interval(gate, _or_none(record.setting, "Gate", "options")) if gate else Markup(""),
+        "interval": _interval(gate, or_none(record.setting, "Gate", "options")) if gate else Markup(""),
         "tiles": _tiles(record, gate, account),
     }
-
-
-def verdict(record: RunRecord, gate: dict[str, Any] | None) -> tuple[str, str]:
-    """Outcome, one of pushed, refused, failed and running, and the same in words."""
-    if record.failed:
-        return "failed", f"The run broke off: {record.failed.name} failed. {_data_refused(record)}".strip()
-    if any(step.state == "RUNNING" for step in record.run.steps.values()) or gate is None:
-        return "running", "The run had not come to its end when this page was written."
-    pushed = pushed_version(record)
-    if pushed:
-        return "pushed", f"Pushed as version {pushed}. {_capital(gate['verdict'])}."
-    canary = _or_none(record.json, "Canary", "report", "canary.json")
-    if gate["blessed"] and canary and not canary["blessed"]:
-        return "refused", f"Blessed by the gate, but {canary['verdict']}."
-    return "refused", f"{_capital(gate['verdict'])}."
-
-
-def pushed_version(record: RunRecord) -> str:
-    """Number of the version as which the model was pushed; empty if it was not."""
-    step = record.step("Pusher")
-    pushed = step.output("pushed_model") if step else None
-    return str(pushed.properties.get("pushed_version", "")) if pushed else ""
-
-
-def _data_refused(record: RunRecord) -> str:
-    """What the data gate said, if it is why the run stopped."""
-    content = _or_none(record.json, "DataGate", "verdict", "verdict.json")
-    if not content or content["accepted"]:
-        return ""
-    stops = [check for check in content["checks"] if check["outcome"] == "stop"]
-    return "The data gate refused the data: " + "; ".join(f"{c['name']}: {c['words']}" for c in stops) + "."
 
 
 def _tiles(
@@ -127,14 +97,3 @@ def _interval(gate: dict[str, Any], options: dict[str, Any] | None) -> Markup:
 
 def _range(figure: dict[str, float]) -> str:
     return f"{100 * figure['low']:.1f} – {100 * figure['high']:.1f}%"
-
-
-def _capital(words: str) -> str:
-    return words[:1].upper() + words[1:]
-
-
-def _or_none(read: Any, *arguments: str) -> dict[str, Any] | None:
-    try:
-        return read(*arguments)
-    except (Absent, ValueError):
-        return None

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.report.outcome import pushed_version
 from pipeline.report.record import Absent, RunRecord
-from pipeline.report.sections.headline import duration, pushed_version
+from pipeline.report.sections.headline import duration
 
 ROW, LANE, BOX, MARGIN = 54, 15, 400, 8  # heights and widths, px
 _COLOURS = {"Examples": "blue", "TransformGraph": "blue", "Model": "orange", "PushedModel": "orange"}

@@ -1,0 +1,192 @@
+"""Transform against stock TFX, tf.data and the bare kernel: `python -m benchmarks.transform` prints a table.
+
+Each measurement is a fresh process, the variants take turns, and imports do not count. The notes are generated
+tones in the layout of ingest; what a note costs is the slope between two sizes, what is fixed is what remains.
+"""
+
+import itertools
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks.stock import machine
+from benchmarks.transform_variants import VARIANTS, prepare
+
+_SHARDS = 4
+_DISTINCT_NOTES = 128
+_ONE_CORE = "ours-1-core"
+_LABELS = {**VARIANTS, _ONE_CORE: "(e) ours, pinned to one core"}
+OFFICIAL_NOTES = 289_205 + 12_678 + 4_096  # train, valid, test
+
+
+@click.command()
+@click.option("--notes", multiple=True, type=int, default=(2000, 8000), show_default=True, help="Sizes.")
+@click.option("--output", default="workspace/benchmarks/transform.json", show_default=True, type=Path)
+@click.option("--scratch", default=None, help="Folder for data, some 6 GB at 8,000 notes.")
+@click.option("--measure", hidden=True, help="Measure one variant in this process.")
+def main(notes: tuple[int, ...], output: Path, scratch: str | None, measure: str | None) -> None:
+    """Measure stock Transform, stock without its extras, a tf.data script, the kernel alone, and ours."""
+    if measure:
+        click.echo(json.dumps(_measure(**json.loads(measure))))
+        return
+    with tempfile.TemporaryDirectory(prefix="bench-transform-", dir=scratch) as folder:
+        runs = _compare(sorted(notes), Path(folder))
+    result = {"machine": machine(), "runs": runs, "summary": summarize(runs)}
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(result, indent=2))
+    _print(result)
+    click.echo(f"Written to {output}")
+
+
+def _compare(sizes: list[int], folder: Path) -> list[dict[str, Any]]:
+    runs = []
+    for size in sizes:
+        _generate(folder / "notes", size)
+        for variant in _LABELS:
+            click.echo(f"{size:,} notes: {_LABELS[variant]}", err=True)
+            job = {
+                "variant": variant,
+                "count": size,
+                "notes": str(folder / "notes"),
+                "out": str(folder / "out"),
+            }
+            command = [sys.executable, "-m", "benchmarks.transform", "--measure", json.dumps(job)]
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode:
+                raise click.ClickException(done.stderr[-3000:])
+            runs.append(json.loads(done.stdout.splitlines()[-1]))
+            shutil.rmtree(folder / "out", ignore_errors=True)
+        shutil.rmtree(folder / "notes")
+    return runs
+
+
+def _generate(folder: Path, count: int) -> None:
+    """A train split of `count` notes and a dev split of four, in files as ingest writes them."""
+    from components.ingest.example_proto import serialize
+    from components.ingest.synthetic import make_notes
+    from components.ingest.tfrecord import frame
+
+    notes = [frame(serialize(note)) for note in make_notes(min(count, _DISTINCT_NOTES))]
+    for split, size in (("train", count), ("dev", _SHARDS)):
+        (folder / f"Split-{split}").mkdir(parents=True)
+        for shard in range(_SHARDS):
+            name = f"Split-{split}/data_tfrecord-{shard:05}-of-{_SHARDS:05}"
+            with (folder / name).open("wb") as file:
+                for place in range(shard, size, _SHARDS):
+                    file.write(notes[place % len(notes)])
+
+
+def _measure(variant: str, count: int, notes: str, out: str) -> dict[str, Any]:
+    """Run one variant in this process: wall and CPU seconds, peak memory, bytes written."""
+    if variant == _ONE_CORE:
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    run = prepare(variant.removesuffix("-1-core"), Path(notes), count, Path(out))
+    cpu, wall = time.process_time(), time.monotonic()
+    run()
+    wall, cpu = time.monotonic() - wall, time.process_time() - cpu
+    written = (path.stat().st_size for path in Path(out, "examples").rglob("*") if path.is_file())
+    return {
+        "variant": variant,
+        "notes": count,
+        "wall_s": wall,
+        "cpu_s": cpu,
+        "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "written_bytes": sum(written),
+    }
+
+
+def summarize(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Fixed seconds, milliseconds a note and memory of each variant, and how ours stands to the others."""
+    by_variant = {name: sorted((r for r in runs if r["variant"] == name), key=_notes) for name in _LABELS}
+    costs = {name: _cost(of) for name, of in by_variant.items()}
+    ours, largest = costs["ours"], max(run["notes"] for run in runs)
+    wall = {run["variant"]: run["wall_s"] for run in runs if run["notes"] == largest}
+    return {
+        "costs": costs,
+        "ours_of_marginal_cpu": {
+            name: ours["cpu_ms_a_note"] / cost["cpu_ms_a_note"] for name, cost in costs.items()
+        },
+        "ours_of_fixed_cpu": {name: ours["fixed_cpu_s"] / costs[name]["fixed_cpu_s"] for name in VARIANTS},
+        "two_cores_over_one": wall[_ONE_CORE] / wall["ours"],
+        "extrapolated_official_cpu_hours": {
+            name: (cost["fixed_cpu_s"] + OFFICIAL_NOTES * cost["cpu_ms_a_note"] / 1e3) / 3600
+            for name, cost in costs.items()
+        },
+    }
+
+
+def _notes(run: dict[str, Any]) -> int:
+    return run["notes"]
+
+
+def _cost(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The line through the smallest and the largest run, and the slope of each step between."""
+    first, last = runs[0], runs[-1]
+    result: dict[str, Any] = {"peak_rss_growth": last["peak_rss_bytes"] / first["peak_rss_bytes"] - 1}
+    for clock in ("cpu", "wall"):
+        slope = _slope(first, last, f"{clock}_s")
+        result |= {
+            f"{clock}_ms_a_note": slope * 1e3,
+            f"fixed_{clock}_s": first[f"{clock}_s"] - slope * first["notes"],
+            f"{clock}_ms_a_note_by_step": [
+                _slope(one, other, f"{clock}_s") * 1e3 for one, other in itertools.pairwise(runs)
+            ],
+        }
+    return result
+
+
+def _slope(one: dict[str, Any], other: dict[str, Any], key: str) -> float:
+    return (other[key] - one[key]) / (other["notes"] - one["notes"])
+
+
+def _print(result: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console, summary = Console(width=118), result["summary"]
+    columns = (
+        "fixed CPU s",
+        "CPU ms/note",
+        "fixed wall s",
+        "wall ms/note",
+        "notes/s",
+        "peak RSS MB",
+        "growth",
+    )
+    table = Table("", *columns)
+    largest = max(run["notes"] for run in result["runs"])
+    for run in result["runs"]:
+        if run["notes"] == largest:
+            cost = summary["costs"][run["variant"]]
+            table.add_row(
+                _LABELS[run["variant"]],
+                f"{cost['fixed_cpu_s']:.1f}",
+                f"{cost['cpu_ms_a_note']:.2f}",
+                f"{cost['fixed_wall_s']:.1f}",
+                f"{cost['wall_ms_a_note']:.2f}",
+                f"{run['notes'] / run['wall_s']:.0f}",
+                f"{run['peak_rss_bytes'] / 1e6:,.0f}",
+                f"{cost['peak_rss_growth']:+.1%}",
+            )
+    console.print(table)
+    shares = ", ".join(f"{share:.2f} × {_LABELS[n]}" for n, share in summary["ours_of_marginal_cpu"].items())
+    console.print(f"A note costs ours, in CPU time: {shares}")
+    console.print(f"Fixed CPU time of ours: {summary['ours_of_fixed_cpu']['stock']:.2f} × stock's")
+    console.print(f"All cores over one, {largest:,} notes, wall time: {summary['two_cores_over_one']:.2f} ×")
+    hours = summary["extrapolated_official_cpu_hours"]
+    console.print(
+        f"EXTRAPOLATED to all {OFFICIAL_NOTES:,} notes: {hours['ours']:.2f} CPU hours, stock {hours['stock']:.1f}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""How a run ended: pushed, not pushed, failed or still running, and why."""
+
+import contextlib
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pipeline.report.record import Absent, RunRecord
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The end of a run."""
+
+    kind: Literal["pushed", "not pushed", "failed", "running"]
+    words: str
+    version: str
+    """Number as which the model was pushed, empty if it was not."""
+    gate: dict[str, Any] | None
+    """Content of gate.json, if the run came so far."""
+
+
+def outcome_of(record: RunRecord) -> Outcome:
+    """Never raises Absent: of a run that broke off it says where."""
+    gate = or_none(record.json, "Gate", "report", "gate.json")
+    version = pushed_version(record)
+    if record.failed:
+        words = f"The run broke off: {record.failed.name} failed. {_data_refused(record)}".strip()
+        return Outcome("failed", words, version, gate)
+    if version:
+        verdict = f" {capital(gate['verdict'])}." if gate else ""
+        return Outcome("pushed", f"Pushed as version {version}.{verdict}", version, gate)
+    if gate is None or any(step.state == "RUNNING" for step in record.run.steps.values()):
+        return Outcome("running", "The run had not come to its end when this page was written.", "", gate)
+    return Outcome("not pushed", _why_not(record, gate), "", gate)
+
+
+def _why_not(record: RunRecord, gate: dict[str, Any]) -> str:
+    if not gate["blessed"]:
+        return f"{capital(gate['verdict'])}."
+    for step in record.steps("Gate")[1:]:
+        other = or_none(record.json, step.name, "report", "gate.json")
+        if other and not other["blessed"]:
+            return f"Blessed on the held-out notes, but on the newest span {other['verdict']}."
+    canary = or_none(record.json, "Canary", "report", "canary.json")
+    if canary and not canary["blessed"]:
+        return f"Blessed by the gate, but {canary['verdict']}."
+    return f"{capital(gate['verdict'])}, but not pushed."
+
+
+def pushed_version(record: RunRecord) -> str:
+    """Number of the version as which the model was pushed; empty if it was not."""
+    step = record.step("Pusher")
+    pushed = step.output("pushed_model") if step else None
+    return str(pushed.properties.get("pushed_version", "")) if pushed else ""
+
+
+def _data_refused(record: RunRecord) -> str:
+    """What the data gate said, if it is why the run stopped."""
+    content = or_none(record.json, "DataGate", "verdict", "verdict.json")
+    if not content or content["accepted"]:
+        return ""
+    stops = [check for check in content["checks"] if check["outcome"] == "stop"]
+    return "The data gate refused the data: " + "; ".join(f"{c['name']}: {c['words']}" for c in stops) + "."
+
+
+def capital(words: str) -> str:
+    """With a capital letter to begin with."""
+    return words[:1].upper() + words[1:]
+
+
+def or_none(read: Any, *arguments: str) -> dict[str, Any] | None:
+    """What `read` answers, or none if it is absent or damaged."""
+    with contextlib.suppress(Absent, ValueError):
+        return read(*arguments)
+    return None

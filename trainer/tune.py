@@ -1,0 +1,96 @@
+"""The optional Tuner component's entry point: `trainer.tune.tuner_fn`."""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import keras_tuner
+from tfx.components.tuner.component import TunerFnResult
+
+from trainer import index
+from trainer.checkpoint import Checkpoint
+from trainer.fit import fit
+from trainer.index import NoteIndex
+from trainer.options import RecipeOptions, TunerOptions
+from transform.options import SpectrogramOptions
+
+if TYPE_CHECKING:
+    from tfx.components.trainer.fn_args_utils import FnArgs
+
+log = logging.getLogger("trainer")
+
+
+class RecipeTuner(keras_tuner.RandomSearch):
+    """Draws recipes at random and keeps the one with the lowest dev loss; a trial is a training like any other."""
+
+    def __init__(self, recipe: RecipeOptions, options: TunerOptions, **kwargs: Any):
+        """Lays out the search.
+
+        Args:
+          recipe: gives what is not searched, and the seed.
+          options: what is searched, and how long.
+          **kwargs: of keras_tuner.RandomSearch.
+        """
+        self._recipe = recipe.replaced({"epochs": options.epochs})
+        space = keras_tuner.HyperParameters()
+        for name, limits in options.space.items():
+            sampling = "log" if limits.log else "linear"
+            if isinstance(recipe.value(name), int):
+                space.Int(name, round(limits.low), round(limits.high), sampling=sampling)
+            else:
+                space.Float(name, limits.low, limits.high, sampling=sampling)
+        super().__init__(
+            hyperparameters=space,
+            tune_new_entries=False,
+            max_trials=options.trials,
+            seed=recipe.seed,
+            **kwargs,
+        )
+
+    def run_trial(
+        self,
+        trial: keras_tuner.engine.trial.Trial,
+        train: NoteIndex,
+        dev: NoteIndex,
+        spectrogram: SpectrogramOptions,
+    ) -> float:
+        """Trains by one drawn recipe; its dev loss, which the search minimizes."""
+        keras.backend.clear_session()
+        recipe = self._recipe.replaced(trial.hyperparameters.values)
+        log.info("trial %s of %d: %s", trial.trial_id, self.oracle.max_trials, trial.hyperparameters.values)
+        checkpoint = Checkpoint(
+            Path(self.get_trial_dir(trial.trial_id)), recipe=recipe.model_dump(mode="json")
+        )
+        state = fit(recipe, spectrogram, train, dev, checkpoint).state
+        return state.history[state.best_epoch - 1].dev_loss
+
+
+def tuner_fn(fn_args: "FnArgs") -> TunerFnResult:
+    """Lays out the search for the recipe's best numbers.
+
+    Args:
+      fn_args: TFX's. `custom_config` is that of `trainer.run.run_fn`; its `tuner` holds the fields of TunerOptions.
+
+    Returns:
+      the tuner and what its search is to be called with. The best values become the Trainer's `hyperparameters`.
+
+    Raises:
+      UserError: the transformed examples are missing or damaged.
+    """
+    config = fn_args.custom_config
+    spectrogram = SpectrogramOptions(**config["spectrogram"])
+    tuner = RecipeTuner(
+        RecipeOptions(**config["recipe"]),
+        TunerOptions(**config["tuner"]),
+        directory=fn_args.working_dir,
+        project_name="tuner",
+    )
+    return TunerFnResult(
+        tuner=tuner,
+        fit_kwargs={
+            "train": index.scan(index.expand(fn_args.train_files), spectrogram),
+            "dev": index.scan(index.expand(fn_args.eval_files), spectrogram),
+            "spectrogram": spectrogram,
+        },
+    )
