@@ -18,7 +18,10 @@ COMMANDS = {
     "run": ("pipeline.run_command:run", "Run the whole pipeline once: from notes to a gated model."),
     "retrain": ("pipeline.retrain.commands:retrain", "One unattended round on the spans that have arrived."),
     "schedule": ("pipeline.retrain.commands:schedule", "Run rounds by the clock."),
-    "status": ("pipeline.retrain.commands:status", "Show the last rounds, the next one, the champion, the disk."),
+    "status": (
+        "pipeline.retrain.commands:status",
+        "Show the last rounds, the next one, the champion, the disk.",
+    ),
     "gc": ("pipeline.retrain.commands:gc", "Remove what nothing needs any more (a dry run first)."),
     "runs": ("pipeline.runs_command:runs", "List the runs: what they came to, and how long they took."),
     "report": ("pipeline.report.command:report", "Write the page of a run: one HTML file, no network."),
