@@ -151,7 +151,8 @@ def _check_room(indexes: list[Index], layout: Layout) -> None:
     free = shutil.disk_usage(layout.examples).free
     if needed > free:
         raise nsynth.UserError(
-            f"{layout.examples}: {needed / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free. Make room."
+            f"The disk is too full: {layout.examples} needs {needed / 1e6:,.0f} MB, "
+            f"{free / 1e6:,.0f} MB are free. Make room and run again."
         )
 
 
