@@ -28,7 +28,7 @@ def first(project):
 
 
 def artifact(project, step: str, key: str):
-    return project.last_run().steps[step].output(key).path
+    return project.folder / project.last_run().steps[step].output(key).path
 
 
 def test_every_step_ran_once(project, first):
