@@ -85,11 +85,10 @@ class Executor(BaseBeamExecutor):
             files.remove_tree(layout.reports)
         examples.split_names = artifact_utils.encode_split_names(splits)
         examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
-        if (
-            utils.SPAN_PROPERTY_NAME in exec_properties
-        ):  # Kubeflow forgets what the driver wrote on the artifact
-            span = int(exec_properties[utils.SPAN_PROPERTY_NAME])
-            examples.set_int_custom_property(utils.SPAN_PROPERTY_NAME, span)
+        if utils.SPAN_PROPERTY_NAME in exec_properties:
+            # TFX's driver writes it as a custom property, which Kubeflow forgets; the type has a property for it.
+            examples.span = int(exec_properties[utils.SPAN_PROPERTY_NAME])
+            examples.set_int_custom_property(utils.SPAN_PROPERTY_NAME, examples.span)
         for name in ("in", "used", "quarantined"):
             quarantine.set_int_custom_property(f"notes_{name}", account[name])
 

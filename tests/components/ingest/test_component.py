@@ -64,7 +64,9 @@ def test_the_newest_span_is_read_and_nothing_twice(workspace: Workspace, notes, 
     def read(**arguments) -> list[int]:
         workspace.run(NSynthExampleGen(str(workspace.data), "span-{SPAN}/*", OPTIONS, code="a", **arguments))
         found = workspace.artifacts(standard_artifacts.Examples.TYPE_NAME)
-        return [artifact.custom_properties["span"].int_value for artifact in found]
+        spans = [artifact.custom_properties["span"].int_value for artifact in found]
+        assert spans == [artifact.properties["span"].int_value for artifact in found]
+        return spans
 
     span(1)
     assert read() == [1]
