@@ -14,6 +14,8 @@ from kubeflow.package import Package
 
 FINAL_STATES = {"SUCCEEDED", "FAILED", "SKIPPED", "CANCELED"}
 PAGE_SIZE = 100
+REPEATED = ".again-"
+"""In the name of a version whose content was uploaded before; the server takes no name twice."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +72,14 @@ class Pipelines:
                 host=server.host, existing_token=server.token, namespace=server.namespace or "kubeflow"
             )
 
-    def upload(self, package: Package, folder: Path) -> tuple[str, str]:
-        """Makes the package the latest version of its pipeline, unless its content is there already.
+    def upload(self, package: Package, folder: Path, latest: bool = False) -> tuple[str, str]:
+        """Makes the package a version of its pipeline, unless its content is there already.
 
         Args:
           package: the compiled pipeline.
           folder: a scratch folder; the SDK uploads files.
+          latest: the content must be that of the latest version, which is what schedules run: going back to
+            older content then makes a new version of it.
 
         Returns:
           Ids of the pipeline and of the version.
@@ -89,18 +93,12 @@ class Pipelines:
                     str(file), package.name, namespace=self._server.namespace
                 )
                 pipeline_id = created.pipeline_id
-            versions = _pages(
-                lambda token: self._client.list_pipeline_versions(
-                    pipeline_id, page_token=token, page_size=PAGE_SIZE, sort_by="created_at desc"
-                ),
-                "pipeline_versions",
-            )
-            for version in versions:
-                if version.display_name == package.version:
-                    return pipeline_id, version.pipeline_version_id
-            version = self._client.upload_pipeline_version(
-                str(file), package.version, pipeline_id=pipeline_id
-            )
+            versions = self._versions(pipeline_id)
+            same = [v for v in versions if v.display_name.partition(REPEATED)[0] == package.version]
+            if same and (not latest or same[0].created_at == versions[0].created_at):
+                return pipeline_id, same[0].pipeline_version_id
+            name = f"{package.version}{REPEATED}{len(same) + 1}" if same else package.version
+            version = self._client.upload_pipeline_version(str(file), name, pipeline_id=pipeline_id)
             return pipeline_id, version.pipeline_version_id
 
     def submit(self, pipeline_id: str, version_id: str, request: Submission) -> str:
@@ -187,6 +185,15 @@ class Pipelines:
         wanted = {"predicates": [{"operation": "EQUALS", "key": "display_name", "string_value": name}]}
         found = self._client.list_pipelines(filter=json.dumps(wanted), namespace=self._server.namespace)
         return found.pipelines[0].pipeline_id if found.pipelines else None
+
+    def _versions(self, pipeline_id: str) -> list[Any]:
+        """All versions of a pipeline, the newest first."""
+        return _pages(
+            lambda token: self._client.list_pipeline_versions(
+                pipeline_id, page_token=token, page_size=PAGE_SIZE, sort_by="created_at desc"
+            ),
+            "pipeline_versions",
+        )
 
     def _experiment(self, name: str) -> str:
         return self._client.create_experiment(name, namespace=self._server.namespace).experiment_id

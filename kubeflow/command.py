@@ -135,7 +135,7 @@ def schedule(
         return
     pipelines = Pipelines(server)
     with tempfile.TemporaryDirectory() as folder:
-        pipeline_id, _ = pipelines.upload(package, Path(folder))
+        pipeline_id, _ = pipelines.upload(package, Path(folder), latest=True)
     schedule_id = pipelines.schedule(pipeline_id, request)
     click.echo(f"{request.name}: {server.host.rstrip('/')}/#/recurringrun/details/{schedule_id}")
 

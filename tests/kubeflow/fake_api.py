@@ -1,7 +1,8 @@
 """A server on loopback that speaks Kubeflow Pipelines' v2beta1 API as far as the client uses it.
 
-Every body is checked, field by field and down to the last object, against the models that kfp-server-api was
-generated with from the API's swagger; an unknown field or a wrong type is a 400, as in the real server.
+Every query and body is checked, field by field and down to the last object, against the API's swagger (swagger.py);
+an unknown field or a wrong type is a 400, as in the real server. So is every reply: the client must not be tested
+against something that no server says.
 """
 
 import json
@@ -11,15 +12,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlparse
 
-import kfp_server_api
 import yaml
+from swagger import PREFIX, Unlike, check, operation
 
-PREFIX = "/apis/v2beta1"
-NOW = "2026-01-02T03:04:05Z"
+START = datetime(2026, 1, 2, 3, 4, 5)
 
 
 class Trouble(Exception):  # noqa: N818
@@ -28,36 +29,6 @@ class Trouble(Exception):  # noqa: N818
     def __init__(self, status: int, message: str):
         super().__init__(message)
         self.status = status
-
-
-def check(value: Any, kind: str, where: str = "body") -> None:
-    """Refuses what the swagger does not allow."""
-    primitive = {"str": str, "bool": bool, "int": int, "object": object, "float": (int, float)}
-    if kind in primitive:
-        # int64 is text in the swagger, and protobuf's JSON takes a number as well.
-        if not isinstance(value, primitive[kind]) and not (
-            where.endswith("max_concurrency") and type(value) is int
-        ):
-            raise Trouble(400, f"{where}: {value!r} is no {kind}")
-    elif kind.startswith("dict("):
-        for key, item in value.items():
-            check(item, kind[5:-1].split(", ", 1)[1], f"{where}.{key}")
-    elif kind.startswith("list["):
-        for index, item in enumerate(value):
-            check(item, kind[5:-1], f"{where}[{index}]")
-    elif kind == "datetime":
-        check(value, "str", where)
-    else:
-        model = getattr(kfp_server_api, kind)
-        if not hasattr(model, "attribute_map") or not model.openapi_types:
-            if value not in model.allowable_values if hasattr(model, "allowable_values") else False:
-                raise Trouble(400, f"{where}: {value!r} is not one of {model.allowable_values}")
-            return
-        names = {json_name: name for name, json_name in model.attribute_map.items()}
-        for key, item in value.items():
-            if key not in names:
-                raise Trouble(400, f"{where}: {kind} has no field {key}")
-            check(item, model.openapi_types[names[key]], f"{where}.{key}")
 
 
 @dataclass
@@ -100,7 +71,39 @@ class FakeApi:
         handler = getattr(self, f"_{method.lower()}_{path.split('/')[1]}", None)
         if handler is None:
             raise Trouble(404, f"no such path {path}")
-        return handler(path.split("/")[2:], query, body)
+        try:
+            asked = operation(method, path)
+            if unknown := set(query) - asked.queries:
+                raise Unlike(f"no query {sorted(unknown)}")
+            if asked.body:
+                check(body, asked.body)
+        except Unlike as error:
+            raise Trouble(400, str(error)) from error
+        reply = handler(path.split("/")[2:], query, body)
+        if not isinstance(reply, bytes):  # a web page, for the test that wants one
+            check(reply, asked.reply, "reply")
+        return reply
+
+    def tick(self) -> None:
+        """Starts a run of every schedule, as the controller of schedules does when their time has come.
+
+        A schedule that names no version gets the newest: "If unset, the latest pipeline version is used", says the
+        API of V2beta1PipelineVersionReference, since release 2.5.
+        """
+        for schedule in self.recurring:
+            reference = schedule["pipeline_version_reference"]
+            newest = next(v for v in self.versions if v["pipeline_id"] == reference["pipeline_id"])
+            named = {"pipeline_version_id": newest["pipeline_version_id"], **reference}
+            kept = {key: schedule[key] for key in ("display_name", "experiment_id", "runtime_config")}
+            self._post_runs(
+                [],
+                {},
+                {
+                    **kept,
+                    "pipeline_version_reference": named,
+                    "recurring_run_id": schedule["recurring_run_id"],
+                },
+            )
 
     def _get_healthz(self, rest: list[str], query: dict, body: Any) -> Any:
         return {"multi_user": self.multi_user, "pipeline_store": "database"}
@@ -125,7 +128,7 @@ class FakeApi:
                 {
                     "pipeline_id": f"p{len(self.pipelines) + 1}",
                     "display_name": query["name"],
-                    "created_at": NOW,
+                    "created_at": self._now(),
                 }
             )
             self._add_version(self.pipelines[-1]["pipeline_id"], query["name"])
@@ -137,11 +140,18 @@ class FakeApi:
             raise Trouble(409, "Already exist error")
         return self._add_version(query["pipelineid"], query["name"])
 
+    def _now(self) -> str:
+        """A second later with every request."""
+        return f"{START + timedelta(seconds=len(self.requests)):%Y-%m-%dT%H:%M:%SZ}"
+
     def _add_version(self, pipeline_id: str, name: str) -> dict:
         identity = f"v{len(self.versions) + 1}"
         version = {
-            "pipeline_id": pipeline_id, "pipeline_version_id": identity, "display_name": name, "created_at": NOW,
-        }  # fmt: skip
+            "pipeline_id": pipeline_id,
+            "pipeline_version_id": identity,
+            "display_name": name,
+            "created_at": self._now(),
+        }
         self.versions.insert(0, version)
         return version
 
@@ -152,18 +162,21 @@ class FakeApi:
         return {"experiments": [e for e in self.experiments if e["display_name"] == name]}
 
     def _post_experiments(self, rest: list[str], query: dict, body: Any) -> Any:
-        check(body, "V2beta1Experiment")
         if self.multi_user and body.get("namespace") not in self.namespaces:
             raise Trouble(403, f"User is not authorized to use namespace {body.get('namespace')}")
         self.experiments.append({**body, "experiment_id": f"e{len(self.experiments) + 1}"})
         return self.experiments[-1]
 
     def _post_runs(self, rest: list[str], query: dict, body: Any) -> Any:
-        check(body, "V2beta1Run")
         known = {v["pipeline_version_id"] for v in self.versions}
         if body["pipeline_version_reference"]["pipeline_version_id"] not in known:
             raise Trouble(404, "PipelineVersion not found")
-        run = {**body, "run_id": f"r{len(self.runs) + 1}", "state": self.run_states[0], "created_at": NOW}
+        run = {
+            **body,
+            "run_id": f"r{len(self.runs) + 1}",
+            "state": self.run_states[0],
+            "created_at": self._now(),
+        }
         self.runs.append(run)
         return run
 
@@ -177,14 +190,13 @@ class FakeApi:
         return run
 
     def _post_recurringruns(self, rest: list[str], query: dict, body: Any) -> Any:
-        check(body, "V2beta1RecurringRun")
         if len(body["trigger"]["cron_schedule"]["cron"].split()) != 6:
             raise Trouble(400, "Schedule cron is not a supported format")
         made = {
             **body,
             "recurring_run_id": f"s{len(self.recurring) + 1}",
             "status": "ENABLED",
-            "created_at": NOW,
+            "created_at": self._now(),
         }
         self.recurring.append(made)
         return made

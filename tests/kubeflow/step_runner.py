@@ -17,18 +17,25 @@ import sys
 import tempfile
 import uuid
 from dataclasses import dataclass, field
-from graphlib import TopologicalSorter
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import yaml
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2 as pb
+from kfp_rules import (
+    Refused,
+    Spec,
+    as_stored,
+    check_type,
+    copy_files,
+    holds,
+    order,
+    read_package,
+    resolve_root,
+    staged,
+)
 
-Spec = dict[str, Any]
 LOGS = "executor-logs"
-NUMBERS = {"NUMBER_DOUBLE", "NUMBER_INTEGER"}
 HIDE_SOURCE_TREE = """
 import sys
 # An editable install would let modules through that the image lacks.
@@ -37,10 +44,6 @@ class NoEditableFinder:
         sys.meta_path[:] = [f for f in sys.meta_path if "Editable" not in getattr(f, "__name__", "")]
 sys.meta_path.insert(0, NoEditableFinder())
 """
-
-
-class Refused(Exception):  # noqa: N818 (what KFP did)
-    """KFP would not take this."""
 
 
 @dataclass
@@ -94,65 +97,6 @@ class Cluster:
         if not uri.startswith(self.root + "/"):
             raise Refused(f"{uri} is not below {self.root}")
         return self.folder / "bucket" / uri.partition("://")[2]
-
-
-def read_package(package: Path) -> tuple[Spec, Spec]:
-    """Both documents, parsed as strictly as the API server does."""
-    documents = list(yaml.safe_load_all(package.read_text()))
-    spec, platforms = documents[0], documents[1] if len(documents) > 1 else {}
-    try:
-        json_format.ParseDict(spec, pb.PipelineSpec())
-        json_format.ParseDict(platforms, pb.PlatformSpec())
-    except json_format.ParseError as error:
-        raise Refused(f"invalid v2 pipeline spec: {error}") from error
-    if spec["schemaVersion"] != "2.1.0":
-        raise Refused(f"KFP only supports schema version 2.1.0, not {spec['schemaVersion']}")
-    for label, executor in spec["deploymentSpec"]["executors"].items():
-        if "container" not in executor:
-            raise Refused(f"executor {label}: {list(executor)} not implemented")
-    return spec, platforms
-
-
-def resolve_root(spec: Spec, given: Spec) -> Spec:
-    """The run's parameters, with their defaults."""
-    declared = spec["root"].get("inputDefinitions", {}).get("parameters", {})
-    for name in given:
-        if name not in declared:
-            raise Refused(f"parameter {name} is not among the pipeline's: {sorted(declared)}")
-    values = {}
-    for name, parameter in declared.items():
-        if name not in given and "defaultValue" not in parameter and not parameter.get("isOptional"):
-            raise Refused(f"parameter {name} has neither default value nor user provided value")
-        values[name] = given.get(name, parameter.get("defaultValue"))
-        check_type(name, values[name], parameter["parameterType"])
-    return values
-
-
-def check_type(name: str, value: Any, kind: str) -> None:
-    """Refuses a value of another type than declared."""
-    fits = {"STRING": str, "BOOLEAN": bool, "LIST": list, "STRUCT": dict}
-    if not isinstance(value, (int, float) if kind in NUMBERS else fits[kind]):
-        raise Refused(f"input parameter {name!r} type mismatch: expect {kind}, got {value!r}")
-
-
-def order(spec: Spec) -> list[str]:
-    """Tasks so that each comes after those it needs; producers count as needed."""
-    tasks = spec["root"]["dag"]["tasks"]
-    needs: dict[str, set[str]] = {}
-    for name, task in tasks.items():
-        inputs = task.get("inputs", {})
-        sources = [*inputs.get("parameters", {}).values(), *inputs.get("artifacts", {}).values()]
-        producers = {
-            source[kind]["producerTask"]
-            for source in sources
-            for kind in ("taskOutputArtifact", "taskOutputParameter")
-            if kind in source
-        }
-        needs[name] = producers | set(task.get("dependentTasks", []))
-        if unknown := needs[name] - set(tasks):
-            raise Refused(f"unknown producer task {unknown} in DAG")
-        task["dependentTasks"] = sorted(needs[name])
-    return list(TopologicalSorter(needs).static_order())
 
 
 @dataclass
@@ -336,43 +280,3 @@ class Run:
             if key not in values:
                 raise Refused(f"failed to read output parameter {key!r}")
         return values
-
-
-def as_stored(key: str, value: Any) -> Any:
-    """A property after its way through the metadata store."""
-    if value is None:
-        raise Refused(f"{key}: unknown/unsupported value type NullValue")
-    if isinstance(value, list):
-        return {"list": value}
-    if isinstance(value, dict):
-        return {"struct": value}
-    return float(value) if isinstance(value, int | float) else value
-
-
-def staged(pod: Path, uri: str) -> Path:
-    """The launcher's folder for an address."""
-    scheme, _, rest = uri.partition("://")
-    folders = {"minio": "minio", "s3": "s3", "gs": "gcs"}
-    if scheme not in folders:
-        raise Refused(f"{uri}: unsupported storage scheme")
-    return pod / folders[scheme] / rest
-
-
-def copy_files(source: Path, target: Path) -> None:
-    """Copies files; like an object store it knows nothing of empty folders, and nothing need be there."""
-    for file in [source] if source.is_file() else source.rglob("*"):
-        if file.is_file():
-            destination = target / file.relative_to(source) if file != source else target
-            destination.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, destination)
-
-
-def holds(condition: str, inputs: Spec) -> bool:
-    """Evaluates the CEL that TFX writes: comparisons of properties, joined by &&, || and !."""
-    python = condition.replace("&&", " and ").replace("||", " or ")
-    python = re.sub(r"!(?!=)", " not ", python)
-    artifacts = {
-        key: SimpleNamespace(artifacts=[SimpleNamespace(**artifact) for artifact in entry["artifacts"]])
-        for key, entry in inputs["artifacts"].items()
-    }
-    return bool(eval(python.strip(), {"__builtins__": {}}, {"inputs": SimpleNamespace(artifacts=artifacts)}))

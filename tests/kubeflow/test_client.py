@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fake_api import FakeApi, Trouble, check, serve
+from fake_api import FakeApi, serve
 
 import nsynth
 from kubeflow import client, connection
@@ -112,6 +112,36 @@ def test_a_schedule_follows_the_latest_version(api: FakeApi, tmp_path: Path) -> 
         "no_catchup": True,
         "service_account": "runner",
     }
+
+
+def test_what_a_schedule_starts_follows_the_uploads(api: FakeApi, tmp_path: Path) -> None:
+    pipelines, pipeline_id, first = send(api, tmp_path)
+    pipelines.schedule(pipeline_id, NIGHTLY)
+    api.tick()
+    second = send(api, tmp_path, "b")[2]
+    api.tick()
+    ran = [run["pipeline_version_reference"]["pipeline_version_id"] for run in api.runs]
+    assert ran == [first, second]
+
+
+def test_scheduling_older_content_makes_it_the_latest_again(api: FakeApi, tmp_path: Path) -> None:
+    pipelines, pipeline_id, first = send(api, tmp_path, "a")
+    send(api, tmp_path, "b")
+    again = pipelines.upload(package("a"), tmp_path, latest=True)
+    assert again != (pipeline_id, first)
+    assert pipelines.upload(package("a"), tmp_path, latest=True) == again  # it is the latest now
+    send(api, tmp_path, "c")
+    pipelines.upload(package("a"), tmp_path, latest=True)
+    newest = api.versions[0]["display_name"]
+    assert newest == f"{package('a').version}.again-3"
+    assert api.sent("POST", "/pipelines/upload_version")[-1] == package("a").text()
+
+
+def test_a_single_run_of_older_content_leaves_the_latest_as_it_is(api: FakeApi, tmp_path: Path) -> None:
+    first = send(api, tmp_path, "a")[2]
+    second = send(api, tmp_path, "b")[2]
+    assert send(api, tmp_path, "a")[2] == first
+    assert api.versions[0]["pipeline_version_id"] == second
 
 
 def test_a_schedule_of_the_same_name_is_replaced(api: FakeApi, tmp_path: Path) -> None:
@@ -237,20 +267,6 @@ def test_the_preview_tells_all_and_contacts_nobody(api: FakeApi) -> None:
     assert package().version in preview(Server(api.url), package(), REQUEST)
     assert "secret" not in text
     assert api.requests == []
-
-
-@pytest.mark.parametrize(
-    ("body", "word"),
-    [
-        ({"name": "x"}, "no field name"),
-        ({"display_name": 3}, "is no str"),
-        ({"trigger": {"cron_schedule": {"cron": 5}}}, "is no str"),
-        ({"mode": "SOMETIMES"}, "SOMETIMES"),
-    ],
-)
-def test_the_server_of_these_tests_refuses_what_the_swagger_does_not_allow(body: dict, word: str) -> None:
-    with pytest.raises(Trouble, match=word):
-        check(body, "V2beta1RecurringRun")
 
 
 def test_pages_are_put_together() -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import yaml
-from step_runner import Cluster, Refused, copy_files, holds, order
+from kfp_rules import Refused, copy_files, holds, order
+from step_runner import Cluster
 from test_lint import GOOD
 
 # A step that writes what it was given into its output folder and answers as an executor would.
