@@ -66,6 +66,10 @@ bench-ingest: $(READY)  ## measure ingest against stock ImportExampleGen
 bench-transform: $(READY)  ## measure Transform against stock, tf.data and the bare kernel
 	@$(BIN)/python -m benchmarks.transform $(ARGS)
 
+.PHONY: golden
+golden: $(READY)  ## accept what compiling for a cluster yields now as tests/kubeflow/golden.yaml
+	@UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q -k it_is_what_it_was tests/kubeflow/test_whole_pipeline.py
+
 .PHONY: lock
 lock:  ## resolve requirements.lock anew from setup.py
 	$(BIN)/uv pip compile setup.py --quiet --all-extras --upgrade --python-version 3.11 --generate-hashes \

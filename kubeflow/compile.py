@@ -21,13 +21,12 @@ from tfx.types.experimental.simple_artifacts import File
 
 import nsynth
 from kubeflow import lint
-from kubeflow.options import KubeflowOptions, StepOptions, quantity
+from kubeflow.options import DEFAULT_STEPS, KubeflowOptions, StepOptions, quantity
 from kubeflow.package import Package, Target
 
 Spec = dict[str, Any]
 
 ENTRYPOINT = ("python", "-m", "kubeflow.entrypoint")
-TFX_COMMAND = ("python", "-m", "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor")
 
 RUN_PARAMETERS = {"data": "input_base", "models": "push_destination", "accepted": "accepted_folder"}
 """What may be set anew for each run → the property of the steps that it fills."""
@@ -44,7 +43,8 @@ def compile_pipeline(pipeline: Pipeline, options: KubeflowOptions, target: Targe
     Raises:
       nsynth.UserError: an option has no counterpart on the target.
     """
-    spec = _compile_with_tfx(pipeline, options, target)
+    spec = _compile_with_tfx(pipeline, options)
+    _refuse_unknown_steps(options, spec)
     _drop_local_paths(spec, options)
     _connect_dynamic_properties(spec)
     _choose_files(spec, options)
@@ -56,18 +56,17 @@ def compile_pipeline(pipeline: Pipeline, options: KubeflowOptions, target: Targe
         _set_resources(container, step, target)
         _set_retries(task, step, options)
         task["cachingOptions"] = {"enableCache": True} if step.cache else {}
-        if target == "kfp":
-            _tell_entrypoint(name, container)
+        _tell_entrypoint(name, container, target)
     if target == "vertex":
         _refuse_what_vertex_lacks(options, spec["root"]["dag"]["tasks"])
         return Package(_vertex_job(spec, options), {})
     return Package(spec, _platforms(spec, options))
 
 
-def _compile_with_tfx(pipeline: Pipeline, options: KubeflowOptions, target: Target) -> Spec:
+def _compile_with_tfx(pipeline: Pipeline, options: KubeflowOptions) -> Spec:
     config = KubeflowV2DagRunnerConfig(
         default_image=options.image,
-        default_commands=list(ENTRYPOINT if target == "kfp" else TFX_COMMAND),
+        default_commands=list(ENTRYPOINT),
         use_pipeline_spec_2_1=True,  # the only version that open-source KFP takes
     )
     with _own_artifact_types_as_files():
@@ -89,6 +88,15 @@ def _own_artifact_types_as_files() -> Iterator[None]:
         compiler_utils, "get_artifact_schema", lambda type_: known(type_ if type_ in own else File)
     ):
         yield
+
+
+def _refuse_unknown_steps(options: KubeflowOptions, spec: Spec) -> None:
+    """A misspelt step would quietly get what `default` gives."""
+    known = {*spec["root"]["dag"]["tasks"], *DEFAULT_STEPS}
+    if unknown := set(options.steps) - known:
+        raise nsynth.UserError(
+            f"kubeflow.steps: no step {', '.join(sorted(unknown))} (there are: {', '.join(sorted(known))})"
+        )
 
 
 def _container(spec: Spec, task: Spec) -> Spec:
@@ -182,11 +190,10 @@ def _set_retries(task: Spec, step: StepOptions, options: KubeflowOptions) -> Non
         }
 
 
-def _tell_entrypoint(name: str, container: Spec) -> None:
-    """Gives our command the step's name and the driver, which TFX puts into a hook that KFP does not know."""
+def _tell_entrypoint(name: str, container: Spec, target: Target) -> None:
+    """Gives our command the step's name and the driver, which TFX puts into a hook that only Vertex AI knows."""
     args = ["--step", name]
-    hook = container.pop("lifecycle", {}).get("preCacheCheck")
-    if hook:
+    if target == "kfp" and (hook := container.pop("lifecycle", {}).get("preCacheCheck")):
         args += ["--driver", hook["command"][-1]]
     container["args"] = [*args, *container["args"]]
 

@@ -1,9 +1,11 @@
-"""The command of every step's container on open-source Kubeflow Pipelines.
+"""The command of every step's container, on open-source Kubeflow Pipelines and on Vertex AI.
 
 TFX's own command, `kubeflow_v2_run_executor`, expects what Vertex AI hands to it; open-source KFP hands over
 something else. This command mends the difference and starts TFX's, unpatched, as a child:
 
     python -m kubeflow.entrypoint --step NAME [--driver MODULE] <what TFX's command takes>
+
+On Vertex AI one thing is left for it to do: our steps work in folders, and there gs://bucket is one, /gcs/bucket.
 
 It imports the standard library alone, so that it costs nothing and outlives a child that runs out of memory.
 """
@@ -31,7 +33,10 @@ STAGED = {
     scheme: os.path.join(STAGING_ROOT, folder)
     for scheme, folder in (("minio://", "minio/"), ("s3://", "s3/"), ("gs://", "gcs/"))
 }
-"""Address of an object store → the folder in which the launcher lays inputs and from which it takes outputs."""
+"""Address of an object store → the folder in which KFP's launcher lays inputs and from which it takes outputs.
+
+At /gcs Vertex AI shows the buckets themselves.
+"""
 
 _received: list[int] = []
 _running: list[subprocess.Popen] = []
@@ -62,7 +67,8 @@ def run_step(
 ) -> int:
     """Mends the input, runs the driver, if any, and the executor, and mends the output."""
     mend_input(executor_input, inputs_spec)
-    output_file = executor_input["outputs"]["outputFile"]
+    # Vertex AI names this file by its address; KFP by its path, which stays.
+    output_file = executor_input["outputs"]["outputFile"] = to_staged(executor_input["outputs"]["outputFile"])
     if driver:
         # KFP knows no `preCacheCheck` hook, in which Vertex AI runs the driver: without it {SPAN} stays literal.
         code = _run(driver, executor_input, inputs_spec, tfx_args)

@@ -44,7 +44,7 @@ def problems(package: Package) -> list[str]:
         *_graph(package.spec),
         *_executors(package.spec),
         *_platform(package),
-        *_local_paths(package),
+        *local_paths(package),
     ]
 
 
@@ -171,7 +171,7 @@ def _platform(package: Package) -> Iterator[str]:
                 yield f"platform: {label}: unknown key {key}"
 
 
-def _local_paths(package: Package) -> Iterator[str]:
+def local_paths(package: Package) -> Iterator[str]:
     """Folders of the machine that compiled: none of them exists in the container."""
     local = {str(Path(__file__).parents[1]), str(Path.home()), tempfile.gettempdir(), sys.prefix, os.getcwd()}
     local = {path for path in local if path.count("/") > 1 or path == tempfile.gettempdir()}

@@ -199,12 +199,13 @@ def vertex(**options: Any) -> Package:
     )
 
 
-def test_vertex_gets_tfx_own_command_with_its_driver_hook() -> None:
+def test_vertex_gets_our_command_and_the_driver_as_the_hook_that_it_knows() -> None:
     spec = vertex().spec["pipelineSpec"]
     generator = spec["deploymentSpec"]["executors"]["ExampleGen_executor"]["container"]
-    assert generator["command"][-1] == "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor"
+    assert generator["command"] == ["python", "-m", "kubeflow.entrypoint"]
+    assert generator["args"][:2] == ["--step", "ExampleGen"]
+    assert "--driver" not in generator["args"]
     assert generator["lifecycle"]["preCacheCheck"]["command"][-1].endswith("file_based_example_gen.driver")
-    assert "--step" not in generator["args"]
     assert "/home/somebody" not in json.dumps(spec)
 
 
@@ -248,6 +249,14 @@ def test_vertex_ai_sdk_takes_the_job(tmp_path: Any) -> None:
 def test_what_vertex_ai_lacks_is_refused(options: dict, expected: str) -> None:
     with pytest.raises(nsynth.UserError, match=expected):
         vertex(**options)
+
+
+def test_a_step_that_is_not_there_is_refused() -> None:
+    options = KubeflowOptions.model_validate({"steps": {"Cuont": {"gpus": 1}}})
+    with pytest.raises(nsynth.UserError, match=r"no step Cuont \(there are: .*Count"):
+        compile_pipeline(small_pipeline(), options)
+    of_the_real_graph = KubeflowOptions.model_validate({"steps": {"WarmStart": {"cpu": "1"}}})
+    compile_pipeline(small_pipeline(), of_the_real_graph)
 
 
 def test_tfx_is_left_as_it_was(small_package: Package) -> None:

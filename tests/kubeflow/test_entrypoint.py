@@ -108,20 +108,20 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return seen
 
 
-def start(tmp_path: Path, *args: str) -> subprocess.Popen:
+def start(tmp_path: Path, *args: str, output_file: str = "") -> subprocess.Popen:
     """Runs the command as a container would, with the stand-in for TFX's."""
     program = (
         "import sys, kubeflow.entrypoint as e; e.TFX_COMMAND = 'stand_in'; sys.exit(e.main(sys.argv[1:]))"
     )
-    given = [entrypoint.EXECUTOR_INPUT, json.dumps(executor_input(tmp_path / "out.json"))]
+    given = [entrypoint.EXECUTOR_INPUT, json.dumps(executor_input(output_file or tmp_path / "out.json"))]
     given += [entrypoint.INPUTS_SPEC, json.dumps(INPUTS_SPEC)]
     command = [sys.executable, "-c", program, "--step", "ExampleGen", *args, *given]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-def run(tmp_path: Path, *args: str) -> tuple[int, dict]:
+def run(tmp_path: Path, *args: str, output_file: str = "") -> tuple[int, dict]:
     """Exit code and the line that was logged."""
-    process = start(tmp_path, *args)
+    process = start(tmp_path, *args, output_file=output_file)
     output, _ = process.communicate(timeout=60)
     return process.returncode, json.loads(output.splitlines()[-1])
 
@@ -212,6 +212,14 @@ def test_the_answer_names_addresses_not_folders(tmp_path: Path, stand_in: Path) 
     artifact = answer["artifacts"]["examples"]["artifacts"][0]
     assert code == 0
     assert artifact == {"uri": uri, "metadata": {"span": 7.0, "made_in": uri}}
+
+
+def test_the_answer_s_file_may_be_an_address_as_on_vertex_ai(tmp_path: Path, stand_in: Path) -> None:
+    (tmp_path / "gcs/bucket").mkdir(parents=True)
+    code, _ = run(tmp_path, output_file="gs://bucket/out.json")
+    assert code == 0
+    answer = json.loads((tmp_path / "gcs/bucket/out.json").read_text())
+    assert answer["artifacts"]["examples"]["artifacts"][0]["uri"] == "minio://bucket/root/ExampleGen/examples"
 
 
 def test_tfx_gets_the_arguments_that_are_not_ours(tmp_path: Path, stand_in: Path) -> None:

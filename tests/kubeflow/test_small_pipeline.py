@@ -38,8 +38,11 @@ def test_the_newest_span_goes_through_even_where_its_artifact_is_an_empty_folder
 
 
 @pytest.mark.e2e
-def test_a_named_span_goes_through(cluster: Cluster, small_package: Package, tmp_path: Path) -> None:
+def test_a_named_span_goes_through_with_another_object_store(
+    cluster: Cluster, small_package: Package, tmp_path: Path
+) -> None:
     small_package.write(tmp_path / "p.yaml")
+    cluster.root = "gs://bucket/root"
     span = '{"staticRange": {"startSpanNumber": 1, "endSpanNumber": 1}}'
     cluster.run(tmp_path / "p.yaml", parameters(tmp_path, range_config=span))
     assert (tmp_path / "models" / "span-1").read_text() == "3 ['train'] ['train'] True"

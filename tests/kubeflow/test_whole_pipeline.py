@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf import json_format
+from kfp.pipeline_spec import pipeline_spec_pb2
 from step_runner import Cluster, Task
 
 from kubeflow import lint
@@ -24,6 +26,13 @@ SETTINGS = [
     "recipe.warm_start=true",
     "kubeflow.pattern=span-{SPAN}/*",
     "kubeflow.image=registry.example/nsynth:1",
+]
+VERTEX_SETTINGS = [
+    *SETTINGS,
+    "data=gs://bucket/data",
+    "workspace=/gcs/bucket/work",
+    "push.destination=gs://bucket/models",
+    "kubeflow.pipeline_root=gs://bucket/root",
 ]
 
 
@@ -45,11 +54,35 @@ def test_the_backend_would_take_the_whole_pipeline(package: Package) -> None:
 
 
 def test_it_is_what_it_was(package: Package) -> None:
-    """Shows what a change does to what is sent; UPDATE_GOLDEN=1 with this test accepts it."""
+    """Shows what a change does to what is sent; `make golden` accepts it."""
     text = re.sub(r"\b[0-9a-f]{16}\b", "<code>", package.text())  # fingerprints change with every line
     if os.environ.get("UPDATE_GOLDEN"):
         GOLDEN.write_text(text)
-    assert text == GOLDEN.read_text(), "UPDATE_GOLDEN=1 python -m pytest tests/kubeflow -k it_is_what_it_was"
+    assert text == GOLDEN.read_text(), "what is compiled has changed: `make golden` accepts it"
+
+
+def test_vertex_ai_takes_the_same_graph(package: Package, tmp_path: Path) -> None:
+    """Vertex AI's SDK reads, checks and turns it into the request that it would send."""
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud import aiplatform
+
+    from kubeflow.compile import compile_config
+    from pipeline.config import load_config
+
+    compiled = compile_config(load_config(ROOT / "configs" / "tiny.yaml", VERTEX_SETTINGS), "vertex")
+    compiled.write(tmp_path / "job.yaml")
+    job = aiplatform.PipelineJob(
+        display_name="nsynth",
+        template_path=str(tmp_path / "job.yaml"),
+        parameter_values={"range_config": ""},
+        project="p",
+        location="europe-west4",
+        credentials=AnonymousCredentials(),
+    )._gca_resource
+    tasks = dict(job.pipeline_spec)["root"]["dag"]["tasks"]
+    assert set(tasks) == set(package.spec["root"]["dag"]["tasks"])
+    json_format.ParseDict(compiled.spec["pipelineSpec"], pipeline_spec_pb2.PipelineSpec())
+    assert list(lint.local_paths(compiled)) == []
 
 
 def render(seed: int, folder: Path) -> None:
