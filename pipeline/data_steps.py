@@ -17,7 +17,6 @@ from components.data_gate.component import DataGate, Stop
 from components.ingest.component import NSynthExampleGen
 from components.schema.component import CuratedSchema
 from pipeline.config import Config
-from pipeline.fingerprint import code_fingerprint
 from pipeline.fingerprint import step_fingerprint as code
 from pipeline.retrain.drift.component import Drift
 from transform.component import Transform
@@ -26,8 +25,6 @@ EVALUATED_SPLIT = "valid"
 SCHEMA_FILE = "transform/schema.pbtxt"
 SCALARS = [name for name in (*nsynth.NSYNTH_FEATURES, *nsynth.SOUND_FEATURES) if name != nsynth.AUDIO]
 """What statistics are computed over: never the 64,000 values of `audio`."""
-
-DRIFT_CODE = ("pipeline/retrain/drift", "components/data_gate/checks.py", "components/gate/predictions.py")
 
 
 @dataclass(frozen=True)
@@ -212,7 +209,7 @@ class _Judge:
             data_gate=self._config.data_gate,
             accepted_folder=self._config.accepted,
             push_destination=self._config.models,
-            code=code_fingerprint(*DRIFT_CODE),
+            code=code("Drift"),
         ).with_id(f"Drift{self._suffix}")
         drift.add_upstream_node(self.stop)
         return [drift, Stop(drift.outputs["verdict"]).with_id(f"DriftStop{self._suffix}")]

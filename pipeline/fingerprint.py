@@ -1,10 +1,13 @@
 """Fingerprints of our own code, so that TFX's cache notices when it changes.
 
 TFX hashes a step's inputs and properties, not the code behind `preprocessing_fn="module.fn"` or an executor:
-with changed code it would serve stale results. So each step carries the hash of the packages it depends on.
+with changed code it would serve stale results. So each step carries the hash of its own code and of everything
+of ours that this code imports, directly or through others.
 """
 
+import ast
 import hashlib
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -16,15 +19,16 @@ STEP_CODE = {
     "ExampleGen": ("components/ingest",),
     "Schema": ("components/schema", "transform/schema.pbtxt"),
     "DataGate": ("components/data_gate",),
+    "Drift": ("pipeline/retrain/drift",),
     "Transform": ("transform",),
-    "Trainer": ("trainer", "transform"),
-    "Champion": ("components/champion", "components/registry.py", "components/storage.py"),
+    "Trainer": ("trainer",),
+    "Champion": ("components/champion",),
     "Evaluator": ("components/evaluator",),
     "Gate": ("components/gate",),
     "Canary": ("components/canary",),
-    "Pusher": ("components/pusher", "components/registry.py", "components/storage.py"),
+    "Pusher": ("components/pusher",),
 }
-"""Step → the files and folders whose change must make it run again (the contract always counts)."""
+"""Step → where its code lies; what that imports is found by itself."""
 
 
 def step_fingerprint(step: str) -> str:
@@ -34,7 +38,7 @@ def step_fingerprint(step: str) -> str:
 
 @cache
 def code_fingerprint(*paths: str) -> str:
-    """First 16 hex digits of the SHA-256 over names and contents of the source files below `paths`.
+    """First 16 hex digits of the SHA-256 over names and contents of `code_files`.
 
     Args:
       *paths: files or folders, relative to the root of the project.
@@ -43,12 +47,37 @@ def code_fingerprint(*paths: str) -> str:
       FileNotFoundError: a path does not exist: the table of steps would be wrong.
     """
     digest = hashlib.sha256()
-    for path in (CONTRACT, *paths):
-        start = ROOT / path
-        files = (
-            sorted(f for f in start.rglob("*") if f.suffix in CODE_SUFFIXES) if start.is_dir() else [start]
-        )
-        for file in files:
-            digest.update(f"{file.relative_to(ROOT)}\0{file.stat().st_size}\0".encode())
-            digest.update(file.read_bytes())
+    for file in code_files(*paths):
+        content = file.read_bytes()
+        digest.update(f"{file.relative_to(ROOT)}\0{len(content)}\0".encode())
+        digest.update(content)
     return digest.hexdigest()[:16]
+
+
+def code_files(*paths: str) -> list[Path]:
+    """The source files below `paths`, the contract, and every file of ours that one of these imports; in order."""
+    found: set[Path] = set()
+    ahead = [file for path in (CONTRACT, *paths) for file in _below(ROOT / path)]
+    while ahead:
+        file = ahead.pop()
+        if file not in found:
+            found.add(file)
+            ahead += _imported(file) if file.suffix == ".py" else ()
+    return sorted(found)
+
+
+def _below(start: Path) -> Iterable[Path]:
+    return (f for f in start.rglob("*") if f.suffix in CODE_SUFFIXES) if start.is_dir() else [start]
+
+
+def _imported(file: Path) -> Iterator[Path]:
+    """Our own modules that a file imports anywhere, within functions too."""
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        for name in names:
+            module = ROOT / name.replace(".", "/")
+            yield from (m for m in (module.with_suffix(".py"), module / "__init__.py") if m.is_file())

@@ -46,6 +46,31 @@ def test_other_packages_and_other_files_do_not(project):
     assert fresh("transform") == before
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import trainer.model",
+        "from trainer import model",
+        "from trainer.model import ONE",
+        "def f():\n    import trainer.model",
+    ],
+)
+def test_code_that_is_imported_counts_through_others_too(project, line):
+    (project / "transform/log_mel.py").write_text("import transform.between\n")
+    (project / "transform/between.py").write_text(f"{line}\n")
+    before = fresh("transform/log_mel.py")
+    (project / "trainer/model.py").write_text("ONE = 2\n")
+    assert fresh("transform/log_mel.py") != before
+
+
+def test_a_step_depends_on_no_code_of_the_orchestrators():
+    """Else a changed report or command would train again."""
+    fingerprint.code_fingerprint.cache_clear()
+    for paths in fingerprint.STEP_CODE.values():
+        rooms = {file.relative_to(fingerprint.ROOT).parts[0] for file in fingerprint.code_files(*paths)}
+        assert not rooms & {"kubeflow", "corpus", "benchmarks", "tests"}, paths
+
+
 def test_a_path_that_does_not_exist_is_an_error(project):
     with pytest.raises(FileNotFoundError):
         fresh("transfrom")
