@@ -20,6 +20,8 @@ from typing import Any
 import click
 import psutil
 
+from benchmarks.stock import BEAM_ARGS, machine, write_without_gzip
+
 VARIANTS = {
     "stock": "stock ImportExampleGen",
     "stock-no-gzip": "the same without gzip",
@@ -28,10 +30,6 @@ VARIANTS = {
 }
 OFFICIAL_NOTES = 289_205 + 12_678 + 4_096  # train, valid, test
 
-_BEAM_ARGS = (
-    "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner",
-    f"--setup_file={Path(__file__).parent.parent / 'setup.py'}",  # else TFX builds a source package
-)
 _TWO_WORKERS = ("--direct_num_workers=2", "--direct_running_mode=multi_threading")
 _INDEXED_RECORDS = 100_000
 _RECORD_BYTES = 256_300
@@ -61,7 +59,7 @@ def main(
         return
     with tempfile.TemporaryDirectory(prefix="bench-ingest-", dir=scratch) as folder:
         runs = _compare(sorted(notes), rounds, Path(folder))
-        result = {"machine": _machine(), "runs": runs, "summary": _summarize(runs)}
+        result = {"machine": machine(), "runs": runs, "summary": _summarize(runs)}
         if index:
             result["index"] = _time_index(Path(folder) / "index.tfrecord")
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -125,7 +123,7 @@ def _prepare_ours(variant: str, data: str, out: str) -> Callable[[], None]:
 
     examples, quarantine = standard_artifacts.Examples(), QuarantinedNotes()
     examples.uri, quarantine.uri = f"{out}/examples/1", f"{out}/quarantine/1"
-    beam_args = [*_BEAM_ARGS, *(_TWO_WORKERS if variant == "ours-2" else ())]
+    beam_args = [*BEAM_ARGS, *(_TWO_WORKERS if variant == "ours-2" else ())]
     executor = Executor(BaseBeamExecutor.Context(beam_pipeline_args=beam_args))
     properties = _properties(NSynthExampleGen(data))
     return lambda: executor.Do({}, {"examples": [examples], "quarantine": [quarantine]}, properties)
@@ -139,14 +137,14 @@ def _prepare_stock(variant: str, data: str, out: str) -> Callable[[], None]:
     from tfx.types import standard_artifacts
 
     if variant == "stock-no-gzip":
-        _write_without_gzip()
+        write_without_gzip()
     split = example_gen_pb2.Input.Split(name="train", pattern="*")
     component = ImportExampleGen(
         data, example_gen_pb2.Input(splits=[split]), output_config=example_gen_pb2.Output()
     )
     examples = standard_artifacts.Examples()
     examples.uri = f"{out}/examples/1"
-    executor = Executor(BaseBeamExecutor.Context(beam_pipeline_args=list(_BEAM_ARGS)))
+    executor = Executor(BaseBeamExecutor.Context(beam_pipeline_args=list(BEAM_ARGS)))
     properties = _properties(component)
     properties["output_config"] = "{}"
     return lambda: executor.Do({}, {"examples": [examples]}, properties)
@@ -159,18 +157,6 @@ def _properties(component: Any) -> dict[str, Any]:
         key: proto_utils.proto_to_json(value) if hasattr(value, "DESCRIPTOR") else value
         for key, value in component.exec_properties.items()
     }
-
-
-def _write_without_gzip() -> None:
-    """Stock TFX has no option for it: the suffix decides, so take the suffix away."""
-    from apache_beam.io import tfrecordio
-
-    construct = tfrecordio.WriteToTFRecord.__init__
-
-    def without_suffix(self: Any, *args: Any, file_name_suffix: str = "", **kwargs: Any) -> None:
-        construct(self, *args, file_name_suffix=file_name_suffix.removesuffix(".gz"), **kwargs)
-
-    tfrecordio.WriteToTFRecord.__init__ = without_suffix
 
 
 def _time_index(path: Path) -> dict[str, Any]:
@@ -243,14 +229,6 @@ def _extrapolate(table: dict[int, dict[str, float]], small: int, large: int) -> 
 
     keys = ("wall_s", "cpu_s", "peak_rss_bytes", "written_bytes")
     return {"notes": OFFICIAL_NOTES} | {key: at_full(key) for key in keys}
-
-
-def _machine() -> dict[str, Any]:
-    return {
-        "cores": os.cpu_count(),
-        "memory_bytes": psutil.virtual_memory().total,
-        "load_1_min": os.getloadavg()[0],
-    }
 
 
 def _print(result: dict[str, Any]) -> None:
