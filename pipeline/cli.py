@@ -26,6 +26,7 @@ COMMANDS = {
     "runs": ("pipeline.runs_command:runs", "List the runs: what they came to, and how long they took."),
     "report": ("pipeline.report.command:report", "Write the page of a run: one HTML file, no network."),
     "models": ("pipeline.models_command:models", "List, show, roll back or promote pushed models."),
+    "lineage": ("pipeline.lineage_command:lineage", "Tell which data and code made a model."),
     "classify": ("pipeline.classify_command:classify", "Tell the instrument family of audio files."),
     "kubeflow": ("kubeflow.command:kubeflow", "Compile, submit and schedule the pipeline on a cluster."),
 }

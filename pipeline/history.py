@@ -11,6 +11,7 @@ import nsynth
 
 RUN_CONTEXT = "pipeline_run"
 NODE_CONTEXT = "node"
+_MADE = (mlmd.Event.OUTPUT, mlmd.Event.INTERNAL_OUTPUT, mlmd.Event.DECLARED_OUTPUT)
 
 
 @dataclass(frozen=True)
@@ -76,32 +77,61 @@ def run_names(store: MetadataStore) -> list[str]:
 
 
 def load_run(store: MetadataStore, name: str | None = None) -> Run:
-    """Reads one run, by default the newest.
+    """Reads one run, by default the newest; `name` may be the beginning of one, if no other begins so.
 
     Raises:
-      UserError: there is no such run.
+      UserError: there is no such run, or there are several.
     """
     names = run_names(store)
-    if not names or (name and name not in names):
-        raise nsynth.UserError(f"no run {name or ''}; known: {', '.join(names[:5]) or 'none'}")
-    context = store.get_context_by_type_and_name(RUN_CONTEXT, name or names[0])
+    found = [name] if name in names else [known for known in names if known.startswith(name or "")]
+    if not found or (name and len(found) > 1):
+        trouble = f"{len(found)} runs begin with" if found else "no run"
+        raise nsynth.UserError(f"{trouble} {name or ''}; known: {', '.join(names[:5]) or 'none'}")
+    context = store.get_context_by_type_and_name(RUN_CONTEXT, found[0])
     executions = store.get_executions_by_context(context.id)
     steps = {step.name: step for step in (_step(store, e) for e in sorted(executions, key=lambda e: e.id))}
     return Run(context.name, steps)
+
+
+def maker(store: MetadataStore, artifact: int) -> tuple[str, Step] | None:
+    """The run and the step that made an artifact; later runs that took it from the cache are not meant."""
+    events = store.get_events_by_artifact_ids([artifact])
+    made = sorted({event.execution_id for event in events if event.type in _MADE})
+    if not made:
+        return None
+    (execution,) = store.get_executions_by_id(made[:1])
+    contexts = store.get_contexts_by_execution(execution.id)
+    return next((c.name for c in contexts if c.type == RUN_CONTEXT), ""), _step(store, execution)
+
+
+def readers(store: MetadataStore, artifact: int) -> list[str]:
+    """Names of the steps that read an artifact."""
+    events = store.get_events_by_artifact_ids([artifact])
+    read = sorted({event.execution_id for event in events if event.type not in _MADE})
+    return list(dict.fromkeys(_step(store, e).name for e in store.get_executions_by_id(read)))
+
+
+def find_artifact(store: MetadataStore, artifact: int | str) -> Output | None:
+    """The artifact with this id, or at this URI."""
+    found = (
+        store.get_artifacts_by_id([artifact])
+        if isinstance(artifact, int)
+        else store.get_artifacts_by_uri(artifact)
+    )
+    return _output(found[-1]) if found else None
 
 
 def _step(store: MetadataStore, execution: mlmd.Execution) -> Step:
     contexts = store.get_contexts_by_execution(execution.id)
     node = next(c.name for c in contexts if c.type == NODE_CONTEXT)
     events = store.get_events_by_execution_ids([execution.id])
-    made = {mlmd.Event.OUTPUT, mlmd.Event.INTERNAL_OUTPUT, mlmd.Event.DECLARED_OUTPUT}
     return Step(
         name=node.rpartition(".")[2],
         state=mlmd.Execution.State.Name(execution.last_known_state),
         seconds=(execution.last_update_time_since_epoch - execution.create_time_since_epoch) / 1000,
         execution_id=execution.id,
-        outputs=_artifacts(store, [e for e in events if e.type in made]),
-        inputs=_artifacts(store, [e for e in events if e.type not in made]),
+        outputs=_artifacts(store, [e for e in events if e.type in _MADE]),
+        inputs=_artifacts(store, [e for e in events if e.type not in _MADE]),
         properties=_properties(execution),
         started=execution.create_time_since_epoch / 1000,
     )
@@ -112,10 +142,12 @@ def _artifacts(store: MetadataStore, events: list[mlmd.Event]) -> dict[str, list
     by_key: dict[str, list[Output]] = {}
     for event in events:
         key = next(step.key for step in event.path.steps if step.HasField("key"))
-        artifact = found[event.artifact_id]
-        output = Output(artifact.id, artifact.type, artifact.uri, _properties(artifact))
-        by_key.setdefault(key, []).append(output)
+        by_key.setdefault(key, []).append(_output(found[event.artifact_id]))
     return by_key
+
+
+def _output(artifact: mlmd.Artifact) -> Output:
+    return Output(artifact.id, artifact.type, artifact.uri, _properties(artifact))
 
 
 def _properties(node: mlmd.Artifact | mlmd.Execution) -> dict[str, str | int | float]:

@@ -5,12 +5,13 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
 from pipeline.config import Config
 from pipeline.graph import create_pipeline
+from pipeline.step_memory import record_memory
 
 
 def run_local(config: Config) -> None:
     """Runs every step that the cache does not already hold. An error of a step is raised as it is."""
     config.metadata.parent.mkdir(parents=True, exist_ok=True)
     connection = metadata.sqlite_metadata_connection_config(str(config.metadata))
-    LocalDagRunner().run(
-        create_pipeline(config, str(config.artifacts), metadata_connection_config=connection)
-    )
+    pipeline = create_pipeline(config, str(config.artifacts), metadata_connection_config=connection)
+    with record_memory(connection):
+        LocalDagRunner().run(pipeline)

@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 import rich.box
-import rich.console
+import rich.markup
 import rich.table
 
 from pipeline.config import DEFAULT_CONFIG, Config, load_config
 
+_TO_THE_SECOND = len("2026-01-01T00:00:00")
 _COLOURS = {"pushed": "green", "not pushed": "yellow", "failed": "red", "running": "cyan"}
 
 
@@ -22,11 +23,13 @@ _COLOURS = {"pushed": "green", "not pushed": "yellow", "failed": "red", "running
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
 def runs(config_file: Path, overrides: tuple[str, ...], limit: int, as_json: bool) -> None:
     """List the runs, the newest first: outcome, accuracy with its interval, version, time."""
+    from pipeline.console import make_console
+
     found = list_runs(load_config(config_file, overrides), limit)
     if as_json:
         click.echo(json.dumps(found, indent=1))
     else:
-        rich.console.Console().print(table(found))
+        make_console().print(table(found))
 
 
 def list_runs(config: Config, limit: int) -> list[dict[str, Any]]:
@@ -55,6 +58,7 @@ def facts(record: Any) -> dict[str, Any]:
         "outcome": outcome.kind,
         "failed_step": record.failed.name if record.failed else None,
         "verdict": gate.get("verdict"),
+        "failed_checks": [check["name"] for check in gate.get("checks", ()) if not check["passed"]],
         "accuracy": gate["overall"]["accuracy"] if gate else None,
         "notes": gate.get("notes"),
         "version": int(outcome.version) if outcome.version else None,
@@ -65,25 +69,29 @@ def facts(record: Any) -> dict[str, Any]:
 
 
 def table(found: list[dict[str, Any]]) -> rich.table.Table:
-    """The same for people."""
-    drawn = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("run", "outcome", "accuracy"):
-        drawn.add_column(name, no_wrap=name == "run")
-    for name in ("version", "steps", "cached", "seconds"):
-        drawn.add_column(name, justify="right")
+    """The same for people; the beginning of a name that it shows names the run to `nsynth report`."""
+    drawn = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in ("run", "verdict", "accuracy", "version", "time", "why"):
+        drawn.add_column(name, justify="right" if name == "time" else "left", no_wrap=name != "why")
     for row in found:
         accuracy = row["accuracy"]
-        colour = _COLOURS[row["outcome"]]
-        where = f" in {row['failed_step']}" if row["failed_step"] else ""
         drawn.add_row(
-            row["run"],
-            f"[{colour}]{row['outcome']}{where}[/]",
-            f"{accuracy['value']:.1%} ({100 * accuracy['low']:.1f} – {100 * accuracy['high']:.1f})"
+            row["run"][:_TO_THE_SECOND],
+            f"[{_COLOURS[row['outcome']]}]{row['outcome']}[/]",
+            f"{accuracy['value']:.1%} ({100 * accuracy['low']:.0f}–{100 * accuracy['high']:.0f})"
             if accuracy
             else "–",
             str(row["version"] or "–"),
-            str(row["steps"]),
-            str(row["cached"]),
-            f"{row['seconds']:.0f}",
+            f"{row['seconds']:.0f} s",
+            rich.markup.escape(_why(row)),
         )
     return drawn
+
+
+def _why(row: dict[str, Any]) -> str:
+    """The step in which it broke off, what the gate had against it, or that nothing was new."""
+    if row["failed_step"]:
+        return f"{row['failed_step']} failed"
+    if row["outcome"] == "not pushed":
+        return ", ".join(row["failed_checks"])
+    return "all cached" if row["steps"] and row["cached"] == row["steps"] else ""

@@ -16,6 +16,7 @@ from pipeline.metadata import connect, connection_config
 from pipeline.retrain.child import Request, Result
 from pipeline.retrain.gc import clean_alone, sweep
 from pipeline.retrain.ledger import Ledger, Round
+from pipeline.step_memory import record_memory
 
 GATES = ("Gate", "GateNewest")
 
@@ -29,14 +30,10 @@ def run_spans(request: Request) -> Result:
     if done := _pushed_before_a_crash(config, store, rounds, request.window):
         return done
     spans = Spans(request.window, request.judge, _transform_cache(store, rounds))
-    LocalDagRunner().run(
-        create_pipeline(
-            config,
-            str(config.artifacts),
-            spans,
-            metadata_connection_config=connection_config(config.metadata),
-        )
-    )
+    connection = connection_config(config.metadata)
+    pipeline = create_pipeline(config, str(config.artifacts), spans, metadata_connection_config=connection)
+    with record_memory(connection):
+        LocalDagRunner().run(pipeline)
     result = result_of(history.load_run(store))
     if config.retrain.cleanup.after_round:
         clean_alone(config, remove=True)

@@ -8,8 +8,8 @@ from markupsafe import Markup
 from pipeline.report import charts
 from pipeline.report.record import RunRecord
 from pipeline.report.sections.headline import duration
+from pipeline.step_memory import PEAK_MEMORY
 
-PEAK_MEMORY = "peak_memory_mb"  # execution property, where the runner recorded it
 _STATES = {"COMPLETE": "ran", "CACHED": "cached", "FAILED": "failed", "RUNNING": "running"}
 
 
