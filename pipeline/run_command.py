@@ -49,6 +49,8 @@ def run_once(config: Config, verbose: bool) -> int:
     try:
         with chatter_to(log_file, verbose), follow_steps(console):
             _run(config)
+        with console.status("Writing the report …"), chatter_to(log_file, verbose):
+            report = _report(config)
     except BaseException:
         console.print(f"[dim]log: {log_file}[/]")
         raise
@@ -56,7 +58,7 @@ def run_once(config: Config, verbose: bool) -> int:
     from pipeline.summary import print_summary, summarize
 
     summary = summarize(config)
-    print_summary(summary, console, seconds=time.monotonic() - began)
+    print_summary(summary, console, seconds=time.monotonic() - began, report=report)
     return exit_codes.OK if summary.pushed else exit_codes.NOT_BLESSED
 
 
@@ -68,6 +70,12 @@ def _run(config: Config) -> None:
     except BaseException:
         logging.getLogger(__name__).exception("the run ended early")
         raise
+
+
+def _report(config: Config) -> Path | None:
+    from pipeline.report import write_if_possible
+
+    return write_if_possible(config)
 
 
 def _demo_notes(config: Config, console: rich.console.Console) -> None:

@@ -58,8 +58,13 @@ def _artifact(run: history.Run, step: str, key: str) -> Path:
     return output.path
 
 
-def print_summary(summary: Summary, console: rich.console.Console, seconds: float | None = None) -> None:
-    """Prints notes, accuracy, verdict, model, times, and what to try next."""
+def print_summary(
+    summary: Summary,
+    console: rich.console.Console,
+    seconds: float | None = None,
+    report: Path | None = None,
+) -> None:
+    """Prints notes, accuracy, verdict, model, times, where the report lies, and what to try next."""
     account, gate = summary.account, summary.gate
     accuracy = gate["overall"]["accuracy"]
     splits = ", ".join(f"{name} {table['notes']:,}" for name, table in account["splits"].items())
@@ -76,7 +81,9 @@ def print_summary(summary: Summary, console: rich.console.Console, seconds: floa
     colour = "green" if gate["blessed"] else "red"
     table.add_row("verdict", f"[{colour}]{gate['verdict']}[/]")
     table.add_row("model", summary.model or "not pushed")
-    table.add_row("report", str(summary.gate_text))
+    table.add_row("gate", str(summary.gate_text))
+    if report:
+        table.add_row("report", str(report))
     if seconds is not None:
         slowest = sorted(summary.steps.values(), key=lambda step: -step.seconds)[:3]
         named = ", ".join(f"{s.name} {s.seconds:.0f} s" for s in slowest if s.state == "COMPLETE")

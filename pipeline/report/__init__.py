@@ -1,5 +1,6 @@
 """The run report: one self-contained HTML file, made of a run's artifacts alone."""
 
+import logging
 import os
 import tempfile
 from pathlib import Path
@@ -31,6 +32,15 @@ def write_report(config: Config, run: str | None = None, path: Path | None = Non
     path = path or report_path(config, loaded.name)
     _write_whole(path, render(RunRecord(loaded, config)).encode())
     return path
+
+
+def write_if_possible(config: Config, run: str | None = None) -> Path | None:
+    """The same at the end of a run, which no fault of its report may turn into a failure: that goes to the log."""
+    try:
+        return write_report(config, run)
+    except Exception:
+        logging.getLogger(__name__).warning("the report could not be written", exc_info=True)
+        return None
 
 
 def _write_whole(path: Path, content: bytes) -> None:

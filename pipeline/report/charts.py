@@ -30,14 +30,19 @@ _AXIS = {
     "titleFontWeight": "normal",
     "labelLimit": 220,
     "titlePadding": 8,
-    "labelPadding": 5,
+    "labelPadding": 7,
     "labelFlush": False,
 }
 _LEGEND = {"labelColor": INK, "labelFontSize": 12, "titleColor": MUTED, "orient": "top", "title": None}
 _THEME: dict[str, Any] = {
     "background": "transparent",
     "font": "Arial, Helvetica, Liberation Sans, sans-serif",
-    "padding": 4,
+    "padding": {
+        "left": 18,
+        "top": 4,
+        "right": 8,
+        "bottom": 4,
+    },  # labels of a wider font than the one measured
     "view": {"stroke": None},
     "axis": _AXIS,
     "legend": _LEGEND,

@@ -121,6 +121,7 @@ def make_plan(config: Config, store: MetadataStore) -> Plan:
         if path not in claimed and path not in going
     ]
     items += _old_logs(config)
+    items += _old_reports(config)
     size = sum(item.size_bytes for item in items)
     return Plan(tuple(items), disk_use(config.workspace) - size)
 
@@ -248,6 +249,12 @@ def _old_logs(config: Config) -> Iterator[Item]:
     for path in (config.workspace / "logs").glob("*.log"):
         if path.stat().st_mtime < oldest:
             yield Item(path, path.stat().st_size, "old logs")
+
+
+def _old_reports(config: Config) -> Iterator[Item]:
+    newest_first = sorted((config.workspace / "reports").glob("*.html"), reverse=True)
+    for path in newest_first[config.retrain.cleanup.keep_reports :]:
+        yield Item(path, path.stat().st_size, "old reports")
 
 
 def _remove_empty(artifacts: Path) -> None:

@@ -61,6 +61,8 @@ class CleanupOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
     keep_runs: int = Field(default=3, ge=1)
     """The newest runs stay whole; of older ones only what a pushed model or the window needs."""
     keep_logs_days: float = Field(default=30.0, ge=0)
+    keep_reports: int = Field(default=30, ge=1)
+    """The newest pages of runs in `workspace/reports`."""
     after_round: bool = False
     """Whether every round that came to an end cleans up after itself."""
 

@@ -13,6 +13,7 @@ from pipeline import history
 from pipeline.config import Config
 from pipeline.graph import Spans, create_pipeline
 from pipeline.metadata import connect, connection_config
+from pipeline.report import write_if_possible
 from pipeline.retrain.child import Request, Result
 from pipeline.retrain.gc import clean_alone, sweep
 from pipeline.retrain.ledger import Ledger, Round
@@ -35,6 +36,7 @@ def run_spans(request: Request) -> Result:
     with record_memory(connection):
         LocalDagRunner().run(pipeline)
     result = result_of(history.load_run(store))
+    write_if_possible(config, result.run)
     if config.retrain.cleanup.after_round:
         clean_alone(config, remove=True)
     return result

@@ -139,6 +139,16 @@ def test_old_logs_go_and_new_ones_stay(past):
     assert [path.name for path in logs.iterdir()] == ["new.log"]
 
 
+def test_the_newest_reports_stay(past):
+    history, _ = past
+    reports = history.config.workspace / "reports"
+    reports.mkdir()
+    for day in range(1, 33):
+        (reports / f"2026-01-{day:02}T100000.html").write_text("x")
+    gc.clean(history.config, "test", remove=True)
+    assert sorted(path.name[8:10] for path in reports.iterdir()) == [f"{day:02}" for day in range(3, 33)]
+
+
 def test_while_a_round_runs_nothing_is_touched(past):
     history, _ = past
     with lock.hold(Retraining(history.config).lock_file, "a round"), pytest.raises(lock.LockedError):
