@@ -1,0 +1,46 @@
+"""The pages name only what exists: files, make targets, commands, modules."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli import COMMANDS
+
+PROJECT = Path(__file__).parents[1]
+PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
+
+
+@pytest.fixture(params=PAGES, ids=lambda page: page.name)
+def page(request) -> Path:
+    return request.param
+
+
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def test_make_targets_exist(page):
+    targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    named = re.findall(r"(?:^|`)make ([a-z][a-z-]+)", page.read_text(), re.MULTILINE)
+    assert set(named) <= targets
+
+
+def test_commands_exist(page):
+    named = re.findall(r"(?:^ *|`|\$ )nsynth ([a-z]+)(?![\w=])", page.read_text(), re.MULTILINE)
+    assert set(named) <= set(COMMANDS)
+
+
+def test_modules_exist(page):
+    for module in re.findall(
+        r"python -m ((?:components|benchmarks|kubeflow|trainer|pipeline)[\w.]*)", page.read_text()
+    ):
+        assert importlib.util.find_spec(module.rstrip(".")), module
+
+
+def test_source_files_exist(page):
+    rooms = "benchmarks|components|configs|corpus|kubeflow|pipeline|tests|tools|trainer|transform"
+    for path in re.findall(rf"`((?:{rooms})/[\w./-]+)`", page.read_text()):
+        assert (PROJECT / path).exists(), path
