@@ -126,7 +126,7 @@ class Soak:
 
     def config(self, better: bool) -> Config:
         """Settings of a day; `better` is the recipe of the better day."""
-        epochs = 12 if better else 5
+        epochs = 20 if better else 6
         return configure(self.folder / "workspace", self._deliveries.spans, self._deliveries.holdout, epochs)
 
     def run(self) -> Iterator[Day]:

@@ -14,9 +14,9 @@ from corpus.render import render_corpus
 from corpus.tfrecord import frame
 from pipeline.retrain.spans import folder_name
 
-TRAIN_NOTES = 96
-VALID_NOTES = 36
-CORPUS = CorpusOptions(size=8)
+TRAIN_NOTES = 264
+VALID_NOTES = 66
+CORPUS = CorpusOptions(size=16)
 QUIET_DB = -30.0
 
 Notes = list[bytes]

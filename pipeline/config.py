@@ -21,6 +21,7 @@ from components.pusher.options import PushOptions
 from corpus.options import CorpusOptions
 from kubeflow.options import KubeflowOptions
 from pipeline.engine import EngineOptions
+from pipeline.metadata import parse as parse_address
 from pipeline.retrain.options import RetrainOptions
 from trainer.options import RecipeOptions
 from transform.options import SpectrogramOptions
@@ -37,6 +38,9 @@ class Config(pydantic.BaseModel, frozen=True, extra="forbid"):
     """Everything that a run writes lies below this folder."""
     data: str | None = None
     """Folder with NSynth in any form; none means the demo corpus, rendered into the workspace."""
+    metadata_server: str | None = None
+    """Address of a database for the history, `postgresql://user@host:port/database` or `mysql://…`; none means a
+    sqlite file in the workspace."""
 
     corpus: CorpusOptions = CorpusOptions()
     ingest: IngestOptions = IngestOptions()
@@ -50,6 +54,13 @@ class Config(pydantic.BaseModel, frozen=True, extra="forbid"):
     retrain: RetrainOptions = RetrainOptions()
     kubeflow: KubeflowOptions = KubeflowOptions()
 
+    @pydantic.field_validator("metadata_server")
+    @classmethod
+    def _address(cls, address: str | None) -> str | None:
+        if address is not None:
+            parse_address(address)  # its own error does not tell the password, as pydantic's would
+        return address
+
     @property
     def input_base(self) -> str:
         """Where ingest reads from."""
@@ -61,9 +72,9 @@ class Config(pydantic.BaseModel, frozen=True, extra="forbid"):
         return self.workspace / "artifacts"
 
     @property
-    def metadata(self) -> Path:
-        """The sqlite file with the history of all runs."""
-        return self.workspace / "metadata.sqlite"
+    def metadata(self) -> Path | str:
+        """Where the history of all runs is kept: a sqlite file, or the address of a server."""
+        return self.metadata_server or self.workspace / "metadata.sqlite"
 
     @property
     def accepted(self) -> str:

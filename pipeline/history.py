@@ -8,6 +8,7 @@ from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 import nsynth
+from pipeline.metadata import connect, is_server
 
 RUN_CONTEXT = "pipeline_run"
 NODE_CONTEXT = "node"
@@ -57,18 +58,15 @@ class Run:
     steps: dict[str, Step]
 
 
-def open_store(sqlite_file: Path) -> MetadataStore:
-    """Opens the history.
+def open_store(where: Path | str) -> MetadataStore:
+    """Opens the history: `where` is `config.metadata`.
 
     Raises:
-      UserError: there is none yet.
+      UserError: there is none yet, or its server does not answer.
     """
-    if not sqlite_file.exists():
-        raise nsynth.UserError(f"no run yet: {sqlite_file} does not exist; start one with `nsynth run`")
-    connection = mlmd.ConnectionConfig()
-    connection.sqlite.filename_uri = str(sqlite_file)
-    connection.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE
-    return MetadataStore(connection)
+    if not is_server(where) and not Path(where).exists():
+        raise nsynth.UserError(f"no run yet: {where} does not exist; start one with `nsynth run`")
+    return connect(where)
 
 
 def run_names(store: MetadataStore) -> list[str]:

@@ -1,17 +1,16 @@
-"""Runs the graph on this machine: TFX's LocalDagRunner, metadata in sqlite."""
+"""Runs the graph on this machine: TFX's LocalDagRunner."""
 
-from tfx.orchestration import metadata
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
 from pipeline.config import Config
 from pipeline.graph import create_pipeline
+from pipeline.metadata import connection_config
 from pipeline.step_memory import record_memory
 
 
 def run_local(config: Config) -> None:
     """Runs every step that the cache does not already hold. An error of a step is raised as it is."""
-    config.metadata.parent.mkdir(parents=True, exist_ok=True)
-    connection = metadata.sqlite_metadata_connection_config(str(config.metadata))
+    connection = connection_config(config.metadata)
     pipeline = create_pipeline(config, str(config.artifacts), metadata_connection_config=connection)
     with record_memory(connection):
         LocalDagRunner().run(pipeline)

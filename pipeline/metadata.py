@@ -1,77 +1,108 @@
-"""Where the history of all runs is kept: a sqlite file, or a MySQL or PostgreSQL server named by its address."""
+"""Where the history of all runs is kept: a sqlite file, or a MySQL or PostgreSQL server named by its address.
+
+Imports nothing heavy, so that the configuration can refuse a bad address at once.
+"""
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from ml_metadata.metadata_store import MetadataStore
-from ml_metadata.proto import metadata_store_pb2 as mlmd
-
 import nsynth
+
+if TYPE_CHECKING:
+    from ml_metadata.metadata_store import MetadataStore
+    from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 PASSWORD_VARIABLE = "NSYNTH_METADATA_PASSWORD"
 _PORTS = {"mysql": 3306, "postgresql": 5432}
 
 
-def connection_config(where: Path | str) -> mlmd.ConnectionConfig:
+class Address(NamedTuple):
+    """A database on a server."""
+
+    kind: str
+    """mysql or postgresql."""
+    host: str
+    port: int
+    user: str
+    password: str
+    database: str
+
+
+def is_server(where: Path | str) -> bool:
+    """Whether `where` is the address of a server, not a file."""
+    return "://" in str(where)
+
+
+def parse(address: str) -> Address:
+    """Takes an address apart.
+
+    Args:
+      address: `postgresql://user@host:port/database`, or `mysql://…`. A password that it does not name is taken
+        from the environment variable NSYNTH_METADATA_PASSWORD.
+
+    Raises:
+      nsynth.UserError: an address of another kind, or an incomplete one; the message does not tell the password.
+    """
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError:  # no number, or too large a one
+        parts, port = urlsplit(""), None
+    database = parts.path.strip("/")
+    if parts.scheme not in _PORTS or not parts.hostname or not database or not parts.username:
+        head, at, tail = address.rpartition("@")
+        scheme, colon, _ = head.partition("://")
+        shown = f"{scheme}{colon}…{at}{tail}"
+        raise nsynth.UserError(
+            f"metadata_server = {shown}: write postgresql://user@host:port/database or "
+            f"mysql://user@host:port/database (the password may be in the environment as {PASSWORD_VARIABLE})"
+        )
+    password = unquote(parts.password or "") or os.environ.get(PASSWORD_VARIABLE, "")
+    user = unquote(parts.username)
+    return Address(parts.scheme, parts.hostname, port or _PORTS[parts.scheme], user, password, database)
+
+
+def connection_config(where: Path | str) -> "mlmd.ConnectionConfig":
     """How ML Metadata gets at the history.
 
     Args:
-      where: a sqlite file, made if it does not exist; or `postgresql://user@host:port/database`, or
-        `mysql://…`. The database must exist; its tables are made. A password that the address does not
-        name is taken from the environment variable NSYNTH_METADATA_PASSWORD.
+      where: a sqlite file, made if it does not exist; or the address of a database, which must exist, while its
+        tables are made.
 
     Raises:
-      nsynth.UserError: an address of another kind, or an incomplete one.
+      nsynth.UserError: a bad address.
     """
+    from ml_metadata.proto import metadata_store_pb2 as mlmd
+
     connection = mlmd.ConnectionConfig()
-    if "://" not in str(where):
+    if not is_server(where):
         Path(where).parent.mkdir(parents=True, exist_ok=True)
         connection.sqlite.filename_uri = str(where)
         connection.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
         return connection
-    address = urlsplit(str(where))
-    database = address.path.strip("/")
-    if address.scheme not in _PORTS or not address.hostname or not database or not address.username:
-        shown = str(where).replace(f":{address.password}@", ":…@")
-        raise nsynth.UserError(
-            f"metadata = {shown}: write postgresql://user@host:port/database, mysql://user@host:port/database "
-            f"or the path of a sqlite file (the password may be in the environment as {PASSWORD_VARIABLE})"
-        )
-    password = unquote(address.password or "") or os.environ.get(PASSWORD_VARIABLE, "")
-    port = address.port or _PORTS[address.scheme]
-    user = unquote(address.username)
-    if address.scheme == "mysql":
-        connection.mysql.CopyFrom(
-            mlmd.MySQLDatabaseConfig(
-                host=address.hostname,
-                port=port,
-                user=user,
-                password=password,
-                database=database,
-                skip_db_creation=True,
-            )
-        )
+    address = parse(str(where))
+    server: mlmd.MySQLDatabaseConfig | mlmd.PostgreSQLDatabaseConfig
+    if address.kind == "mysql":
+        server = connection.mysql
+        server.port, server.database = address.port, address.database
     else:
-        connection.postgresql.CopyFrom(
-            mlmd.PostgreSQLDatabaseConfig(
-                host=address.hostname,
-                port=str(port),
-                user=user,
-                password=password,
-                dbname=database,
-                skip_db_creation=True,
-            )
-        )
+        server = connection.postgresql
+        server.port, server.dbname = str(address.port), address.database
+    server.host, server.user, server.password = address.host, address.user, address.password
+    server.skip_db_creation = True
     return connection
 
 
-def connect(where: Path | str) -> MetadataStore:
+def connect(where: Path | str) -> "MetadataStore":
     """Opens the history.
 
     Raises:
       nsynth.UserError: the server does not answer, or turns us away.
     """
+    from ml_metadata.metadata_store import MetadataStore
+
     try:
         return MetadataStore(connection_config(where))
     except RuntimeError as error:

@@ -23,7 +23,7 @@ from rich.filesize import decimal
 from components.registry import Registry
 from pipeline import history
 from pipeline.config import Config
-from pipeline.metadata import connect
+from pipeline.metadata import connect, is_server
 from pipeline.retrain import lock
 from pipeline.retrain.round import Retraining
 from pipeline.retrain.status import disk_use
@@ -90,7 +90,7 @@ def clean(config: Config, name: str, remove: bool) -> Plan:
 
 def clean_alone(config: Config, remove: bool) -> Plan:
     """The same for a caller that holds the lock."""
-    if "://" not in str(config.metadata) and not Path(config.metadata).exists():
+    if not is_server(config.metadata) and not Path(config.metadata).exists():
         return Plan((), 0)
     store = connect(config.metadata)
     plan = make_plan(config, store)

@@ -12,6 +12,7 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 import nsynth
+from pipeline.config import load_config
 from pipeline.metadata import connect, connection_config
 
 
@@ -29,15 +30,24 @@ def test_addresses_are_taken_apart(monkeypatch):
     assert (postgresql.port, postgresql.password, postgresql.dbname) == ("6000", "secret", "history")
 
 
-@pytest.mark.parametrize("address", ["oracle://me@db/history", "mysql://db/history", "postgresql://me@db"])
+@pytest.mark.parametrize(
+    "address",
+    ["oracle://me@db/history", "mysql://db/history", "postgresql://me@db", "postgresql://me@db:x/history"],
+)
 def test_other_addresses_are_refused_with_what_to_write(address):
     with pytest.raises(nsynth.UserError, match="postgresql://user@host:port/database"):
-        connection_config(address)
+        load_config(overrides=[f"metadata_server={address}"])
+
+
+def test_the_key_decides_where_the_history_is():
+    assert load_config(overrides=["workspace=here"]).metadata == Path("here/metadata.sqlite")
+    server = "postgresql://me@db/history"
+    assert load_config(overrides=[f"metadata_server={server}"]).metadata == server
 
 
 def test_the_password_is_not_told():
     with pytest.raises(nsynth.UserError) as told:
-        connection_config("oracle://me:secret@db/history")
+        load_config(overrides=["metadata_server=oracle://me:secret@db/history"])
     assert "secret" not in str(told.value)
 
 
