@@ -70,7 +70,7 @@ def scan(files: Sequence[str], spectrogram: SpectrogramOptions) -> NoteIndex:
     Raises:
       UserError: a file is compressed, truncated or holds no transformed notes, or there is no note at all.
     """
-    placed = [_offsets_and_checksums(Path(file)) for file in files]
+    placed = [offsets_and_checksums(Path(file)) for file in files]
     counts = [len(offsets) for offsets, _ in placed]
     if not sum(counts):
         raise nsynth.UserError(f"no notes in {', '.join(files)}; check the splits that ingest reported")
@@ -94,7 +94,7 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _offsets_and_checksums(path: Path) -> tuple[list[int], bytes]:
+def offsets_and_checksums(path: Path) -> tuple[list[int], bytes]:
     """Hops from record to record of one file without reading the payloads."""
     size = path.stat().st_size
     offsets, checksums = [], bytearray()

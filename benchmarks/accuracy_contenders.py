@@ -1,0 +1,198 @@
+"""The contenders: each learns from a fold's notes and answers with a family for any note."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers
+from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+import nsynth
+from benchmarks.accuracy_data import IMAGE, Notes, normalizer, write_split
+from benchmarks.accuracy_folds import Fold
+from trainer import index
+from trainer.checkpoint import Checkpoint
+from trainer.fit import fit
+from trainer.options import AugmentOptions, AuxiliaryOptions, RecipeOptions
+from transform.options import SpectrogramOptions
+
+Answer = Callable[[Notes, np.ndarray], np.ndarray]
+"""Notes and positions among them → the family taken for each, int [positions]."""
+
+_TREES = 1000
+_SVM_C = 10.0
+_ANCESTOR_EPOCHS, _ANCESTOR_PATIENCE = 30, 3
+
+
+@dataclass(frozen=True)
+class Task:
+    """One training.
+
+    Attributes:
+      notes: all of them.
+      fold: which to use for what.
+      seed: of the contender.
+      recipe: ours.
+      spectrogram: options of the log-mel spectrograms.
+      folder: for files of this training alone; what it holds lets an interrupted training go on.
+      seconds: time budget of contenders that train for as long as they may.
+      told: what the training tells about itself, for the results.
+    """
+
+    notes: Notes
+    fold: Fold
+    seed: int
+    recipe: RecipeOptions
+    spectrogram: SpectrogramOptions
+    folder: Path
+    seconds: float
+    told: dict[str, Any] = field(default_factory=dict)
+
+
+def majority(task: Task) -> Answer:
+    """The family that most train notes have."""
+    most = np.bincount(task.notes.family[task.fold.known]).argmax()
+    return lambda notes, chosen: np.full(len(chosen), most)
+
+
+def extra_trees(task: Task) -> Answer:
+    """Extremely randomized trees on statistics of the spectrogram."""
+    trees = ExtraTreesClassifier(_TREES, class_weight="balanced", n_jobs=-1, random_state=task.seed)
+    return _classical(task, trees)
+
+
+def svm(task: Task) -> Answer:
+    """A support vector machine with a Gaussian kernel on the same statistics."""
+    machine = SVC(C=_SVM_C, class_weight="balanced", random_state=task.seed)
+    return _classical(task, make_pipeline(StandardScaler(), machine))
+
+
+def _classical(task: Task, model: Any) -> Answer:
+    known = task.fold.known
+    model.fit(task.notes.statistics[known], task.notes.family[known])
+    return lambda notes, chosen: model.predict(notes.statistics[chosen])
+
+
+def ancestor(task: Task) -> Answer:
+    """The network that this project grew out of, trained by its own recipe, stopped on dev."""
+    keras.utils.set_random_seed(task.seed)
+    model = keras.Sequential(
+        [
+            keras.Input((IMAGE, IMAGE, 1)),
+            layers.Conv2D(32, 5, activation="relu", padding="same"),
+            layers.MaxPooling2D(),
+            layers.Conv2D(64, 3, activation="relu", padding="same"),
+            layers.MaxPooling2D(),
+            layers.Flatten(),
+            layers.Dense(1024, activation="relu"),
+            layers.Dense(len(nsynth.FAMILIES), activation="softmax"),
+        ]
+    )
+    model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy", jit_compile=False)
+    train, dev = (
+        (np.asarray(task.notes.image[np.sort(part)], np.float32), task.notes.family[np.sort(part)])
+        for part in (task.fold.train, task.fold.dev)
+    )
+    stop = keras.callbacks.EarlyStopping(patience=_ANCESTOR_PATIENCE, restore_best_weights=True)
+    history = model.fit(
+        *train,
+        validation_data=dev,
+        batch_size=32,
+        epochs=_ANCESTOR_EPOCHS,
+        callbacks=[stop, _Budget(task.seconds)],
+        verbose=0,
+    )
+    task.told["epochs"] = len(history.epoch)
+
+    def answer(notes: Notes, chosen: np.ndarray) -> np.ndarray:
+        return model.predict(np.asarray(notes.image[chosen], np.float32), verbose=0).argmax(axis=1)
+
+    return answer
+
+
+class _Budget(keras.callbacks.Callback):
+    """Ends a training with the first epoch that ends after the budget, in seconds."""
+
+    def __init__(self, seconds: float):
+        super().__init__()
+        self._end = time.monotonic() + seconds
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Looks at the clock."""
+        if time.monotonic() > self._end:
+            self.model.stop_training = True
+
+
+def ours(task: Task, per_bin: bool = True) -> Answer:
+    """Our network, trained by the Trainer's own code on files like Transform's."""
+    keras.backend.clear_session()
+    recipe = task.recipe.model_copy(update={"seed": task.seed})
+    normalize = normalizer(task.notes, task.fold.train, per_bin)
+    train, dev = (
+        index.scan(
+            [str(write_split(task.notes, part, normalize, task.folder / f"{name}.tfrecord"))],
+            task.spectrogram,
+        )
+        for name, part in (("train", task.fold.train), ("dev", task.fold.dev))
+    )
+    checkpoint = Checkpoint(task.folder, recipe=recipe.model_dump(mode="json"), train=train.fingerprint)
+    trained = fit(recipe, task.spectrogram, train, dev, checkpoint)
+    task.told.update(
+        best_epoch=trained.state.best_epoch,
+        parameters=trained.parameters,
+        multiply_accumulates_per_note=trained.macs,
+        history=trained.state.rows(),
+    )
+
+    def answer(notes: Notes, chosen: np.ndarray) -> np.ndarray:
+        return trained.network.predict(_Batches(notes, chosen, normalize), verbose=0).argmax(axis=1)
+
+    return answer
+
+
+class _Batches(keras.utils.PyDataset):
+    """Normalized spectrograms, some at a time."""
+
+    def __init__(
+        self, notes: Notes, chosen: np.ndarray, normalize: Callable[[np.ndarray], np.ndarray], size: int = 64
+    ):
+        super().__init__()
+        self._notes, self._chosen, self._normalize, self._size = notes, chosen, normalize, size
+
+    def __len__(self) -> int:
+        return -(-len(self._chosen) // self._size)
+
+    def __getitem__(self, number: int) -> tuple[np.ndarray]:
+        chosen = self._chosen[number * self._size : (number + 1) * self._size]
+        return (self._normalize(self._notes.log_mel[chosen]),)
+
+
+def _ours_with(**changes: Any) -> Callable[[Task], Answer]:
+    def contender(task: Task) -> Answer:
+        changed = task.recipe.model_copy(update=changes)
+        return ours(Task(**{**vars(task), "recipe": changed}))
+
+    return contender
+
+
+MAIN: dict[str, Callable[[Task], Answer]] = {
+    "majority": majority,
+    "ancestor": ancestor,
+    "extra-trees": extra_trees,
+    "svm": svm,
+    "ours": ours,
+}
+ABLATIONS: dict[str, Callable[[Task], Answer]] = {
+    "ours-without-augmentation": _ours_with(augment=AugmentOptions.off()),
+    "ours-without-auxiliary-heads": _ours_with(auxiliary=AuxiliaryOptions(instrument=0, source=0, pitch=0)),
+    "ours-without-balanced-sampling": _ours_with(balance=1.0),
+    "ours-without-per-bin-normalization": lambda task: ours(task, per_bin=False),
+}
+CONTENDERS = MAIN | ABLATIONS

@@ -1,0 +1,86 @@
+"""Who trains on what: cross-validation over recording groups, and whole SoundFont lineages held out."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+import nsynth
+from benchmarks.accuracy_data import FONTS, Notes
+
+FOLDS = 4
+CURVE = (0.25, 0.5)  # shares of the train groups on the learning curve; the whole is the fold itself
+_DEV_PARTS = 8  # one part in so many of what is trained on is dev, for early stopping
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Positions of notes, int [n] each; no recording group is in two of the three.
+
+    Attributes:
+      name: for the results.
+      train: to learn from.
+      dev: to choose an epoch by; contenders without epochs learn from it too.
+      test: to be judged on.
+    """
+
+    name: str
+    train: np.ndarray
+    dev: np.ndarray
+    test: np.ndarray
+
+    @property
+    def known(self) -> np.ndarray:
+        """Train and dev."""
+        return np.concatenate([self.train, self.dev])
+
+
+def cross_validation(notes: Notes) -> list[Fold]:
+    """FOLDS folds; each instrument is tested in one of them, families are spread evenly."""
+    everything = np.arange(len(notes))
+    return [
+        _with_dev(f"fold{number}", notes, np.setdiff1d(everything, test), test)
+        for number, test in enumerate(_parts(notes, everything, FOLDS))
+    ]
+
+
+def lineages(notes: Notes) -> list[Fold]:
+    """Each SoundFont held out in turn; a group that reaches into it is not trained on either."""
+    folds = []
+    for font in FONTS:
+        test = np.flatnonzero(notes.font == font)
+        known = np.flatnonzero((notes.font != font) & ~np.isin(notes.group, notes.group[test]))
+        folds.append(_with_dev(f"without-{font}", notes, known, test))
+    return folds
+
+
+def learning_curve(notes: Notes, fold: Fold) -> list[Fold]:
+    """The same fold with fewer instruments to learn from."""
+    curve = []
+    for share in CURVE:
+        train = _parts(notes, fold.train, round(1 / share))[0]
+        curve.append(replace(fold, name=f"{fold.name}-{share:.0%}", train=train))
+    return curve
+
+
+def _with_dev(name: str, notes: Notes, known: np.ndarray, test: np.ndarray) -> Fold:
+    """Takes dev off what is known: of the parts, one with the most families."""
+    parts = _parts(notes, known, _DEV_PARTS)
+    dev = max(parts, key=lambda part: (len(np.unique(notes.family[part])), -len(part)))
+    return Fold(name, np.setdiff1d(known, dev), dev, test)
+
+
+def _parts(notes: Notes, among: np.ndarray, parts: int) -> list[np.ndarray]:
+    """Deals the notes at `among` by recording group into parts that have about as much of each family.
+
+    The groups that make out most of a family choose first, each the part in which its families are scarcest.
+    """
+    groups, group = np.unique(notes.group[among], return_inverse=True)
+    shares = np.zeros((len(groups), len(nsynth.FAMILIES)))
+    np.add.at(shares, (group, notes.family[among]), 1)
+    shares /= np.maximum(shares.sum(axis=0), 1)
+    dealt = np.zeros((parts, shares.shape[1]))
+    part_of = np.zeros(len(groups), int)
+    for number in np.argsort(-shares.max(axis=1), kind="stable"):
+        part_of[number] = np.argmin(dealt @ shares[number])
+        dealt[part_of[number]] += shares[number]
+    return [among[part_of[group] == part] for part in range(parts)]
