@@ -67,3 +67,12 @@ def remember(folder: Path, span: int, statistics: statistics_pb2.DatasetFeatureS
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     (draft / RECORD_FILE).write_text(json.dumps({"span": span, "digest": digest, "accepted_at": now}))
     draft.rename(target)
+
+
+def forget(folder: Path, statistics: statistics_pb2.DatasetFeatureStatisticsList) -> None:
+    """Takes back the entry of these very notes, if there is one: a later step has refused them."""
+    digest = digest_of(statistics)
+    for entry in entries(folder):
+        if entry.digest == digest:
+            gone = entry.path.rename(folder / f".{entry.path.name}.{os.getpid()}")
+            shutil.rmtree(gone)

@@ -123,6 +123,8 @@ class Retraining:
         return config.model_copy(update={"recipe": config.recipe.model_copy(update={"warm_start": False})})
 
     def _write_down_crash(self, holder: lock.Holder) -> None:
+        for file in self.folder.glob("round-*.*"):  # what it told its child, and perhaps the answer
+            file.unlink()
         rounds = self.ledger.rounds()
         line = Round(
             number=len(rounds) + 1,

@@ -48,7 +48,7 @@ def result_of(run: history.Run, version: int = 0) -> Result:
     version = version or (int(pushed.properties.get("pushed_version", 0)) if pushed else 0)
     reports = {name: _content(run, name, "report", REPORT_FILE) for name in GATES}
     main, newest = (reports[name] for name in GATES)
-    words = " ".join(
+    words = ". ".join(
         part
         for part in (
             main.get("verdict", ""),

@@ -41,9 +41,10 @@ class DriftExecutor(BaseExecutor):
         statistics = tfdv.load_stats_binary(f"{folder}/{_STATISTICS}")
         schema_uri = artifact_utils.get_single_uri(input_dict["schema"])
         digest = accepted.digest_of(statistics)
+        accepted_folder = Path(exec_properties["accepted_folder"])
         others = {
             entry.span: entry.statistics()
-            for entry in accepted.entries(Path(exec_properties["accepted_folder"]))
+            for entry in accepted.entries(accepted_folder)
             if entry.digest != digest
         }
         schema = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema_uri))
@@ -65,7 +66,7 @@ class DriftExecutor(BaseExecutor):
                 answers["new"], answers["before"], options.max_prediction_drift, options.min_agreement
             )
         passed = all(check.outcome != "stop" for check in checks)
-        content = {
+        content: dict[str, Any] = {
             "accepted": passed,
             "span": examples.get_int_custom_property("span"),
             "champion": version,
@@ -80,6 +81,11 @@ class DriftExecutor(BaseExecutor):
                 for which, answer in answers.items()
             },
         }
+        # DataGate has written down as accepted what it let pass; whether that stands is decided here.
+        if passed:
+            accepted.remember(accepted_folder, content["span"], statistics)
+        else:
+            accepted.forget(accepted_folder, statistics)
         verdict = artifact_utils.get_single_instance(output_dict["verdict"])
         storage.write_bytes(f"{verdict.uri}/{VERDICT_JSON}", json.dumps(content, indent=1).encode())
         storage.write_bytes(f"{verdict.uri}/{VERDICT_MARKDOWN}", in_words(checks, table).encode())

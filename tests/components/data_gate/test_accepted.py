@@ -53,3 +53,11 @@ def test_a_draft_left_by_a_crash_is_not_an_entry(tmp_path, first):
     assert accepted.entries(tmp_path) == []
     accepted.remember(tmp_path, 7, first)
     assert [entry.path.name for entry in accepted.entries(tmp_path)] == ["000001-span-7"]
+
+
+def test_what_a_later_step_refuses_is_taken_back(tmp_path, first, second):
+    accepted.remember(tmp_path, 7, first)
+    accepted.remember(tmp_path, 8, second)
+    accepted.forget(tmp_path, second)
+    accepted.forget(tmp_path, second)
+    assert [path.name for path in tmp_path.iterdir()] == ["000001-span-7"]

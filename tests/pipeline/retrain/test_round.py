@@ -173,5 +173,6 @@ def test_a_killed_round_is_found_out_and_taken_up(config, stand_in, deliver, tmp
     assert retraining.retrain("second").outcome is Outcome.PUSHED
     crashed, pushed = retraining.ledger.rounds()
     assert crashed.outcome is Outcome.CRASHED
+    assert list(retraining.folder.glob("round-*")) == [], "the killed round's files are still there"
     assert f"first, process {first.pid}" in crashed.words
     assert pushed.number == 2
