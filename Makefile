@@ -56,7 +56,8 @@ format: $(READY)  ## put the code in order
 	@$(BIN)/ruff format .
 
 .PHONY: bench
-bench: bench-ingest bench-transform  ## measure the preparation of data against stock TFX
+bench: $(READY)  ## measure the whole preparation of data against the stock components
+	@$(BIN)/python -m benchmarks.preparation $(ARGS)
 
 .PHONY: bench-ingest
 bench-ingest: $(READY)  ## measure ingest against stock ImportExampleGen

@@ -1,0 +1,199 @@
+"""The whole preparation of data against stock TFX: `python -m benchmarks.preparation` prints a table for the README.
+
+Both sides run as TFX pipelines on the same TFRecord of generated tones: ingest, statistics, validation, Transform with
+the same `preprocessing_fn`. Ours does more: it checks every note, shuffles, splits by instrument, and the data gate
+judges. Each run is a fresh process, the sides take turns, and imports do not count towards time.
+"""
+
+import json
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks.stock import BEAM_ARGS, machine
+from benchmarks.transform import OFFICIAL_NOTES
+
+SIDES = {"stock": "stock components", "ours": "ours"}
+STEPS = {
+    "ingest": ("ImportExampleGen", "ExampleGen"),
+    "statistics": ("StatisticsGen",),
+    "validation": ("ImportSchemaGen", "Schema", "ExampleValidator", "DataGate", "Stop", "DataStop"),
+    "Transform": ("Transform",),
+}
+_SCHEMA = Path(__file__).parent.parent / "transform" / "schema.pbtxt"
+_DEV_IN_HASH_BUCKETS = (19, 1)  # stock's way to some 5 % of dev
+
+
+@click.command()
+@click.option("--notes", multiple=True, type=int, default=(2000, 8000), show_default=True, help="Sizes.")
+@click.option("--output", default="workspace/benchmarks/preparation.json", show_default=True, type=Path)
+@click.option("--scratch", default=None, help="Folder for data, some 8 GB at 8,000 notes.")
+@click.option("--measure", hidden=True, help="Measure one side in this process.")
+def main(notes: tuple[int, ...], output: Path, scratch: str | None, measure: str | None) -> None:
+    """Measure ingest, statistics, validation and Transform together, against the stock components."""
+    if measure:
+        click.echo(json.dumps(_measure(**json.loads(measure))))
+        return
+    with tempfile.TemporaryDirectory(prefix="bench-preparation-", dir=scratch) as folder:
+        runs = _compare(sorted(notes), Path(folder))
+    result = {"machine": machine(), "runs": runs, "summary": summarize(runs)}
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(result, indent=2))
+    click.echo(table(result))
+    click.echo(f"Written to {output}")
+
+
+def _compare(sizes: list[int], folder: Path) -> list[dict[str, Any]]:
+    from components.ingest.synthetic import write_tfrecord
+
+    runs = []
+    data, out = folder / "data", folder / "out"
+    for size in sizes:
+        data.mkdir()
+        write_tfrecord(data / "nsynth-train.tfrecord", size)
+        for side in SIDES:
+            click.echo(f"{size:,} notes: {SIDES[side]}", err=True)
+            job = {"side": side, "count": size, "data": str(data), "out": str(out)}
+            command = [sys.executable, "-m", "benchmarks.preparation", "--measure", json.dumps(job)]
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode:
+                raise click.ClickException(done.stderr[-3000:])
+            runs.append(json.loads(done.stdout.splitlines()[-1]))
+            shutil.rmtree(out)
+        shutil.rmtree(data)
+    return runs
+
+
+def _measure(side: str, count: int, data: str, out: str) -> dict[str, Any]:
+    """Runs one side in this process: seconds of wall and CPU time, of each part too, and peak memory."""
+    from pipeline.history import load_run, open_store
+
+    run = {"stock": _stock, "ours": _ours}[side](data, Path(out))
+    cpu, wall = time.process_time(), time.monotonic()
+    run()
+    wall, cpu = time.monotonic() - wall, time.process_time() - cpu
+    steps = load_run(open_store(Path(out, "metadata.sqlite"))).steps
+    return {
+        "side": side,
+        "notes": count,
+        "wall_s": wall,
+        "cpu_s": cpu,
+        "parts_wall_s": {
+            part: sum(step.seconds for step in steps.values() if step.name in names)
+            for part, names in STEPS.items()
+        },
+        "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "written_bytes": sum(p.stat().st_size for p in Path(out).rglob("*") if p.is_file()),
+    }
+
+
+def _ours(data: str, out: Path) -> Callable[[], None]:
+    """The steps of `nsynth run` up to Transform; nothing is held out for tests, so that all notes are transformed."""
+    from components.ingest.options import IngestOptions
+    from pipeline.config import Config
+    from pipeline.data_steps import prepare
+
+    ingest = IngestOptions(dev_fraction=0.05, valid_fraction=0, test_fraction=0)
+    config = Config(workspace=out, data=data, ingest=ingest)
+    return _pipeline(prepare(config).steps, out)
+
+
+def _stock(data: str, out: Path) -> Callable[[], None]:
+    """TFX's components, left as they come but for the splits."""
+    from tfx.components import ExampleValidator, ImportExampleGen, StatisticsGen, Transform
+    from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
+    from tfx.proto import example_gen_pb2, transform_pb2
+
+    from transform.component import PREPROCESSING_FN
+    from transform.options import SpectrogramOptions
+
+    split = example_gen_pb2.SplitConfig.Split
+    buckets = zip(("train", "dev"), _DEV_IN_HASH_BUCKETS, strict=True)
+    splits = example_gen_pb2.SplitConfig(splits=[split(name=n, hash_buckets=b) for n, b in buckets])
+    notes = example_gen_pb2.Input(splits=[example_gen_pb2.Input.Split(name="all", pattern="*")])
+    ingest = ImportExampleGen(data, notes, output_config=example_gen_pb2.Output(split_config=splits))
+    statistics = StatisticsGen(examples=ingest.outputs["examples"])
+    schema = ImportSchemaGen(schema_file=str(_SCHEMA))
+    validator = ExampleValidator(statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"])
+    transform = Transform(
+        examples=ingest.outputs["examples"],
+        schema=schema.outputs["schema"],
+        preprocessing_fn=PREPROCESSING_FN,
+        splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "dev"]),
+        custom_config={"spectrogram": SpectrogramOptions().model_dump(mode="json")},
+    )
+    return _pipeline([ingest, statistics, schema, validator, transform], out)
+
+
+def _pipeline(steps: list[Any], out: Path) -> Callable[[], None]:
+    from tfx.orchestration import metadata
+    from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+    from tfx.orchestration.pipeline import Pipeline
+
+    out.mkdir(parents=True)
+    pipeline = Pipeline(
+        pipeline_name="preparation",
+        pipeline_root=str(out / "artifacts"),
+        components=steps,
+        beam_pipeline_args=list(BEAM_ARGS),
+        metadata_connection_config=metadata.sqlite_metadata_connection_config(str(out / "metadata.sqlite")),
+    )
+    return lambda: LocalDagRunner().run(pipeline)
+
+
+def summarize(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """What a note costs each side, from the slope between the smallest and the largest run, and what is fixed."""
+    summary: dict[str, Any] = {}
+    for side in SIDES:
+        of_side = sorted((run for run in runs if run["side"] == side), key=lambda run: run["notes"])
+        first, last = of_side[0], of_side[-1]
+        costs: dict[str, Any] = {"peak_rss_growth": last["peak_rss_bytes"] / first["peak_rss_bytes"] - 1}
+        for clock in ("wall", "cpu"):
+            slope = (last[f"{clock}_s"] - first[f"{clock}_s"]) / (last["notes"] - first["notes"])
+            fixed = first[f"{clock}_s"] - slope * first["notes"]
+            costs |= {
+                f"{clock}_ms_a_note": slope * 1e3,
+                f"fixed_{clock}_s": fixed,
+                f"extrapolated_official_{clock}_h": (fixed + slope * OFFICIAL_NOTES) / 3600,
+            }
+        summary[side] = costs
+    return summary
+
+
+def table(result: dict[str, Any]) -> str:
+    """The figures as Markdown."""
+    runs = sorted(result["runs"], key=lambda run: (run["notes"], list(SIDES).index(run["side"])))
+    head = ["", "notes", *(f"{part}, s" for part in STEPS), "all, s", "CPU, s", "peak memory, GB"]
+    rows = [
+        [
+            SIDES[run["side"]],
+            f"{run['notes']:,}",
+            *(f"{run['parts_wall_s'][part]:.1f}" for part in STEPS),
+            f"{run['wall_s']:.1f}",
+            f"{run['cpu_s']:.1f}",
+            f"{run['peak_rss_bytes'] / 1e9:.1f}",
+        ]
+        for run in runs
+    ]
+    lines = [head, ["---", *["--:"] * (len(head) - 1)], *rows]
+    text = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    for side, costs in result["summary"].items():
+        text += (
+            f"\n\n{SIDES[side]}: {costs['fixed_wall_s']:.0f} s and {costs['wall_ms_a_note']:.2f} ms a note of wall "
+            f"time, {costs['cpu_ms_a_note']:.2f} ms a note of CPU time; peak memory grows by "
+            f"{costs['peak_rss_growth']:+.0%}. EXTRAPOLATED from the slope to all {OFFICIAL_NOTES:,} notes: "
+            f"{costs['extrapolated_official_wall_h']:.1f} h, {costs['extrapolated_official_cpu_h']:.1f} CPU hours."
+        )
+    return text
+
+
+if __name__ == "__main__":
+    main()
