@@ -10,6 +10,7 @@ from pipeline.step_memory import record_memory
 
 def run_local(config: Config) -> None:
     """Runs every step that the cache does not already hold. An error of a step is raised as it is."""
+    config.engine.check([str(config.workspace), config.input_base])
     connection = connection_config(config.metadata)
     pipeline = create_pipeline(config, str(config.artifacts), metadata_connection_config=connection)
     with record_memory(connection):

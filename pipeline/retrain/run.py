@@ -25,6 +25,7 @@ GATES = ("Gate", "GateNewest")
 def run_spans(request: Request) -> Result:
     """Runs the graph to its end; an error of a step is raised as it is."""
     config = request.config
+    config.engine.check([str(config.workspace), str(config.retrain.spans)])
     store = connect(config.metadata)
     rounds = Ledger(request.result_file.parent / "rounds.jsonl").rounds()
     sweep(config, store)
