@@ -1,0 +1,169 @@
+"""The page in headless Chromium: nothing on the console, nothing from the network, readable in every setting."""
+
+import base64
+import io
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+WIDE, PHONE = (1280, 900), (390, 844)  # px
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory) -> Iterator:
+    """A browser without windows, its console and its network kept."""
+    browser = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    chromedriver = shutil.which("chromedriver")
+    if not browser or not chromedriver:
+        pytest.skip("Chromium and its chromedriver are not installed here")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = browser
+    profile = tmp_path_factory.mktemp("profile")
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+                     "--hide-scrollbars", "--mute-audio", f"--user-data-dir={profile}"):  # fmt: skip
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    started = webdriver.Chrome(options, Service(chromedriver))
+    started.set_page_load_timeout(120)
+    started.set_script_timeout(60)
+    yield started
+    started.quit()
+
+
+@pytest.fixture
+def show(driver, page) -> Callable:
+    """Opens the page in a setting."""
+
+    def opened(size: tuple[int, int] = WIDE, scheme: str = "light", medium: str = "screen"):
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": medium, "features": features})
+        metrics = {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": size == PHONE}
+        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        for kind in ("browser", "performance"):
+            driver.get_log(kind)  # forgets what was there
+        driver.get(page.as_uri())
+        return driver
+
+    return opened
+
+
+def screenshot(driver, path: Path) -> np.ndarray:
+    """The whole page, also as a file: uint8 [height, width, 3]."""
+    width, height = driver.execute_script("return [innerWidth, document.documentElement.scrollHeight]")
+    clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+    shot = driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
+    path.write_bytes(base64.b64decode(shot["data"]))
+    return np.asarray(Image.open(path).convert("RGB"))
+
+
+@pytest.mark.parametrize(
+    ("size", "scheme"), [(WIDE, "light"), (WIDE, "dark"), (PHONE, "light"), (PHONE, "dark")]
+)
+def test_it_shows_without_complaint(show, tmp_path, size, scheme):
+    driver = show(size, scheme)
+    assert driver.get_log("browser") == []
+    hidden = driver.execute_script(
+        "return [...document.querySelectorAll('section')].filter(s => s.offsetHeight < 40).map(s => s.id)"
+    )
+    assert hidden == []
+    broken = "return [...document.images].filter(i => !i.complete || !i.naturalWidth).length"
+    assert driver.execute_script(broken) == 0
+    assert driver.execute_script("return document.images.length") > 20
+    # Nothing sticks out sideways; wide tables scroll in their own frames.
+    assert driver.execute_script("return document.documentElement.scrollWidth") <= size[0]
+    seen = screenshot(driver, tmp_path / f"{size[0]}-{scheme}.png")
+    corner = seen[2, 2].mean()
+    assert corner > 230 if scheme == "light" else corner < 40
+    assert len(np.unique(seen.reshape(-1, 3)[::97], axis=0)) > 100, "there are pictures and charts on it"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_what_is_behind_it(show, scheme):
+    """Contrast as WCAG measures it: 4.5 to 1 for text."""
+    driver = show(scheme=scheme)
+    style = "const s = getComputedStyle(document.documentElement); return n => s.getPropertyValue(n)"
+    names = ("--ink", "--muted", "--blue", "--green", "--red", "--surface", "--page")
+    colours = driver.execute_script(
+        f"const get = (() => {{ {style} }})(); return Object.fromEntries(arguments[0].map(n => [n, get(n)]))",
+        names,
+    )
+    for name in names[:5]:
+        for behind in ("--surface", "--page"):
+            assert contrast(colours[name], colours[behind]) >= 4.5, (name, behind)
+
+
+def contrast(one: str, other: str) -> float:
+    """Of two colours written as #rgb or #rrggbb: WCAG 2.2, "contrast ratio"."""
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(colour: str) -> float:
+    digits = colour.strip().lstrip("#")
+    digits = "".join(2 * d for d in digits) if len(digits) == 3 else digits
+    channels = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+
+
+def test_nothing_is_asked_of_the_network(show, page):
+    driver = show()
+    events = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
+    sent = {e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"}
+    assert page.as_uri() in sent
+    assert [url[:80] for url in sent if not url.startswith(("file:", "data:"))] == []
+
+
+def test_a_press_on_a_picture_plays_the_note_and_stops_the_other(show):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    driver = show()
+    cards = driver.find_elements("css selector", "figure.note:has(audio)")
+    sounding = "return [...document.querySelectorAll('audio')].filter(a => !a.paused).map(a => a.currentTime)"
+    for card in cards[:2]:
+        driver.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", card)
+        card.find_element("css selector", "button").click()
+        audio = card.find_element("css selector", "audio")
+        WebDriverWait(driver, 30).until(
+            lambda d, audio=audio: d.execute_script("return arguments[0].currentTime > 0", audio)
+        )
+        assert driver.execute_script("return arguments[0].error", audio) is None
+        assert driver.execute_script("return arguments[0].duration", audio) == pytest.approx(4, abs=0.01)
+        assert len(driver.execute_script(sounding)) == 1
+        assert "playing" in card.get_attribute("class")
+    assert driver.get_log("browser") == []
+
+
+def test_without_scripts_there_are_players_to_press(show, driver):
+    driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        show()
+    finally:
+        driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    shown = driver.execute_script(
+        "return [...document.querySelectorAll('audio')].filter(a => a.offsetHeight > 10).length"
+    )
+    assert shown > 11
+
+
+def test_it_prints(show, tmp_path):
+    """On paper: light even where the screen is dark, no buttons, and more than one page."""
+    driver = show(scheme="dark", medium="print")
+    assert (
+        driver.execute_script("return getComputedStyle(document.body).backgroundColor")
+        == "rgb(255, 255, 255)"
+    )
+    assert driver.execute_script("return document.querySelector('nav').offsetHeight") == 0
+    printed = driver.execute_cdp_cmd("Page.printToPDF", {"paperWidth": 8.27, "paperHeight": 11.69})
+    content = io.BytesIO(base64.b64decode(printed["data"])).getvalue()
+    assert content.startswith(b"%PDF")
+    assert 3 <= content.count(b"/Type /Page\n") <= 25

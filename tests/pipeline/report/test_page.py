@@ -1,0 +1,160 @@
+"""The page as a whole: everything is on it, it needs nothing else, and what is missing is said."""
+
+import re
+from collections import Counter
+
+import pytest
+
+from pipeline import history
+from pipeline.report import report_path, write_if_possible, write_report
+from pipeline.report.outcome import outcome_of
+from pipeline.report.page import SECTIONS, render
+from pipeline.report.record import RunRecord
+from tests.pipeline.report.past_run import EVIL, Told, write_run
+from tests.pipeline.report.workspace import RUN, Workspace
+
+MAX_BYTES = 8_000_000
+
+
+@pytest.fixture(scope="module")
+def text(page) -> str:
+    return page.read_text()
+
+
+def sections(text: str) -> dict[str, str]:
+    """Id → HTML of each section."""
+    return dict(re.findall(r'<section id="(\w+)"[^>]*>(.*?)</section>', text, re.S))
+
+
+def test_every_section_is_there_and_none_is_empty(text):
+    found = sections(text)
+    assert list(found) == [section.id for section in SECTIONS]
+    assert [name for name, body in found.items() if 'class="absent"' in body and len(body) < 1000] == []
+
+
+def test_what_each_section_has_to_tell(text):
+    found = sections(text)
+    wanted = {
+        "data": (
+            "not 64,000 samples",
+            "drift of pitch",
+            "span 2, accepted last",
+            "train",
+            "identical sounds",
+        ),
+        "gallery": (
+            "<audio",
+            "data:audio/flac;base64,",
+            "data:image/png;base64,",
+            "bass_acoustic_000-060-075",
+        ),
+        "augmentation": ("mixup", "mask frames", "all together"),
+        "training": ("21,355 parameters", "learning rate", "epoch 3"),
+        "gate": ("surely better", "version 17", "Expected calibration error", "macro recall"),
+        "slices": ("family=bass fell from", "champion (version 17)", "velocity, MIDI"),
+        "confusion": ("taken for <strong>reed</strong>", "precision"),
+        "mistakes": ("taken for reed", "<audio"),
+        "canary": ("latency, 1 at once", "peak memory", "no TensorFlow Serving here"),
+        "lineage": ("source files", "ExampleGen", "PushedModel"),
+        "steps": ("1,500 MB", "Trainer", "When each step ran"),
+        "versions": ("2222222222222222", "changed since", "tensorflow"),
+    }
+    missing = [(name, word) for name, words in wanted.items() for word in words if word not in found[name]]
+    assert missing == []
+
+
+def test_the_headline_has_verdict_and_number_with_interval(text):
+    head = text[text.index("<header>") : text.index("</header>")]
+    assert "✗ not pushed" in head
+    assert "no slice falls: family=bass from 100.0% to 0.0%" in head
+    assert re.search(r"90\.9%.*confidence \d+\.\d% – \d+\.\d%", head, re.S)
+
+
+def test_it_needs_no_network_and_no_other_file(text):
+    linked = re.findall(r'(?:src|href|action|xlink:href)="([^"]*)"', text)
+    assert [link[:60] for link in linked if not link.startswith(("data:", "#"))] == []
+    assert [url for url in re.findall(r"url\(([^)]*)\)", text) if not url.strip("\"'").startswith("#")] == []
+    assert "@import" not in text
+    assert "fetch(" not in text
+
+
+def test_it_is_small(page):
+    assert page.stat().st_size < MAX_BYTES
+
+
+def test_ids_are_unique_and_every_link_has_its_target(text):
+    ids = Counter(re.findall(r'\sid="([^"]+)"', text))
+    assert [name for name, count in ids.items() if count > 1] == []
+    assert set(re.findall(r'href="#(\w+)"', text)) <= set(ids)
+
+
+def test_text_from_files_is_never_taken_for_html(text):
+    assert EVIL not in text
+    assert "&lt;script&gt;alert" in text
+
+
+@pytest.mark.parametrize(
+    ("told", "kind", "words"),
+    [
+        (Told(), "pushed", "Pushed as version"),
+        (Told(until="Transform", failed=True), "failed", "The run broke off: Transform failed."),
+        (Told(blessed=False, pushed=False), "not pushed", "Not blessed: accuracy"),
+        (Told(canary=False, pushed=False), "not pushed", "Blessed by the gate, but not fit to serve: needs"),
+        (Told(until="Trainer"), "running", "had not come to its end"),
+    ],
+)
+def test_what_came_of_a_run(tmp_path, told, kind, words):
+    workspace = Workspace(tmp_path / "workspace")
+    write_run(workspace, told)
+    outcome = outcome_of(RunRecord(history.load_run(workspace.store), workspace.config))
+    assert outcome.kind == kind
+    assert words in outcome.words
+
+
+@pytest.mark.parametrize(
+    ("told", "shown", "hidden"),
+    [
+        (
+            Told(until="ExampleGen", failed=True),
+            "✗ broke off",
+            {"data", "gallery", "gate", "slices", "mistakes"},
+        ),
+        (Told(canary=False, pushed=False), "also tfx", set()),
+    ],
+)
+def test_a_run_that_did_not_push_has_a_page_too(tmp_path, told, shown, hidden):
+    workspace = Workspace(tmp_path / "workspace")
+    write_run(workspace, told)
+    text = write_report(workspace.config).read_text()
+    assert shown in text
+    assert "could not be read" not in text
+    assert hidden <= set(re.findall(r'<section id="(\w+)" class="missing">', text))
+
+
+def test_a_damaged_artifact_hides_no_other(tmp_path):
+    workspace = Workspace(tmp_path / "workspace")
+    write_run(workspace)
+    (workspace.folder("Trainer", "model_run") / "history.json").write_text("{")
+    (workspace.folder("Gate", "predictions") / "predictions.npz").unlink()
+    found = sections(render(RunRecord(history.load_run(workspace.store), workspace.config)))
+    assert "This could not be read: JSONDecodeError" in found["training"]
+    assert "is gone: it was cleaned up or moved" in found["mistakes"]
+    assert "surely at least" in found["gate"]
+    assert "<audio" in found["gallery"]
+
+
+def test_a_workspace_that_was_moved_as_a_whole(tmp_path):
+    workspace = Workspace(tmp_path / "workspace")
+    write_run(workspace)
+    moved = workspace.config.workspace.rename(tmp_path / "elsewhere")
+    config = workspace.config.model_copy(update={"workspace": moved})
+    path = write_report(config)
+    assert path == report_path(config, RUN) == moved / "reports" / "2026-03-01T100000.000000.html"
+    assert "is gone" not in path.read_text()
+
+
+def test_a_report_that_cannot_be_written_fails_no_run_and_leaves_nothing(workspace, tmp_path):
+    (tmp_path / "workspace").mkdir()
+    config = workspace.config.model_copy(update={"workspace": tmp_path / "workspace"})
+    assert write_if_possible(config) is None, "there is no run"
+    assert list((tmp_path / "workspace").iterdir()) == []

@@ -1,0 +1,153 @@
+"""What single sections choose and compute."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+import nsynth
+from pipeline import history
+from pipeline.report import notes
+from pipeline.report.record import Absent, RunRecord
+from pipeline.report.sections import confusion, data, gallery, headline, lineage, mistakes, slices, steps
+from tests.components.conftest import make_notes
+from tests.pipeline.report.past_run import CLASSES
+from tests.pipeline.report.workspace import Workspace
+
+
+def test_notes_are_found_in_large_files_and_read_exactly(record):
+    wanted = {
+        f"{n.instrument}-{n.pitch:03}-{n.velocity:03}": n
+        for n in make_notes(range(CLASSES), range(2), (40, 60))
+    }
+    assert set(record.places) == set(wanted)
+    place = record.places["reed_electronic_001-060-075"]
+    assert (place.family, place.source, place.pitch, place.velocity) == ("reed", "electronic", 60, 75)
+    np.testing.assert_array_equal(notes.read_audio(place), wanted[place.note_str].audio)
+
+
+def test_the_sound_on_the_page_is_the_note():
+    audio = np.random.default_rng(0).uniform(-1, 1, nsynth.NOTE_SAMPLES).astype(np.float32)
+    kind, _, content = notes.flac_uri(audio).partition(",")
+    assert kind == "data:audio/flac;base64"
+    import base64
+
+    heard, rate = soundfile.read(io.BytesIO(base64.b64decode(content)), dtype="float32")
+    assert rate == nsynth.SAMPLE_RATE_HZ
+    np.testing.assert_allclose(heard, audio, atol=2 / 2**15)
+
+
+def test_the_gallery_takes_the_most_ordinary_note_of_each_family(record):
+    chosen = gallery.typical(record.places.values())
+    assert sorted(chosen) == sorted(nsynth.FAMILIES)
+    assert {place.pitch for place in chosen.values()} == {60}
+
+
+def test_the_worst_mistakes_are_the_surest_of_different_instruments():
+    answers = np.full((6, CLASSES), 0.0)
+    answers[range(6), [1, 1, 1, 1, 0, 1]] = [0.9, 0.8, 0.7, 0.6, 0.99, 0.5]
+    predictions = {
+        "candidate": answers,
+        "family": np.array([0, 0, 0, 0, 0, 1]),  # the fifth and the last are right
+        "instrument_str": np.array(["a", "a", "b", "c", "a", "d"]),
+    }
+    assert mistakes.most_wrong(predictions, 3).tolist() == [0, 2, 3]
+    assert mistakes.most_wrong(predictions, 4).tolist() == [0, 1, 2, 3]
+
+
+def test_a_model_without_mistakes(record, tmp_path, monkeypatch):
+    families = np.arange(CLASSES)
+    np.savez(tmp_path / "p.npz", note_str=families.astype(str), instrument_str=families.astype(str),
+             family=families, candidate=np.eye(CLASSES))  # fmt: skip
+    monkeypatch.setattr(RunRecord, "file", lambda *_: tmp_path / "p.npz")
+    with pytest.raises(Absent, match="no mistake"):
+        mistakes.build(record)
+
+
+def test_confusions_the_commonest_first():
+    counts = np.zeros((CLASSES, CLASSES), int)
+    counts[0, 0], counts[0, 7], counts[1, 2] = 6, 2, 5
+    first, second = confusion.pairs(counts.tolist())
+    assert (first["right"], first["taken"], first["notes"], first["share"]) == ("brass", "flute", 5, 1.0)
+    assert (second["right"], second["taken"], second["share"]) == ("bass", "reed", 0.25)
+
+
+def test_slices_have_a_row_for_each_model(record):
+    parts = record.json("Gate", "report", "gate.json")["slices"]
+    rows = slices.rows("family", parts, 17)
+    bass = [(row["model"], row["value"]) for row in rows if row["slice"] == "bass"]
+    assert bass == [("candidate", 0.0), ("version 17", 1.0)]
+    assert all(row["low"] <= row["value"] <= row["high"] for row in rows)
+    assert [row["slice"] for row in rows if "_" in row["slice"]] == []
+
+
+def test_histograms_are_shares_of_the_notes(record):
+    folder = record.locate(record.artifact("StatisticsGen", "statistics"))
+    bars = data.densities(folder / "Split-train" / "FeatureStats.pb")
+    assert bars == {
+        nsynth.PITCH: [{"low": 40, "high": 60, "share": 0.25}, {"low": 60, "high": 80, "share": 0.75}]
+    }
+
+
+def test_drift_is_shown_against_the_span_that_it_was_measured_against(record):
+    before = data.accepted_before(record)
+    assert before is not None
+    assert before.span == 2
+
+
+def test_lines_of_the_lineage_never_share_a_lane_where_they_run_side_by_side(record):
+    built = lineage.build(record)
+    names = [row.name for row in built["rows"]]
+    assert names == ["source files", "ExampleGen", "StatisticsGen", "DataGate", "Transform", "Trainer", "Gate",
+                     "Canary", "Pusher"]  # fmt: skip
+    lines = [item["line"] for item in built["lines"]]
+    reached = {(names[line.start], names[stop]) for line in lines for stop in line.stops}
+    assert {("source files", "ExampleGen"), ("ExampleGen", "Gate"), ("Trainer", "Pusher")} <= reached
+    for one in lines:
+        for other in lines:
+            if one is not other and one.lane == other.lane:
+                assert one.stops[-1] < other.start or other.stops[-1] < one.start
+
+
+def test_steps_with_time_and_memory(record):
+    rows = {row["step"]: row for row in steps.table(record)}
+    assert rows["Trainer"]["memory_mb"] == 1500
+    assert rows["Canary"]["memory_mb"] is None
+    assert all(row["end"] >= row["start"] >= 0 for row in rows.values())
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0.4, "0 s"), (59, "59 s"), (125, "2 min 5 s")])
+def test_durations(seconds, words):
+    assert headline.duration(seconds) == words
+
+
+def test_the_gate_on_the_newest_span_is_told_too(tmp_path):
+    """In a retraining round a second gate judges on the newest span, and both have to bless."""
+    workspace = Workspace(tmp_path / "workspace")
+    for name, blessed, verdict in (
+        ("Gate", True, "blessed: well"),
+        ("GateNewest", False, "not blessed: worse"),
+    ):
+        folder = workspace.folder(name, "report")
+        report = {"blessed": blessed, "verdict": verdict, "overall": {}, "checks": []}
+        (folder / "gate.json").write_text(json.dumps(report))
+        workspace.step(name, {}, {"report": [workspace.artifact("ModelEvaluation", folder)]})
+    from pipeline.report.outcome import outcome_of
+
+    record = RunRecord(history.load_run(workspace.store), workspace.config)
+    outcome = outcome_of(record)
+    assert outcome.kind == "not pushed"
+    assert outcome.words == "Blessed on the held-out notes, but on the newest span not blessed: worse."
+
+
+def test_of_many_spans_the_newest_speaks_for_the_data(tmp_path):
+    workspace = Workspace(tmp_path / "workspace")
+    for name in ("ExampleGen-000001", "ExampleGen-000003", "ExampleGen-000002", "DataGate-000003"):
+        workspace.step(name, {}, {})
+    record = RunRecord(history.load_run(workspace.store), workspace.config)
+    assert [step.name[-1] for step in record.steps("ExampleGen")] == ["3", "2", "1"]
+    assert record.finished("DataGate").name == "DataGate-000003"
+    with pytest.raises(Absent, match="no step Trainer"):
+        record.finished("Trainer")
