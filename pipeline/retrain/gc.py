@@ -114,7 +114,7 @@ def make_plan(config: Config, store: MetadataStore) -> Plan:
         if (path := _inside(artifact.uri, config.artifacts))
     ]
     going = {item.path for item in items}
-    claimed = {Path(a.uri).absolute() for a in graph.artifacts.values() if a.state == mlmd.Artifact.LIVE}
+    claimed = _claimed(graph.artifacts.values())
     items += [
         Item(path, disk_use(path), "left-overs of steps")
         for path in _output_folders(config.artifacts)
@@ -134,7 +134,7 @@ def carry_out(plan: Plan, store: MetadataStore, artifacts: Path) -> None:
         artifact.state = mlmd.Artifact.DELETED
     store.put_artifacts(marked)
     remove(item.path for item in plan.items)
-    _remove_empty(artifacts)
+    _remove_empty(artifacts, _claimed(store.get_artifacts()))
 
 
 def sweep(config: Config, store: MetadataStore) -> list[Path]:
@@ -148,7 +148,7 @@ def sweep(config: Config, store: MetadataStore) -> list[Path]:
         execution.last_known_state = mlmd.Execution.FAILED
     if killed:
         store.put_executions(killed)
-    claimed = {Path(a.uri).absolute() for a in store.get_artifacts()}
+    claimed = _claimed(store.get_artifacts())
     ids = {str(execution.id) for execution in killed}
     left = [path for path in _output_folders(config.artifacts) if path.name in ids and path not in claimed]
     remove(left)
@@ -235,6 +235,16 @@ def _inside(uri: str, root: Path) -> Path | None:
     return path if path.is_relative_to(root.absolute()) and path.exists() else None
 
 
+def _claimed(artifacts: Iterable[mlmd.Artifact]) -> set[Path]:
+    """Folders that belong to artifacts that are still there.
+
+    Of an output with several artifacts, such as Transform's of several spans, each has a folder within the one that
+    TFX made for the execution.
+    """
+    uris = (Path(a.uri).absolute() for a in artifacts if a.state == mlmd.Artifact.LIVE)
+    return {folder for uri in uris for folder in (uri, uri.parent)}
+
+
 def _output_folders(artifacts: Path) -> Iterator[Path]:
     """Folders that TFX made for steps: <step>/<output>/<execution>, and its own below <step>/.system."""
     root = artifacts.absolute()
@@ -257,8 +267,8 @@ def _old_reports(config: Config) -> Iterator[Item]:
         yield Item(path, path.stat().st_size, "old reports")
 
 
-def _remove_empty(artifacts: Path) -> None:
-    """Removes folders of steps that hold nothing any more."""
-    for folder, _, _ in os.walk(artifacts, topdown=False):
-        if folder != str(artifacts) and not os.listdir(folder):
+def _remove_empty(artifacts: Path, claimed: set[Path]) -> None:
+    """Removes folders of steps that hold nothing any more; an artifact may be an empty folder."""
+    for folder, _, _ in os.walk(artifacts.absolute(), topdown=False):
+        if Path(folder) not in claimed | {artifacts.absolute()} and not os.listdir(folder):
             os.rmdir(folder)

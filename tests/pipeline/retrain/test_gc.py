@@ -128,6 +128,17 @@ def test_what_a_crash_of_the_cleaning_left_goes_the_next_time(past):
     assert not orphan.exists()
 
 
+def test_an_output_of_several_artifacts_and_an_empty_one_stay(past):
+    history, _ = past
+    spans = [history.artifact("Transform/transformed_examples", "105", number) for number in (0, 1)]
+    empty = history.artifact("Champion", "model", 105)
+    Path(empty.uri, "content").unlink()
+    history.step("2025-01-05", made=[*spans, empty])
+    gc.clean(history.config, "test", remove=True)
+    assert all(Path(artifact.uri, "content").exists() for artifact in spans)
+    assert Path(empty.uri).exists()
+
+
 def test_old_logs_go_and_new_ones_stay(past):
     history, _ = past
     logs = history.config.workspace / "logs"
