@@ -5,7 +5,7 @@ import logging
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +39,41 @@ class Schedule(Submission):
     no_catchup: bool
 
 
+def body(request: Submission, pipeline_id: str, version_id: str, experiment_id: str) -> dict[str, Any]:
+    """What is posted to start one run (V2beta1Run) or a schedule (V2beta1RecurringRun).
+
+    A schedule names no version: the API (2.5 and later) then takes the latest at each start. The SDK's own
+    `create_recurring_run` insists on one, so that a schedule would go on running old code.
+    """
+    reference = {"pipeline_id": pipeline_id}
+    content: dict[str, Any] = {
+        "display_name": request.name,
+        "experiment_id": experiment_id,
+        "pipeline_version_reference": reference,
+        "runtime_config": {"parameters": request.parameters, "pipeline_root": request.pipeline_root},
+    }
+    if request.service_account:
+        content["service_account"] = request.service_account
+    if isinstance(request, Schedule):
+        return content | {
+            "mode": "ENABLE",
+            "trigger": {"cron_schedule": {"cron": request.cron}},
+            "max_concurrency": str(request.max_concurrency),
+            "no_catchup": request.no_catchup,
+        }
+    reference["pipeline_version_id"] = version_id
+    return content
+
+
 def preview(server: Server, package: Package, request: Submission) -> str:
-    """What `submit` or `schedule` would send, as JSON, without contacting anybody."""
+    """What `submit` or `schedule` would send, as JSON, without contacting anybody; ids stand in <>."""
+    kind = "recurringruns" if isinstance(request, Schedule) else "runs"
+    ids = (f"<{package.name}>", f"<{package.version}>", f"<{request.experiment}>")
     content = {
-        "host": server.host,
+        "host": server.host or None,
         "namespace": server.namespace,
-        "pipeline": package.name,
-        "version": "the latest at each start" if isinstance(request, Schedule) else package.version,
-        "upload": package.version,
-        **asdict(request),
+        "upload": {"pipeline": package.name, "version": package.version},
+        f"POST /apis/v2beta1/{kind}": body(request, *ids),
     }
     return json.dumps(content, indent=2)
 
@@ -104,42 +130,23 @@ class Pipelines:
     def submit(self, pipeline_id: str, version_id: str, request: Submission) -> str:
         """Starts one run; answers its id."""
         with plain_words(self._server):
-            run = self._client.run_pipeline(
-                experiment_id=self._experiment(request.experiment),
-                job_name=request.name,
-                params=request.parameters,
-                pipeline_id=pipeline_id,
-                version_id=version_id,
-                pipeline_root=request.pipeline_root,
-                service_account=request.service_account,
+            experiment = self._experiment(request.experiment)
+            made = self._client.runs.run_service_create_run(
+                run=body(request, pipeline_id, version_id, experiment)
             )
-            return run.run_id
+            return made.run_id
 
     def schedule(self, pipeline_id: str, request: Schedule) -> str:
         """Starts runs by the clock, always of the latest version of the pipeline; answers the schedule's id.
 
-        The SDK's own `create_recurring_run` insists on one version, so that a schedule would go on running old
-        code; the API (2.5 and later) does not. A schedule of the same name is replaced: the API cannot change one.
+        A schedule of the same name is replaced: the API cannot change one.
         """
-        models = self._client.api_models
         with plain_words(self._server):
             experiment = self._experiment(request.experiment)
             old = [s for s in self._recurring(experiment) if s.display_name == request.name]
-            body = models.V2beta1RecurringRun(
-                display_name=request.name,
-                experiment_id=experiment,
-                mode=models.RecurringRunMode.ENABLE,
-                pipeline_version_reference=models.V2beta1PipelineVersionReference(pipeline_id=pipeline_id),
-                runtime_config=models.V2beta1RuntimeConfig(
-                    parameters=request.parameters, pipeline_root=request.pipeline_root
-                ),
-                trigger=models.V2beta1Trigger(cron_schedule=models.V2beta1CronSchedule(cron=request.cron)),
-                max_concurrency=str(request.max_concurrency),
-                no_catchup=request.no_catchup,
-                service_account=request.service_account,
+            made = self._client.recurring_runs.recurring_run_service_create_recurring_run(
+                recurring_run=body(request, pipeline_id, "", experiment)
             )
-            create = self._client.recurring_runs.recurring_run_service_create_recurring_run
-            made = create(recurring_run=body)
             for schedule in old:
                 self._client.delete_recurring_run(schedule.recurring_run_id)
             return made.recurring_run_id

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 import nsynth
+from kubeflow.checks import check_cron, check_host, check_places, refuse_what_vertex_lacks
 from kubeflow.options import KubeflowOptions
 from kubeflow.package import Target
 
@@ -178,24 +179,19 @@ def fingerprint() -> None:
     )
 
 
-def check_cron(text: str) -> None:
-    """Refuses what is no schedule for Kubeflow.
-
-    Raises:
-      nsynth.UserError: it has not six fields; crontab's five would be read with the minutes as seconds.
-    """
-    if len(text.split()) != 6:
-        raise nsynth.UserError(
-            f"--cron {text!r}: six fields, seconds first; every night at three is '0 0 3 * * *'"
-        )
-
-
 def _compile(config_file: Path | None, overrides: tuple[str, ...], target: Target = "kfp") -> Any:
     config = _config(config_file, overrides)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
-    from kubeflow.compile import compile_config  # TFX: 15 s of imports
+    check_places(config, target)
+    if target == "vertex":
+        refuse_what_vertex_lacks(config.kubeflow)
+    verbose = click.get_current_context().find_root().obj["verbose"]
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if verbose else "2")  # before TensorFlow is imported
+    from pipeline.console import chatter_to
 
-    return compile_config(config, target)
+    with chatter_to(Path(os.devnull), verbose):
+        from kubeflow.compile import compile_config  # TFX: 15 s of imports
+
+        return compile_config(config, target)
 
 
 def _config(config_file: Path | None, overrides: tuple[str, ...]) -> Any:
@@ -214,6 +210,8 @@ def _server(options: KubeflowOptions, given: dict[str, Any], required: bool = Tr
     host = given["host"] or options.host
     if not host and required:
         raise nsynth.UserError("which cluster? Give --host, set kubeflow.host or KF_PIPELINES_ENDPOINT")
+    if host:
+        check_host(host)
     token = None
     if given["token_file"]:
         try:
@@ -229,11 +227,24 @@ def _prepare(dry_run: bool, **given: Any) -> tuple[KubeflowOptions, Any, Any]:
     """Options, server and package; whatever can be refused at once is refused before the slow compilation."""
     options = _options(given)
     server = _server(options, given, required=not dry_run)
-    if given["package"]:
-        from kubeflow.package import read
+    package = _read(given["package"]) if given["package"] else None
+    if not dry_run:
+        from kubeflow.connection import knock
 
-        return options, server, read(given["package"])
-    return options, server, _compile(given["config_file"], given["overrides"])
+        knock(server)
+    return options, server, package or _compile(given["config_file"], given["overrides"])
+
+
+def _read(file: Path) -> Any:
+    from kubeflow.package import read
+
+    package = read(file)
+    if "pipelineSpec" in package.spec:
+        raise nsynth.UserError(f"{file} is for Vertex AI; compile it with --target kfp")
+    from kubeflow import lint  # the SDK: a second
+
+    lint.refuse(package, str(file))
+    return package
 
 
 def _parameters(given: dict[str, Any], known: dict[str, Any]) -> dict[str, str]:

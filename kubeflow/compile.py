@@ -7,7 +7,6 @@ for each thing that it leaves out or gets wrong; what can only be mended at run 
 import contextlib
 import json
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 from typing import Any
 from unittest import mock
 
@@ -21,6 +20,7 @@ from tfx.types.experimental.simple_artifacts import File
 
 import nsynth
 from kubeflow import lint
+from kubeflow.checks import check_places, refuse_what_vertex_lacks
 from kubeflow.options import DEFAULT_STEPS, KubeflowOptions, StepOptions, quantity
 from kubeflow.package import Package, Target
 
@@ -30,8 +30,6 @@ ENTRYPOINT = ("python", "-m", "kubeflow.entrypoint")
 
 RUN_PARAMETERS = {"data": "input_base", "models": "push_destination", "accepted": "accepted_folder"}
 """What may be set anew for each run → the property of the steps that it fills."""
-VERTEX_BUCKETS = "/gcs"
-"""Below this folder Vertex AI shows every bucket."""
 SPAN_STEP = "ExampleGen"
 SPAN_PARAMETER = "range_config"
 """Which span ExampleGen reads: TFX's RangeConfig as JSON; empty means the newest."""
@@ -43,6 +41,8 @@ def compile_pipeline(pipeline: Pipeline, options: KubeflowOptions, target: Targe
     Raises:
       nsynth.UserError: an option has no counterpart on the target.
     """
+    if target == "vertex":
+        refuse_what_vertex_lacks(options)
     spec = _compile_with_tfx(pipeline, options)
     _refuse_unknown_steps(options, spec)
     _drop_local_paths(spec, options)
@@ -58,7 +58,6 @@ def compile_pipeline(pipeline: Pipeline, options: KubeflowOptions, target: Targe
         task["cachingOptions"] = {"enableCache": True} if step.cache else {}
         _tell_entrypoint(name, container, target)
     if target == "vertex":
-        _refuse_what_vertex_lacks(options, spec["root"]["dag"]["tasks"])
         return Package(_vertex_job(spec, options), {})
     return Package(spec, _platforms(spec, options))
 
@@ -231,23 +230,6 @@ def _platforms(spec: Spec, options: KubeflowOptions) -> Spec:
     return {"platforms": {"kubernetes": {"deploymentSpec": {"executors": executors}}}} if executors else {}
 
 
-def _refuse_what_vertex_lacks(options: KubeflowOptions, tasks: Spec) -> None:
-    if options.secrets or options.config_maps:
-        raise nsynth.UserError(
-            "Vertex AI has no Secrets or ConfigMaps: clear kubeflow.secrets and .config_maps"
-        )
-    if not options.pipeline_root.startswith("gs://"):
-        raise nsynth.UserError(
-            f"kubeflow.pipeline_root = {options.pipeline_root}: Vertex AI needs a gs:// address"
-        )
-    for name in tasks:
-        step = options.step(name)
-        if step.node_selector or step.tolerates or step.timeout_s:
-            raise nsynth.UserError(
-                f"kubeflow.steps.{name}: Vertex AI has no node_selector, tolerates or timeout_s"
-            )
-
-
 def _vertex_job(spec: Spec, options: KubeflowOptions) -> Spec:
     return {
         "displayName": spec["pipelineInfo"]["name"],
@@ -269,26 +251,9 @@ def compile_config(config: Any, target: Target = "kfp") -> Package:
     """
     from pipeline.graph import create_pipeline  # it imports every component
 
-    _check_places(config, target)
+    check_places(config, target)
     pipeline = create_pipeline(config, config.kubeflow.pipeline_root)
     package = compile_pipeline(pipeline, config.kubeflow, target)
-    if target == "kfp" and (found := lint.problems(package)):
-        raise nsynth.UserError("Kubeflow Pipelines would refuse this:\n" + "\n".join(f"  {p}" for p in found))
+    if target == "kfp":
+        lint.refuse(package, "this")
     return package
-
-
-def _check_places(config: Any, target: Target) -> None:
-    """The steps run elsewhere: data, models and workspace must lie where they can reach them."""
-    mounts = list(config.kubeflow.volumes.values()) if target == "kfp" else [VERTEX_BUCKETS]
-    places = {
-        "data": config.input_base,
-        "push.destination": config.models,
-        "workspace": str(config.workspace),
-    }
-    for key, place in places.items():
-        mounted = any(PurePosixPath(place).is_relative_to(mount) for mount in mounts)
-        if not mounted and "://" not in place:
-            allowed = [f"a folder below {mount}" for mount in mounts] + [
-                "an address such as gs://bucket/folder"
-            ]
-            raise nsynth.UserError(f"{key} = {place}: the cluster needs {' or '.join(allowed)}")

@@ -14,6 +14,7 @@ from typing import Any
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
+import nsynth
 from kubeflow.options import IMAGE_PATTERN, quantity
 from kubeflow.package import Package
 
@@ -46,6 +47,17 @@ def problems(package: Package) -> list[str]:
         *_platform(package),
         *local_paths(package),
     ]
+
+
+def refuse(package: Package, what: str) -> None:
+    """Stops what may not be sent.
+
+    Raises:
+      nsynth.UserError: the package has problems; all are listed.
+    """
+    if found := problems(package):
+        listed = "\n".join(f"  {problem}" for problem in found)
+        raise nsynth.UserError(f"Kubeflow Pipelines would refuse {what}:\n{listed}")
 
 
 def _header(spec: Spec) -> Iterator[str]:

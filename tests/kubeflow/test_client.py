@@ -1,5 +1,6 @@
 """The client against a server that speaks the API: what is sent, and what the user is told when things go wrong."""
 
+import json
 import socket
 import time
 from collections.abc import Iterator
@@ -260,13 +261,26 @@ def test_a_web_page_is_no_api(monkeypatch: pytest.MonkeyPatch) -> None:
         Pipelines(Server(api.url))
 
 
-def test_the_preview_tells_all_and_contacts_nobody(api: FakeApi) -> None:
-    text = preview(Server(api.url, token="secret"), package(), NIGHTLY)
-    assert '"cron": "0 0 3 * * *"' in text
-    assert "the latest at each start" in text
-    assert package().version in preview(Server(api.url), package(), REQUEST)
-    assert "secret" not in text
+@pytest.mark.parametrize("request_", [REQUEST, NIGHTLY], ids=["run", "schedule"])
+def test_the_preview_shows_the_very_body_that_is_sent(
+    api: FakeApi, tmp_path: Path, request_: Submission
+) -> None:
+    told = json.loads(preview(Server(api.url, token="secret"), package(), request_))
     assert api.requests == []
+    assert "secret" not in json.dumps(told)
+    assert told["upload"] == {"pipeline": "nsynth", "version": package().version}
+    pipelines, pipeline_id, version_id = send(api, tmp_path)
+    if isinstance(request_, Schedule):
+        pipelines.schedule(pipeline_id, request_)
+    else:
+        pipelines.submit(pipeline_id, version_id, request_)
+    path, shown = list(told.items())[-1]
+    (sent,) = api.sent("POST", path.removeprefix("POST /apis/v2beta1"))
+    ids = {"<nsynth>": pipeline_id, f"<{package().version}>": version_id}
+    shown["pipeline_version_reference"] = {
+        key: ids[value] for key, value in shown["pipeline_version_reference"].items()
+    }
+    assert {**shown, "experiment_id": sent["experiment_id"]} == sent
 
 
 def test_pages_are_put_together() -> None:

@@ -5,11 +5,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 from fake_api import FakeApi, serve
+from test_lint import GOOD
 
 import nsynth
 from kubeflow import command
@@ -75,9 +75,18 @@ def test_a_run_that_fails_is_an_error_for_who_waits(api: FakeApi, monkeypatch: p
 
 
 def test_a_compiled_file_can_be_submitted(api: FakeApi, tmp_path: Path) -> None:
-    Package({**SPEC, "pipelineInfo": {"name": "other"}}, {}).write(tmp_path / "p.yaml")
+    Package({**GOOD.spec, "pipelineInfo": {"name": "other"}}, {}).write(tmp_path / "p.yaml")
     call("submit", "--host", api.url, "--package", str(tmp_path / "p.yaml"))
     assert [p["display_name"] for p in api.pipelines] == ["other"]
+
+
+def test_a_file_that_kubeflow_would_refuse_is_not_sent(api: FakeApi, tmp_path: Path) -> None:
+    Package({**GOOD.spec, "schemaVersion": "2.0.0"}, {}).write(tmp_path / "old.yaml")
+    Package({"pipelineSpec": GOOD.spec}, {}).write(tmp_path / "job.yaml")
+    for name, expected in (("old", "schema version 2.0.0"), ("job", "is for Vertex AI")):
+        result = call("submit", "--host", api.url, "--package", str(tmp_path / f"{name}.yaml"))
+        assert expected in str(result.exception)
+    assert api.requests == []
 
 
 def test_schedule_by_default_runs_nightly_one_at_a_time_without_catching_up(api: FakeApi) -> None:
@@ -105,8 +114,8 @@ def test_schedules_and_runs_are_listed(api: FakeApi) -> None:
 def test_a_dry_run_sends_nothing(api: FakeApi, what: str) -> None:
     result = call(what, "--host", api.url, "--dry-run", "--param", "data=/elsewhere")
     told = json.loads(result.output)
-    assert told["parameters"] == {"data": "/elsewhere"}
-    assert told["pipeline"] == "nsynth"
+    assert list(told.values())[-1]["runtime_config"]["parameters"] == {"data": "/elsewhere"}
+    assert told["upload"]["pipeline"] == "nsynth"
     assert api.requests == []
 
 
@@ -126,6 +135,7 @@ def test_the_token_comes_from_a_file(tmp_path: Path, api: FakeApi) -> None:
         (["submit", "--host", "HOST", "--param", "data"], "write key=value"),
         (["submit", "--host", "HOST", "--package", "/nowhere.yaml"], "cannot read /nowhere.yaml"),
         (["schedule", "--host", "HOST", "--cron", "0 3 * * *"], "six fields, seconds first"),
+        (["runs", "--host", "localhost:8080"], "no address of an API"),
         (["runs", "--host", "HOST", "--token-file", "/nowhere"], "cannot read the token"),
     ],
 )
@@ -138,6 +148,13 @@ def test_what_is_refused(
     with pytest.raises(nsynth.UserError, match=expected):
         raise result.exception
     assert api.runs == api.recurring == []
+
+
+def test_who_cannot_be_reached_is_told_before_the_slow_compilation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "_compile", lambda *_, **__: pytest.fail("compiled"))
+    result = call("submit", "--host", "http://127.0.0.1:1")
+    assert isinstance(result.exception, nsynth.UserError)
+    assert "cannot reach" in str(result.exception)
 
 
 def test_the_fingerprint_changes_with_the_code_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,38 +171,3 @@ def test_help_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "--dry-run" in done.stdout
-
-
-def config(**changes: Any) -> Any:
-    """A configuration for the cluster."""
-    from pipeline.config import load_config
-
-    content = {"data": "/data", "workspace": "/models/nsynth", **changes}
-    return load_config(overrides=[f"{key}={json.dumps(value)}" for key, value in content.items()])
-
-
-@pytest.mark.parametrize(
-    ("changes", "expected"),
-    [
-        ({"data": "workspace/data"}, "data = workspace/data: the cluster needs a folder below /data or"),
-        ({"workspace": "workspace"}, "push.destination = workspace/models"),
-        ({"push.destination": "/srv/models"}, "push.destination = /srv/models"),
-    ],
-)
-def test_folders_that_the_cluster_lacks_are_refused(changes: dict, expected: str) -> None:
-    from kubeflow.compile import _check_places
-
-    with pytest.raises(nsynth.UserError, match=expected):
-        _check_places(config(**changes), "kfp")
-
-
-def test_folders_on_volumes_and_addresses_are_taken() -> None:
-    from kubeflow.compile import _check_places
-
-    _check_places(config(), "kfp")
-    _check_places(config(data="gs://b/d", workspace="/models/x"), "kfp")
-    with pytest.raises(
-        nsynth.UserError, match="data = /data: the cluster needs a folder below /gcs or an address"
-    ):
-        _check_places(config(), "vertex")
-    _check_places(config(data="gs://b/d", workspace="/gcs/b/w"), "vertex")

@@ -1,0 +1,117 @@
+"""What can be refused before anything slow is imported or anybody is contacted."""
+
+import re
+from pathlib import PurePosixPath
+from posixpath import normpath
+from typing import Any
+
+import nsynth
+from kubeflow.options import EVERY_STEP, KubeflowOptions
+from kubeflow.package import Target
+
+VERTEX_BUCKETS = "/gcs"
+"""Below this folder Vertex AI shows every bucket."""
+
+MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
+DAYS = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]
+CRON_FIELDS: tuple[tuple[str, int, int, list[str]], ...] = (
+    ("seconds", 0, 59, []),
+    ("minutes", 0, 59, []),
+    ("hours", 0, 23, []),
+    ("day of the month", 1, 31, []),
+    ("month", 1, 12, ["", *MONTHS]),
+    ("day of the week", 0, 6, DAYS),
+)
+"""Name, least and greatest value, and words that stand for values by their place in the list."""
+
+
+def check_places(config: Any, target: Target) -> None:
+    """The steps run elsewhere: data, models and workspace must lie where they can reach them.
+
+    Args:
+      config: pipeline.config.Config.
+      target: where they run.
+
+    Raises:
+      nsynth.UserError: a folder is on this machine alone.
+    """
+    mounts = list(config.kubeflow.volumes.values()) if target == "kfp" else [VERTEX_BUCKETS]
+    places = {
+        "data": config.input_base,
+        "push.destination": config.models,
+        "workspace": str(config.workspace),
+    }
+    for key, place in places.items():
+        mounted = any(PurePosixPath(normpath(place)).is_relative_to(mount) for mount in mounts)
+        if not mounted and "://" not in place:
+            allowed = [f"a folder below {mount}" for mount in mounts] + [
+                "an address such as gs://bucket/folder"
+            ]
+            raise nsynth.UserError(f"{key} = {place}: the cluster needs {' or '.join(allowed)}")
+
+
+def refuse_what_vertex_lacks(options: KubeflowOptions) -> None:
+    """Kubernetes' part of the options has no counterpart on Vertex AI.
+
+    Raises:
+      nsynth.UserError: something of it is set.
+    """
+    if options.secrets or options.config_maps:
+        raise nsynth.UserError(
+            "Vertex AI has no Secrets or ConfigMaps: clear kubeflow.secrets and .config_maps"
+        )
+    if not options.pipeline_root.startswith("gs://"):
+        raise nsynth.UserError(
+            f"kubeflow.pipeline_root = {options.pipeline_root}: Vertex AI needs a gs:// address"
+        )
+    for name in (*options.steps, EVERY_STEP):
+        step = options.step(name)
+        if step.node_selector or step.tolerates or step.timeout_s:
+            raise nsynth.UserError(
+                f"kubeflow.steps.{name}: Vertex AI has no node_selector, tolerates or timeout_s"
+            )
+
+
+def check_host(host: str) -> None:
+    """Refuses what is no address.
+
+    Raises:
+      nsynth.UserError: it does not begin with http, or has no name of a machine.
+    """
+    if not re.match(r"https?://(\[[0-9a-fA-F:.]+\]|[\w.-]+)(:\d+)?(/|$)", host):
+        raise nsynth.UserError(f"{host} is no address of an API: write it like http://localhost:8080")
+
+
+def check_cron(text: str) -> None:
+    """Refuses what is no schedule for Kubeflow.
+
+    Raises:
+      nsynth.UserError: it has not six fields (crontab's five would be read with the minutes as seconds), or a
+        field holds what it cannot.
+    """
+    fields = text.split()
+    if len(fields) != len(CRON_FIELDS):
+        raise nsynth.UserError(
+            f"--cron {text!r}: six fields, seconds first; every night at three is '0 0 3 * * *'"
+        )
+    for field, (name, least, greatest, words) in zip(fields, CRON_FIELDS, strict=True):
+        if not all(_is_cron_item(item, least, greatest, words) for item in field.split(",")):
+            named = f" or {next(filter(None, words))}-{words[-1]}" if words else ""
+            raise nsynth.UserError(
+                f"--cron {text!r}: {name} is {field!r}; write *, {least}-{greatest}{named}, ranges (2-5), "
+                "steps (*/2) and lists (1,3) of them"
+            )
+
+
+def _is_cron_item(item: str, least: int, greatest: int, words: list[str]) -> bool:
+    """Whether `item` is *, ?, a value or a range of values, perhaps with a step."""
+    span, slash, step = item.partition("/")
+    if slash and not (step.isdecimal() and int(step) > 0):
+        return False
+    if span in ("*", "?"):
+        return True
+    numbers = [words.index(v.upper()) if v.upper() in words else v for v in span.split("-")]
+    if len(numbers) > 2 or not all(isinstance(v, int) or v.isdecimal() for v in numbers):
+        return False
+    values = [int(v) for v in numbers]
+    return values == sorted(values) and least <= values[0] and values[-1] <= greatest
