@@ -13,6 +13,7 @@ import pydantic
 import yaml
 
 import nsynth
+from components.bulk_inferrer.options import BulkOptions
 from components.canary.options import CanaryOptions
 from components.data_gate.options import DataGateOptions
 from components.gate.options import GateOptions
@@ -23,7 +24,7 @@ from kubeflow.options import KubeflowOptions
 from pipeline.engine import EngineOptions
 from pipeline.metadata import parse as parse_address
 from pipeline.retrain.options import RetrainOptions
-from trainer.options import RecipeOptions
+from trainer.options import RecipeOptions, TunerOptions
 from transform.options import SpectrogramOptions
 
 DEFAULT_CONFIG = Path(__file__).parent.parent / "configs" / "demo.yaml"
@@ -47,9 +48,11 @@ class Config(pydantic.BaseModel, frozen=True, extra="forbid"):
     data_gate: DataGateOptions = DataGateOptions()
     spectrogram: SpectrogramOptions = SpectrogramOptions()
     recipe: RecipeOptions = RecipeOptions()
+    tuner: TunerOptions = TunerOptions()
     gate: GateOptions = GateOptions()
     canary: CanaryOptions = CanaryOptions()
     push: PushOptions = PushOptions()
+    bulk: BulkOptions = BulkOptions()
     engine: EngineOptions = EngineOptions()
     retrain: RetrainOptions = RetrainOptions()
     kubeflow: KubeflowOptions = KubeflowOptions()

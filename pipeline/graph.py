@@ -6,19 +6,20 @@ refuses, the component Champion finds the model to beat.
 
 from dataclasses import dataclass
 
-from tfx.components import Trainer
+from tfx.components import Trainer, Tuner
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import trainer_pb2
 from tfx.types import BaseChannel
 
+from components.bulk_inferrer.component import BulkInferrer
 from components.canary.component import Canary
 from components.champion.component import Champion
 from components.evaluator.component import Evaluator
 from components.gate.component import Gate
 from components.pusher.component import Pusher
 from pipeline.config import Config
-from pipeline.data_steps import EVALUATED_SPLIT, Data, Spans, prepare, prepare_spans
+from pipeline.data_steps import EVALUATED_SPLIT, Data, Spans, ingest_all, prepare, prepare_spans
 from pipeline.fingerprint import step_fingerprint as code
 from pipeline.retrain.all_blessed import AllBlessed
 
@@ -59,20 +60,30 @@ def _train(config: Config, data: Data) -> _Model:
         warm_start = Champion(push_destination=config.models, code=code("Champion")).with_id("WarmStart")
         base_model = warm_start.outputs["model"]
         steps.append(warm_start)
+    on_notes = {
+        "examples": data.transformed_examples,
+        "transform_graph": data.transform_graph,
+        "schema": data.schema,
+        "train_args": trainer_pb2.TrainArgs(splits=["train"]),
+        "eval_args": trainer_pb2.EvalArgs(splits=["dev"]),
+    }
+    recipe = {
+        "recipe": config.recipe.model_dump(mode="json"),
+        "spectrogram": config.spectrogram.model_dump(mode="json"),
+        "code": code("Trainer"),
+    }
+    best = None
+    if config.tuner.enabled:
+        searched = {**recipe, "tuner": config.tuner.model_dump(mode="json")}
+        tuner = Tuner(tuner_fn="trainer.tune.tuner_fn", custom_config=searched, **on_notes)
+        best = tuner.outputs["best_hyperparameters"]
+        steps.append(tuner)
     trainer = Trainer(
         run_fn="trainer.run.run_fn",
-        examples=data.transformed_examples,
-        transform_graph=data.transform_graph,
-        schema=data.schema,
         base_model=base_model,
-        train_args=trainer_pb2.TrainArgs(splits=["train"]),
-        eval_args=trainer_pb2.EvalArgs(splits=["dev"]),
-        custom_config={
-            "recipe": config.recipe.model_dump(mode="json"),
-            "spectrogram": config.spectrogram.model_dump(mode="json"),
-            "checkpoint_dir": config.checkpoints,
-            "code": code("Trainer"),
-        },
+        hyperparameters=best,
+        custom_config={**recipe, "checkpoint_dir": config.checkpoints},
+        **on_notes,
     )
     return _Model(steps=[*steps, trainer], model=trainer.outputs["model"])
 
@@ -118,7 +129,21 @@ def _judge_and_push(config: Config, data: Data, model: _Model) -> list[BaseCompo
         options=config.push.model_dump(mode="json"),
         code=code("Pusher"),
     )
-    return [champion, evaluator, gate, *more, canary, pusher]
+    return [champion, evaluator, gate, *more, canary, pusher, *_answer(config, model, blessing)]
+
+
+def _answer(config: Config, model: _Model, blessing: BaseChannel) -> list[BaseComponent]:
+    """What a blessed model says of the notes that the configuration names; nothing, if it names none."""
+    if config.bulk.data is None:
+        return []
+    ingest = ingest_all(config, config.bulk.data, "BulkNotes")
+    bulk_inferrer = BulkInferrer(
+        examples=ingest.outputs["examples"],
+        model=model.model,
+        model_blessing=blessing,
+        code=code("BulkInferrer"),
+    )
+    return [ingest, bulk_inferrer]
 
 
 def _judge_on_newest(

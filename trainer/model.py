@@ -2,7 +2,7 @@
 
 The stem takes patches of the spectrogram as its channels (a strided convolution with one input channel would
 leave a CPU idle); pre-activation residual stages follow (He et al. 2016, https://arxiv.org/abs/1603.05027),
-then global average and maximum over time and frequency, so that notes of any length fit.
+then average and maximum over all of time, so that notes of any length fit.
 """
 
 import math
@@ -93,7 +93,9 @@ def build(recipe: RecipeOptions, n_mels: int, frames: int | None = None) -> kera
         for block in range(blocks):
             x = _residual(x, width, stride=1 if block else 2)
     x = _activation(x)
-    pooled = layers.Concatenate()([layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)])
+    # Time is pooled away, frequency is not: at which height a sound has its energy tells much of what made it.
+    rows = layers.Reshape((-1, x.shape[2] * x.shape[3]))(x)
+    pooled = layers.Concatenate()([layers.GlobalAveragePooling1D()(rows), layers.GlobalMaxPooling1D()(rows)])
     embedding = layers.Dropout(recipe.dropout, name=_EMBEDDING)(pooled)
     return keras.Model(note, _head(embedding, FAMILY, len(nsynth.FAMILIES)), name=f"cnn_{recipe.size}")
 

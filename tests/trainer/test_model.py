@@ -33,6 +33,12 @@ def test_notes_of_any_length_are_answered():
         np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
 
 
+def test_pooling_over_time_keeps_low_and_high_apart():
+    # 44 mel bins: 11 patches, 6 after the stem, 3 and 2 after the two stages of at last 32 channels.
+    embedding = model.build(TINY, n_mels=44).get_layer("embedding").output
+    assert embedding.shape == (None, 2 * 2 * 32)
+
+
 def test_auxiliary_heads_share_the_layers_and_can_be_left_out():
     network = model.build(TINY, n_mels=44)
     training = model.with_auxiliary_heads(network, TINY, instruments=5)
