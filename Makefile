@@ -71,6 +71,14 @@ bench-transform: $(READY)  ## measure Transform against stock, tf.data and the b
 golden: $(READY)  ## accept what compiling for a cluster yields now as tests/kubeflow/golden.yaml
 	@UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q -k it_is_what_it_was tests/kubeflow/test_whole_pipeline.py
 
+.PHONY: soak
+soak: $(READY)  ## a month of unattended rounds in minutes, bad days and kills included
+	@$(BIN)/python -m benchmarks.soak --rounds 30 --chart workspace/benchmarks/soak.svg $(ARGS)
+
+.PHONY: soak-kill
+soak-kill: $(READY)  ## kill -9 in every step in turn, then compare with an undisturbed round
+	@$(BIN)/python -m benchmarks.soak_kill $(ARGS)
+
 .PHONY: lock
 lock:  ## resolve requirements.lock anew from setup.py
 	$(BIN)/uv pip compile setup.py --quiet --all-extras --upgrade --python-version 3.11 --generate-hashes \

@@ -127,10 +127,9 @@ class Soak:
             self._deliveries.deliver(kind)
             began = time.monotonic()
             self._file_limit = FULL_DISK_BYTES if kind == "disk full" else None
-            if kind == "killed":
-                limit = self._random.uniform(0.1, 1.0) * median(self._typical_s or [60.0])
-                self._night(config, kill_after_s=limit)
-            self._night(config)
+            limit = self._random.uniform(0.1, 1.0) * median(self._typical_s or [60.0])
+            if kind != "killed" or self._night(config, kill_after_s=limit):
+                self._night(config)
             rounds = tuple(retraining.ledger.rounds()[before:])
             seconds = time.monotonic() - began
             if rounds and rounds[-1].outcome.settles and len(rounds) == 1:
@@ -148,8 +147,8 @@ class Soak:
                 faults=tuple(faults_of_day(config, kind, rounds, champion, now)),
             )
 
-    def _night(self, config: Config, kill_after_s: float | None = None) -> None:
-        """One `nsynth retrain` in a process of its own, killed after some time if it still runs."""
+    def _night(self, config: Config, kill_after_s: float | None = None) -> bool:
+        """One `nsynth retrain` in a process of its own, killed after some time if it still runs; was it?"""
         pid = fork(self._log)
         if pid == 0:
             code = 1
@@ -159,13 +158,15 @@ class Soak:
                 os._exit(code)
         night = Forked(pid)
         deadline = time.monotonic() + kill_after_s if kill_after_s is not None else None
+        killed = False
         while night.poll() is None:
             if deadline and time.monotonic() > deadline:
                 os.kill(pid, signal.SIGKILL)
-                deadline = None
+                deadline, killed = None, True
             time.sleep(0.1)
         while _locked(config):  # the child of a killed night ends by itself
             time.sleep(0.1)
+        return killed
 
     def _start(self, request_file: Path, alive: int, lock: int) -> Process:
         """Starts the child that runs the pipeline, as a fork."""

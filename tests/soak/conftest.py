@@ -1,22 +1,26 @@
-"""Small spans for rounds of the real pipeline."""
+"""Soaks run in processes of their own: they fork, which a process that TensorFlow has computed in must not."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from benchmarks import soak, soak_spans
-from pipeline.config import Config
+PROJECT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
-def small_month(tmp_path_factory) -> Callable[[Path], Config]:
-    """Makes a configuration for two delivered spans and a workspace of its own."""
-    deliveries = soak_spans.Deliveries(tmp_path_factory.mktemp("data"))
-    for _ in range(2):
-        deliveries.deliver("ordinary")
+def run_module() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs a module of this project with arguments."""
 
-    def configure(folder: Path) -> Config:
-        return soak.configure(folder / "workspace", deliveries.spans, deliveries.holdout, epochs=2)
+    def run(module: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", module, *map(str, arguments)],
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            timeout=1400,
+        )
 
-    return configure
+    return run
