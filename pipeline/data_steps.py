@@ -130,17 +130,21 @@ def _ingest_span(config: Config, span: int) -> BaseComponent:
 
 
 def _ingest_held_out(config: Config) -> list[BaseComponent]:
-    """All notes of the fixed folder, whatever its files are called, as the split that is judged on; if it is set."""
-    if config.retrain.holdout is None:
-        return []
+    """The fixed folder that is judged on; if it is set."""
+    holdout = config.retrain.holdout
+    return [ingest_all(config, str(holdout), "HeldOut")] if holdout is not None else []
+
+
+def ingest_all(config: Config, folder: str, name: str) -> BaseComponent:
+    """All notes of a folder, whatever its files are called, as one split: the one that is judged on."""
     split = example_gen_pb2.Input.Split(name=EVALUATED_SPLIT, pattern="*")
     ingest = NSynthExampleGen(
-        input_base=str(config.retrain.holdout),
+        input_base=folder,
         input_config=example_gen_pb2.Input(splits=[split]),
         options=config.ingest,
         code=code("ExampleGen"),
     )
-    return [ingest.with_id("HeldOut")]
+    return ingest.with_id(name)
 
 
 def _earlier_cache(uri: str, steps: list[BaseComponent]) -> BaseChannel | None:

@@ -25,6 +25,7 @@ STEP_CODE = {
     "Champion": ("components/champion",),
     "Evaluator": ("components/evaluator",),
     "Gate": ("components/gate",),
+    "BulkInferrer": ("components/bulk_inferrer",),
     "Canary": ("components/canary",),
     "Pusher": ("components/pusher",),
 }
