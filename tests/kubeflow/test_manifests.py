@@ -68,6 +68,9 @@ def test_kustomize_builds_it(kustomization: Path) -> None:
         pytest.skip(f"kubectl cannot run here: {done.stderr.strip()}")
     assert done.returncode == 0, done.stderr
     built = list(yaml.safe_load_all(done.stdout))
+    for document in built:
+        if document["apiVersion"].split("/")[0] not in CUSTOM:
+            kubernetes_validate.validate(document, KUBERNETES_VERSIONS[-1], strict=True)
     assert all(document["metadata"]["namespace"] == "kubeflow" for document in built)
 
 
@@ -93,6 +96,22 @@ def test_the_model_server_reads_where_the_pusher_writes() -> None:
     assert service["apiVersion"] == "serving.kserve.io/v1beta1"
     assert service["spec"]["predictor"]["model"]["storageUri"] == f"pvc://{claim}/{inside}"
     assert service["spec"]["predictor"]["serviceAccountName"] in names("ServiceAccount")
+
+
+def test_what_kserve_hands_on_to_kubernetes_is_a_pod() -> None:
+    """KServe's own fields aside, a predictor is a pod and its model a container of it."""
+    (service,) = of_kind("InferenceService")
+    assert set(service["spec"]) == {"predictor"}
+    predictor = dict(service["spec"]["predictor"])
+    model = dict(predictor.pop("model"))
+    assert 1 <= predictor.pop("minReplicas") <= predictor.pop("maxReplicas")
+    assert model.pop("modelFormat") == {"name": "tensorflow"}
+    assert model.pop("storageUri")
+    containers = [{"name": "model", "image": "server", **model}]
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "model"}}
+    kubernetes_validate.validate(
+        {**pod, "spec": {**predictor, "containers": containers}}, KUBERNETES_VERSIONS[-1], strict=True
+    )
 
 
 def test_rights_are_named_one_by_one() -> None:
