@@ -1,9 +1,11 @@
 """A folder that holds what the image would, and the small pipeline compiled."""
 
 import os
+import re
 import shutil
 import sys
 from fnmatch import fnmatch
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,20 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 (app / path).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(ROOT / path, app / path)
     return app
+
+
+@pytest.fixture(scope="session")
+def lacking() -> set[str]:
+    """Modules of this environment that no package of the image's lock brings."""
+    lock = (ROOT / "kubeflow" / "requirements.lock").read_text()
+    locked = {_plain(name) for name in re.findall(r"^([\w.-]+)==", lock, re.MULTILINE)} | {"nsynth-tfx"}
+    found = packages_distributions().items()
+    return {module for module, packages in found if not locked & {_plain(package) for package in packages}}
+
+
+def _plain(name: str) -> str:
+    """A package's name as registries compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 @pytest.fixture(scope="session")

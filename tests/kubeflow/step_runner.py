@@ -36,13 +36,16 @@ from kfp_rules import (
 )
 
 LOGS = "executor-logs"
-HIDE_SOURCE_TREE = """
+HIDE = """
 import sys
-# An editable install would let modules through that the image lacks.
-class NoEditableFinder:
+# Neither the source tree, by its editable install, nor packages that the image lacks may be found.
+class Hide:
+    lacking = {lacking!r}
     def find_spec(self, name, path=None, target=None):
         sys.meta_path[:] = [f for f in sys.meta_path if "Editable" not in getattr(f, "__name__", "")]
-sys.meta_path.insert(0, NoEditableFinder())
+        if name.partition(".")[0] in self.lacking:
+            raise ModuleNotFoundError("the image has no " + name, name=name)
+sys.meta_path.insert(0, Hide())
 """
 
 
@@ -64,10 +67,14 @@ class Task:
 
 @dataclass
 class Cluster:
-    """A bucket, a metadata store and a cache that outlive runs; `image` is the folder that the image holds."""
+    """A bucket, a metadata store and a cache that outlive runs.
+
+    `image` is the folder that the image holds; `lacking`, the modules of this environment that it does not.
+    """
 
     image: Path
     folder: Path
+    lacking: set[str] = field(default_factory=set)
     environment: dict[str, str] = field(default_factory=dict)
     root: str = "minio://mlpipeline/v2/artifacts"
     publish_logs: bool = True
@@ -247,7 +254,7 @@ class Run:
         if left := [word for word in words if re.search(r"\{\{\$\.", word)]:
             raise Refused(f"placeholders left: {left}")
         (pod / "site").mkdir()
-        (pod / "site" / "sitecustomize.py").write_text(HIDE_SOURCE_TREE)
+        (pod / "site" / "sitecustomize.py").write_text(HIDE.format(lacking=self.cluster.lacking))
         environment = {
             "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
             "HOME": str(pod),

@@ -1,5 +1,6 @@
 """The image, as far as it can be known without an engine: its Dockerfile, its locks, what goes in, its steps."""
 
+import ast
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from conftest import in_image
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = ROOT / "kubeflow" / "Dockerfile"
 PIN = re.compile(r"^([A-Za-z0-9_.-]+)==([^ ]+) ", re.MULTILINE)
+NEEDED = ("install_requires", "extras_require")
 
 
 def instructions() -> list[tuple[str, str]]:
@@ -91,6 +93,14 @@ def test_the_image_holds_what_the_project_is_locked_to() -> None:
     assert {name: pin for name, pin in image.items() if project.get(name) != pin} == {}
     assert {"tfx", "kfp-pipeline-spec", "keras", "apache-beam"} <= set(image)
     assert not {"pytest", "ruff", "mypy", "librosa", "kubeflow"} & set(image)
+
+
+def test_the_image_s_lock_has_all_that_the_project_asks_for() -> None:
+    call = ast.parse((ROOT / "setup.py").read_text()).body[-1].value  # type: ignore[attr-defined]
+    asked = {k.arg: ast.literal_eval(k.value) for k in call.keywords if k.arg in NEEDED}
+    wanted = [*asked["install_requires"], *asked["extras_require"]["kubeflow"]]
+    locked = {name.lower() for name in entries(ROOT / "kubeflow" / "requirements.lock")}
+    assert {re.split(r"[\[<>=]", requirement)[0].lower() for requirement in wanted} <= locked
 
 
 def test_a_gpu_needs_its_libraries_alone_on_top() -> None:

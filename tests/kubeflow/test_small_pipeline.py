@@ -12,13 +12,13 @@ TFX_COMMAND = "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor"
 
 
 @pytest.fixture
-def cluster(image: Path, tmp_path: Path) -> Cluster:
+def cluster(image: Path, lacking: set[str], tmp_path: Path) -> Cluster:
     shutil.copytree(image, tmp_path / "app")
     shutil.copyfile(Path(__file__).parent / "small_pipeline.py", tmp_path / "app" / "small_pipeline.py")
     for span, notes in ((1, "a b c"), (2, "")):
         (tmp_path / f"data/span-{span}").mkdir(parents=True)
         (tmp_path / f"data/span-{span}/notes.txt").write_text(notes)
-    return Cluster(tmp_path / "app", tmp_path / "cluster")
+    return Cluster(tmp_path / "app", tmp_path / "cluster", lacking)
 
 
 def parameters(tmp_path: Path, **more: str) -> dict[str, str]:

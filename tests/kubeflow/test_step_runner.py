@@ -120,6 +120,15 @@ def test_what_kfp_refuses(tmp_path: Path, cluster: Cluster) -> None:
         cluster.run(file)
 
 
+def test_a_module_that_the_image_lacks_is_not_found(tmp_path: Path, cluster: Cluster) -> None:
+    cluster.lacking = {"yaml"}
+    file = pipeline(tmp_path)
+    file.write_text(file.read_text().replace("import json, os, sys", "import json, os, sys, yaml"))
+    done = cluster.run(file, stop_on_error=False)
+    assert done["Gen"].state == "FAILED"
+    assert "the image has no yaml" in done["Gen"].log
+
+
 def test_an_unknown_producer_is_refused() -> None:
     spec = copy.deepcopy(GOOD.spec)
     source = spec["root"]["dag"]["tasks"]["Use"]["inputs"]["artifacts"]["examples"]["taskOutputArtifact"]

@@ -95,8 +95,8 @@ def render(seed: int, folder: Path) -> None:
 class Runs:
     """Two runs on one cluster, the second with a new span."""
 
-    def __init__(self, package: Package, image: Path, folder: Path):
-        self.cluster = Cluster(image, folder / "cluster")
+    def __init__(self, package: Package, image: Path, lacking: set[str], folder: Path):
+        self.cluster = Cluster(image, folder / "cluster", lacking)
         self.models, self.accepted = folder / "models", folder / "accepted"
         package.write(folder / "nsynth.yaml")
         parameters = {name: str(folder / name) for name in ("data", "models", "accepted")}
@@ -113,8 +113,8 @@ class Runs:
 
 
 @pytest.fixture(scope="module")
-def runs(package: Package, image: Path, tmp_path_factory: pytest.TempPathFactory) -> Runs:
-    return Runs(package, image, tmp_path_factory.mktemp("whole"))
+def runs(package: Package, image: Path, lacking: set[str], tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    return Runs(package, image, lacking, tmp_path_factory.mktemp("whole"))
 
 
 @pytest.mark.e2e
