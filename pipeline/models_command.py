@@ -1,7 +1,6 @@
 """`nsynth models`: what is in the serving folder, and the ways to change it by hand."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
@@ -17,18 +16,33 @@ from components.registry import Interval, Record, Registry, Version
 from pipeline.config import DEFAULT_CONFIG, Config, load_config
 
 
+def _remember(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
+    if value:
+        ctx.meta[str(parameter.name)] = (*ctx.meta.get(str(parameter.name), ()), *value)
+
+
+def _configured(command: Any) -> Any:
+    """Gives a command the options that name the serving folder: they may stand before or behind its name."""
+    told = "The YAML file that names the serving folder.  [default: configs/demo.yaml]"
+    command = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", expose_value=False,
+                           callback=_remember, help="Override one setting.")(command)  # fmt: skip
+    return click.option("--config", "config_files", multiple=True, metavar="FILE", expose_value=False,
+                        callback=_remember, help=told)(command)  # fmt: skip
+
+
+def _config(ctx: click.Context) -> Config:
+    return load_config(ctx.meta.get("config_files", (DEFAULT_CONFIG,))[-1], ctx.meta.get("overrides", ()))
+
+
 @click.group(invoke_without_command=True)
-@click.option("--config", "config_file", default=DEFAULT_CONFIG, show_default="configs/demo.yaml",
-              type=click.Path(path_type=Path), help="The YAML file that names the serving folder.")  # fmt: skip
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one setting.")
+@_configured
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
 @click.pass_context
-def models(ctx: click.Context, config_file: Path, overrides: tuple[str, ...], as_json: bool) -> None:
+def models(ctx: click.Context, as_json: bool) -> None:
     """List the pushed models: span, accuracy, verdict, size, and which one serves.
 
     The highest number serves. Without a subcommand the list is printed.
     """
-    ctx.meta["config"] = load_config(config_file, overrides)
     if ctx.invoked_subcommand:
         return
     registry = _registry(ctx)
@@ -41,6 +55,7 @@ def models(ctx: click.Context, config_file: Path, overrides: tuple[str, ...], as
 
 
 @models.command()
+@_configured
 @click.argument("version", type=int, required=False)
 @click.pass_context
 def show(ctx: click.Context, version: int | None) -> None:
@@ -58,6 +73,7 @@ def show(ctx: click.Context, version: int | None) -> None:
 
 
 @models.command()
+@_configured
 @click.argument("version", type=int, required=False)
 @click.option("--reason", default="", help="Why, for the record.")
 @click.pass_context
@@ -72,6 +88,7 @@ def rollback(ctx: click.Context, version: int | None, reason: str) -> None:
 
 
 @models.command()
+@_configured
 @click.option("--reason", required=True, help="Why the gate is overruled, for the record.")
 @click.option("--run", "run_name", help="The run whose model to push. Default: the last run.")
 @click.pass_context
@@ -83,7 +100,7 @@ def promote(ctx: click.Context, reason: str, run_name: str | None) -> None:
     """
     if not reason.strip():
         raise nsynth.UserError("--reason is empty: say why the gate is overruled")
-    version = promote_run(ctx.meta["config"], reason, run_name)
+    version = promote_run(_config(ctx), reason, run_name)
     click.echo(f"version {version.number} serves now, pushed by hand ({version.path})")
 
 
@@ -148,7 +165,7 @@ def print_models(registry: Registry, console: rich.console.Console) -> None:
 
 
 def _registry(ctx: click.Context) -> Registry:
-    return Registry(ctx.meta["config"].models)
+    return Registry(_config(ctx).models)
 
 
 def _output(run: Any, step: str, key: str) -> Any:

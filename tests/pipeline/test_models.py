@@ -72,6 +72,16 @@ def test_show(registry):
         call("show", "3")
 
 
+def test_the_serving_folder_may_be_named_before_or_behind_the_subcommand(registry, tmp_path):
+    number = push(Registry(tmp_path / "other"), "a", verdict="blessed: yes").number
+    named = f"--set=push.destination={tmp_path / 'other'}"
+    assert f"{number}" in call(named, "show")
+    assert f"{number}" in call("show", named)
+    assert json.loads(call(named, "--json"))[0]["version"] == number
+    with pytest.raises(nsynth.UserError, match=r"cannot read the configuration nowhere\.yaml"):
+        call("show", "--config", "nowhere.yaml")
+
+
 def test_rollback(registry):
     first = push(registry, "a")
     push(registry, "b")
