@@ -44,6 +44,10 @@ test: $(READY)  ## run all tests (pass more with ARGS="-k gate")
 test-unit: $(READY)  ## run the fast tests alone
 	@$(BIN)/python -m pytest -m "not e2e" $(ARGS)
 
+.PHONY: test-flink
+test-flink: $(READY)  ## run ingest, statistics and Transform on a real Flink (exit code 77 of tools/flink/run_tests: it cannot be had)
+	@tools/flink/run_tests $(ARGS)
+
 .PHONY: lint
 lint: $(READY)  ## check style, formatting and types
 	@$(BIN)/ruff check .

@@ -52,6 +52,7 @@ def run_executor(
     cache: Path | None = None,
     keep: bool = False,
     statistics: bool = False,
+    beam_args: Sequence[str] = BEAM_ARGS,
 ) -> Run:
     """Prepares a Transform executor over Examples artifacts, as the launcher would.
 
@@ -63,6 +64,7 @@ def run_executor(
       cache: what an earlier run kept.
       keep: keep the cache.
       statistics: compute TFX's statistics.
+      beam_args: names the engine.
     """
     from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
     from tfx.proto import transform_pb2
@@ -91,7 +93,7 @@ def run_executor(
         "disable_statistics": int(not statistics),
     }
     context = BaseBeamExecutor.Context(
-        beam_pipeline_args=list(BEAM_ARGS), tmp_dir=str(out / "tmp"), unique_id="1"
+        beam_pipeline_args=list(beam_args), tmp_dir=str(out / "tmp"), unique_id="1"
     )
     return lambda: executor(context).Do(inputs, outputs, properties)
 

@@ -71,7 +71,11 @@ class JobServer(pydantic.BaseModel, frozen=True, extra="forbid"):
 
 
 class FlinkOptions(JobServer, frozen=True):
-    """Options of Beam's Flink runner."""
+    """Options of Beam's Flink runner.
+
+    Whether a job is taken up again after a worker was lost is Flink's own setting, `restart-strategy`: Beam's option
+    for it has no effect on a batch job.
+    """
 
     master: str = "[auto]"
     """host:port of Flink's job manager; [local] starts a cluster within the job server."""
@@ -81,9 +85,6 @@ class FlinkOptions(JobServer, frozen=True):
     parallelism: Count = 2
     """Task slots of a job."""
     max_parallelism: Count | None = None
-    retries: int = pydantic.Field(default=3, ge=0)
-    """How often a job is taken up again after a worker was lost. What is whole already is not made again."""
-    retry_delay_ms: int = pydantic.Field(default=1000, ge=0)
 
     @pydantic.model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -113,8 +114,6 @@ class FlinkOptions(JobServer, frozen=True):
             *server,
             f"--parallelism={self.parallelism}",
             *([f"--max_parallelism={self.max_parallelism}"] if self.max_parallelism else []),
-            f"--number_of_execution_retries={self.retries}",
-            f"--execution_retry_delay={self.retry_delay_ms}",
             *self.workers.beam_args(),
         ]
 

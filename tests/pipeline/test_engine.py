@@ -63,7 +63,7 @@ def test_local_parallel_uses_a_thread_for_each_core():
 
 
 def test_flink_with_a_running_job_server():
-    flink = {"job_endpoint": "flink-jobs:8099", "parallelism": 8, "max_parallelism": 64, "retries": 5}
+    flink = {"job_endpoint": "flink-jobs:8099", "parallelism": 8, "max_parallelism": 64}
     options = EngineOptions(runner="flink", flink=flink)
     portable = parsed(options, beam.PortableOptions)
     assert (portable.job_endpoint, portable.environment_type) == ("flink-jobs:8099", "PROCESS")
@@ -72,8 +72,7 @@ def test_flink_with_a_running_job_server():
     assert Path(worker["env"]["NSYNTH_PYTHON"]).is_file()
     runner = parsed(options, beam.FlinkRunnerOptions)
     assert (runner.parallelism, runner.max_parallelism) == (8, 64)
-    # These two belong to the job server, which describes its own options to the submitter.
-    assert unknown_to_beam(options) == ["number_of_execution_retries", "execution_retry_delay"]
+    assert unknown_to_beam(options) == []
 
 
 def test_flink_with_a_job_server_of_its_own():
