@@ -16,14 +16,19 @@ from typing import Any, NamedTuple
 
 import click
 
+import nsynth
 from corpus.options import CorpusOptions
-from pipeline.config import DEFAULT_CONFIG, load_config
+from pipeline.config import load_config
 
 REAL_NOTES = "nsynth-train.tfrecord"
-_ABLATED, _CURVE = "fold0", ("ours", "extra-trees")
-_FONTS = ("TimGM6mb", "FluidR3_GM", "GeneralUser")
-CORPUS = CorpusOptions(soundfonts=_FONTS, size=24, velocities_per_pitch=1, extra_semitones=12)
-"""Each note of an instrument at another pitch, an octave beyond its natural range both ways."""
+CORPUS = CorpusOptions(
+    soundfonts=("TimGM6mb", "FluidR3_GM", "GeneralUser"),
+    size=24,
+    velocities_per_pitch=1,
+    extra_semitones=12,
+)
+"""Three unrelated lineages; each note of an instrument at another pitch, up to an octave beyond its natural range."""
+_CURVE = ("ours", "extra-trees")  # contenders on the learning curve
 
 
 class Job(NamedTuple):
@@ -42,7 +47,9 @@ class Job(NamedTuple):
 @click.command()
 @click.option("--folder", default="workspace/benchmarks/accuracy", show_default=True, type=Path,
               help="For notes, results and pictures: some 7 GB.")  # fmt: skip
-@click.option("--config", default=DEFAULT_CONFIG, type=Path, help="Its recipe and spectrogram are measured.")
+@click.option("--soundfont", "soundfonts", multiple=True, metavar="NAME|PATH", default=CORPUS.soundfonts,
+              show_default=True, help="SoundFonts of unrelated lineages. May be repeated.")  # fmt: skip
+@click.option("--config", type=Path, help="Measure its recipe and spectrogram, not the default ones.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value of the config.")
 @click.option("--quick", is_flag=True, help="One fold, one seed, no ablations.")
 @click.option("--only", multiple=True, metavar="NAME", help="Train these contenders or folds only.")
@@ -52,7 +59,8 @@ class Job(NamedTuple):
 @click.option("--report", is_flag=True, help="Train nothing, show what is there.")
 def main(
     folder: Path,
-    config: Path,
+    soundfonts: tuple[str, ...],
+    config: Path | None,
     overrides: tuple[str, ...],
     quick: bool,
     only: tuple[str, ...],
@@ -68,26 +76,29 @@ def main(
 
     logging.basicConfig(format="%(message)s")
     logging.getLogger("trainer").setLevel(logging.INFO)
-    settings = load_config(config, overrides)
-    spectrogram = settings.spectrogram
-    notes = rendered_notes(CORPUS, spectrogram, folder)
-    transfer = real_notes(real / REAL_NOTES, spectrogram, folder) if real else None
+    corpus = CORPUS.model_copy(update={"soundfonts": soundfonts})
+    try:
+        settings = load_config(config or os.devnull, overrides)
+        notes = rendered_notes(corpus, settings.spectrogram, folder)
+        transfer = real_notes(real / REAL_NOTES, settings.spectrogram, folder) if real else None
+    except nsynth.UserError as error:
+        raise click.ClickException(str(error)) from error
     folds = cross_validation(notes)
-    folds += [*lineages(notes), *learning_curve(notes, folds[0])]
+    folds = folds[:1] if quick else [*folds, *lineages(notes), *learning_curve(notes, folds[0])]
     by_name = {fold.name: fold for fold in folds}
-    jobs = plan(quick, seeds)
+    jobs = plan(list(by_name), 1 if quick else seeds, ablations=not quick)
     results = []
     for number, job in enumerate(jobs, 1):
-        wanted = not report and (not only or {job.contender, job.fold} & set(only))
         made_of = {
-            "corpus": CORPUS.model_dump(mode="json"),
-            "spectrogram": spectrogram.model_dump(mode="json"),
+            "corpus": corpus.model_dump(mode="json"),
+            "spectrogram": settings.spectrogram.model_dump(mode="json"),
             "recipe": settings.recipe.model_dump(mode="json") if job.contender.startswith("ours") else None,
+            "fold": by_name[job.fold].fingerprint,
             "real": bool(transfer),
         }
         file = folder / "results" / job.file
         result = kept(file, made_of)
-        if result is None and wanted:
+        if result is None and not report and (not only or {job.contender, job.fold} & set(only)):
             click.echo(f"[{number}/{len(jobs)}] {job.contender} on {job.fold}, seed {job.seed}")
             answers = _train(job, notes, by_name[job.fold], transfer, settings, minutes * 60, folder)
             result = {**job._asdict(), **answers, "made_of": made_of}
@@ -97,25 +108,27 @@ def main(
     accuracy_report.show(results, jobs, notes, transfer, folder)
 
 
-def plan(quick: bool, seeds: int) -> list[Job]:
-    """All trainings, the most telling first."""
-    from benchmarks.accuracy_contenders import ABLATIONS, MAIN
-    from benchmarks.accuracy_folds import CURVE, FOLDS
+def plan(folds: list[str], seeds: int, ablations: bool) -> list[Job]:
+    """All trainings, the most telling first: each fold, then on the first one seeds and ablations, then its curve.
 
-    main_rows = [Job(contender, f"fold{fold}", 0) for fold in range(FOLDS) for contender in MAIN]
-    if quick:
-        return main_rows[: len(MAIN)]
+    Args:
+      folds: names; those of the learning curve hold a percent sign.
+      seeds: trainings of our network on the first fold.
+      ablations: whether to leave out parts of the recipe in turn.
+    """
+    from benchmarks.accuracy_contenders import ABLATIONS, MAIN
+
+    whole = [fold for fold in folds if "%" not in fold]
     return [
-        *main_rows,
-        *(Job(contender, f"without-{font}", 0) for font in _FONTS for contender in MAIN),
-        *(Job("ours", _ABLATED, seed) for seed in range(1, seeds)),
-        *(Job(contender, _ABLATED, 0) for contender in ABLATIONS),
-        *(Job(contender, f"{_ABLATED}-{share:.0%}", 0) for share in CURVE for contender in _CURVE),
+        *(Job(contender, fold, 0) for fold in whole for contender in MAIN),
+        *(Job("ours", folds[0], seed) for seed in range(1, seeds)),
+        *(Job(contender, folds[0], 0) for contender in ABLATIONS if ablations),
+        *(Job(contender, fold, 0) for fold in folds if "%" in fold for contender in _CURVE),
     ]
 
 
 def kept(file: Path, made_of: dict[str, Any]) -> dict[str, Any] | None:
-    """An earlier result, if it is of the same corpus, spectrograms and recipe."""
+    """An earlier result, if it is of the same notes, spectrograms and recipe."""
     if not file.exists():
         return None
     result = json.loads(file.read_text())
@@ -144,8 +157,9 @@ def _train(
     answer = CONTENDERS[job.contender](task)
     wall, cpu = time.monotonic() - wall, time.process_time() - cpu
     test = np.sort(fold.test)
+    trained_s = sum(epoch["seconds"] for epoch in task.told.get("history", []))
     result = {
-        "wall_s": wall,
+        "wall_s": max(wall, trained_s),  # of a resumed training all of it
         "cpu_s": cpu,
         "load": os.getloadavg()[0],
         "train_instruments": len(np.unique(notes.instrument[fold.train])),

@@ -25,8 +25,6 @@ from transform.log_mel import log_mel
 from transform.options import SpectrogramOptions
 from transform.preprocessing import MIN_DEVIATION
 
-FONTS = ("TimGM6mb", "FluidR3_GM", "GeneralUser")
-"""Three unrelated lineages."""
 IMAGE = 128  # pixels of the ancestor's square input
 _ANCESTOR_FRAME, _ANCESTOR_HOP = 1024, 64  # samples
 _CEPSTRA = 20

@@ -10,22 +10,20 @@ from rich.console import Console
 from rich.table import Table
 
 import nsynth
-from benchmarks.accuracy_data import FONTS, Notes
-from benchmarks.accuracy_folds import FOLDS
+from benchmarks.accuracy_data import Notes
+from benchmarks.accuracy_folds import FOLDS, HELD_OUT
 from components.gate.bootstrap import Figure, Resampling
 from components.gate.figures import confusion, macro_recall
 
 _RESAMPLES, _CONFIDENCE, _SEED = 2000, 0.95, 0
 CROSS = [f"fold{number}" for number in range(FOLDS)]
-LINEAGES = [f"without-{font}" for font in FONTS]
-_OPPONENT = "extra-trees"
 
 Results = list[dict[str, Any]]
 
 
 def show(results: Results, jobs: list[Any], notes: Notes, transfer: Notes | None, folder: Path) -> None:
     """Prints all tables that there are results for, draws the pictures, writes summary.json."""
-    console = Console(width=118)
+    console = Console(width=150)
     summary = summarize(results, notes, transfer)
     console.print(_main_table(summary["contenders"]))
     if summary["ours_minus"]:
@@ -58,12 +56,14 @@ def summarize(results: Results, notes: Notes, transfer: Notes | None) -> dict[st
     contenders: dict[str, Any] = {}
     for name in dict.fromkeys(r["contender"] for r in seed0 if not r["contender"].startswith("ours-")):
         own = [result for result in seed0 if result["contender"] == name]
-        columns = {"cross": CROSS, **{font: [lineage] for font, lineage in zip(FONTS, LINEAGES, strict=True)}}
         contenders[name] = {
-            column: _figures([r for r in own if r["fold"] in folds], notes)
-            for column, folds in columns.items()
+            "cross": _figures([r for r in own if r["fold"] in CROSS], notes),
+            "lineages": {
+                font: _figures([r for r in own if r["fold"] == HELD_OUT + font], notes)
+                for font in dict.fromkeys(notes.font.tolist())
+            },
+            "real": _transfer([r for r in own if r["fold"] in CROSS], transfer),
         }
-        contenders[name]["real"] = _transfer([r for r in own if r["fold"] in CROSS], transfer)
     ours = [r for r in seed0 if r["contender"] == "ours" and r["fold"] in CROSS]
     counts = sum((_counts(r, notes) for r in ours), np.zeros((len(nsynth.FAMILIES),) * 2, int))
     return {
@@ -108,7 +108,8 @@ def _minus(results: Results, notes: Notes) -> dict[str, dict[str, Figure]]:
     for other in dict.fromkeys(result["contender"] for result in results):
         if other.startswith("ours"):
             continue
-        for column, folds in (("cross", CROSS), ("lineages", LINEAGES)):
+        held_out = [fold for _, fold in by_job if fold.startswith(HELD_OUT)]
+        for column, folds in (("cross", CROSS), ("lineages", list(dict.fromkeys(held_out)))):
             pairs = [
                 (by_job["ours", fold], by_job[other, fold])
                 for fold in folds
@@ -146,27 +147,25 @@ def _told(figure: Figure | None, digits: int = 1) -> str:
 
 
 def _main_table(contenders: Mapping[str, Any]) -> Table:
-    table = Table(
-        title="Accuracy in percent on unheard instruments, 95 % intervals by instrument", title_justify="left"
-    )
-    for column in (
+    fonts = list(dict.fromkeys(font for columns in contenders.values() for font in columns["lineages"]))
+    heads = (
         "contender",
         "folds",
         "micro",
         "macro",
-        *(f"no {font}" for font in FONTS),
+        *(f"{font} held out" for font in fonts),
         "real notes",
         "min",
-    ):
-        table.add_column(column)
+    )
+    table = Table(*heads, title="Accuracy on unheard instruments, %, 95 % intervals by instrument")
     for name, columns in contenders.items():
-        cross = columns["cross"]
+        cross, held_out = columns["cross"], columns["lineages"].values()
         table.add_row(
             name,
             f"{cross['folds']} of {FOLDS}" if cross else "–",
             _told(cross and cross["micro"]),
             _told(cross and cross["macro"]),
-            *(_told(columns[font] and columns[font]["micro"]) for font in FONTS),
+            *(_told(lineage and lineage["micro"]) for lineage in held_out),
             _told(columns["real"]),
             f"{cross['wall_s'] / 60:.1f}" if cross else "–",
         )
@@ -179,7 +178,6 @@ def _differences(ours_minus: Mapping[str, Mapping[str, Figure]]) -> Table:
         "cross-validation",
         "lineages held out",
         title="Points of micro accuracy",
-        title_justify="left",
     )
     for other, columns in ours_minus.items():
         table.add_row(other, _told(columns.get("cross")), _told(columns.get("lineages")))
@@ -188,7 +186,7 @@ def _differences(ours_minus: Mapping[str, Mapping[str, Figure]]) -> Table:
 
 def _first_fold(rows: Iterable[Mapping[str, Any]]) -> Table:
     table = Table("contender", "seed", "train instruments", "notes", "micro", "macro", "min", "CPU min",
-                  title="First fold: seeds, ablations, learning curve", title_justify="left")  # fmt: skip
+                  title="First fold: seeds, ablations, learning curve")  # fmt: skip
     rows = list(rows)
     for row in rows:
         table.add_row(

@@ -83,18 +83,35 @@ def envelope_slope(log_mel: tf.Tensor, deviation: float, seed: tf.Tensor) -> tf.
 
 
 def shift(log_mel: tf.Tensor, frames: int, bins: int, seed: tf.Tensor) -> tf.Tensor:
-    """Moves each note by up to `frames` in time and `bins` in frequency; the edge is repeated into the gap."""
+    """Moves notes by up to `frames` in time and `bins` in frequency; the edge is repeated into the gap."""
     seeds = tf.random.split(seed, 2)
-    time = _gathered(log_mel, frames, 1, seeds[0]) if frames else log_mel
-    return _gathered(time, bins, 2, seeds[1]) if bins else time
+    time = _shift_frames(log_mel, frames, seeds[0]) if frames else log_mel
+    return _shift_bins(time, bins, seeds[1]) if bins else time
 
 
-def _gathered(log_mel: tf.Tensor, largest: int, axis: int, seed: tf.Tensor) -> tf.Tensor:
-    """Shifts each note along `axis` by its own random number of places, -largest to largest."""
-    batch, length = tf.shape(log_mel)[0], tf.shape(log_mel)[axis]
+def _shift_frames(log_mel: tf.Tensor, largest: int, seed: tf.Tensor) -> tf.Tensor:
+    """Shifts each note in time by its own random number of frames, -largest to largest."""
+    batch, length = tf.shape(log_mel)[0], tf.shape(log_mel)[1]
     by = tf.random.stateless_uniform([batch, 1], seed, -largest, largest + 1, tf.int32)
     places = tf.clip_by_value(tf.range(length)[tf.newaxis] - by, 0, length - 1)
-    return tf.ensure_shape(tf.gather(log_mel, places, axis=axis, batch_dims=1), log_mel.shape)
+    return tf.ensure_shape(tf.gather(log_mel, places, axis=1, batch_dims=1), log_mel.shape)
+
+
+def _shift_bins(log_mel: tf.Tensor, largest: int, seed: tf.Tensor) -> tf.Tensor:
+    """Shifts notes in frequency: equal parts of the batch by -largest to largest bins, from a random one on.
+
+    A shift of each note by itself would be a gather of single numbers, as costly as all other variations together.
+    """
+    batch, shifts = tf.shape(log_mel)[0], 2 * largest + 1
+    low, high = (tf.repeat(edge, largest, axis=2) for edge in (log_mel[..., :1], log_mel[..., -1:]))
+    padded = tf.concat([low, log_mel, high], axis=2)
+    turn = tf.random.stateless_uniform([], seed, 0, shifts, tf.int32)
+    parts = []
+    for number in range(shifts):
+        start = (number + turn) % shifts
+        part = padded[batch * number // shifts : batch * (number + 1) // shifts]
+        parts.append(part[:, :, start : start + log_mel.shape[2]])
+    return tf.ensure_shape(tf.concat(parts, axis=0), log_mel.shape)
 
 
 def mask(log_mel: tf.Tensor, longest: int, axis: int, seed: tf.Tensor) -> tf.Tensor:

@@ -46,7 +46,7 @@ class RecipeOptions(BaseModel, frozen=True, extra="forbid"):
 
     size: Literal["tiny", "small", "base"] = Field("small", description="see trainer.model.SIZES")
     dropout: float = Field(0.3, ge=0, lt=1, description="share of pooled features dropped in training")
-    epochs: int = Field(16, ge=1, description="an epoch draws as many notes as the train split has")
+    epochs: int = Field(20, ge=1, description="an epoch draws as many notes as the train split has")
     batch_size: int = Field(32, ge=1, description="notes of one step, over all devices together")
     learning_rate: float = Field(3e-3, gt=0, description="peak, after the warm-up")
     warmup_epochs: float = Field(1.0, ge=0, description="epochs of linear rise to the peak")
