@@ -9,6 +9,8 @@ import nsynth
 from kubeflow.options import EVERY_STEP, KubeflowOptions
 from kubeflow.package import Target
 
+OWN_POD = ("local", "local-parallel")
+"""Engines that do all of a step's work where the step runs."""
 VERTEX_BUCKETS = "/gcs"
 """Below this folder Vertex AI shows every bucket."""
 
@@ -25,29 +27,42 @@ CRON_FIELDS: tuple[tuple[str, int, int, list[str]], ...] = (
 """Name, least and greatest value, and words that stand for values by their place in the list."""
 
 
-def check_places(config: Any, target: Target) -> None:
-    """The steps run elsewhere: data, models and workspace must lie where they can reach them.
+def check_config(config: Any, target: Target) -> None:
+    """Makes sure that the steps can run elsewhere.
 
     Args:
       config: pipeline.config.Config.
       target: where they run.
 
     Raises:
-      nsynth.UserError: a folder is on this machine alone.
+      nsynth.UserError: a folder is on this machine alone, or an option has no counterpart there.
     """
+    if config.engine.runner not in OWN_POD:
+        raise nsynth.UserError(
+            f"engine.runner = {config.engine.runner}: its workers would not see the folders in which a step on the "
+            f"cluster keeps its artifacts; set {' or '.join(OWN_POD)}"
+        )
+    _check_places(config, target)
+    if target == "vertex":
+        refuse_what_vertex_lacks(config.kubeflow)
+
+
+def _check_places(config: Any, target: Target) -> None:
     mounts = list(config.kubeflow.volumes.values()) if target == "kfp" else [VERTEX_BUCKETS]
     places = {
         "data": config.input_base,
         "push.destination": config.models,
-        "workspace": str(config.workspace),
+        "workspace": str(config.workspace),  # a path: checkpoints are written there as the training goes
     }
     for key, place in places.items():
-        mounted = any(PurePosixPath(normpath(place)).is_relative_to(mount) for mount in mounts)
-        if not mounted and "://" not in place:
-            allowed = [f"a folder below {mount}" for mount in mounts] + [
-                "an address such as gs://bucket/folder"
-            ]
-            raise nsynth.UserError(f"{key} = {place}: the cluster needs {' or '.join(allowed)}")
+        if any(PurePosixPath(normpath(place)).is_relative_to(mount) for mount in mounts):
+            continue
+        if "://" in place and not place.startswith("minio://"):  # KFP's own scheme, which no step can open
+            continue
+        allowed = [f"a folder below {mount}" for mount in mounts]
+        if key != "workspace":
+            allowed.append("an address such as gs://bucket/folder")
+        raise nsynth.UserError(f"{key} = {place}: the cluster needs {' or '.join(allowed)}")
 
 
 def refuse_what_vertex_lacks(options: KubeflowOptions) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 import nsynth
-from kubeflow.checks import check_cron, check_host, check_places, refuse_what_vertex_lacks
+from kubeflow.checks import check_config, check_cron, check_host
 from kubeflow.options import KubeflowOptions
 from kubeflow.package import Target
 
@@ -181,9 +181,7 @@ def fingerprint() -> None:
 
 def _compile(config_file: Path | None, overrides: tuple[str, ...], target: Target = "kfp") -> Any:
     config = _config(config_file, overrides)
-    check_places(config, target)
-    if target == "vertex":
-        refuse_what_vertex_lacks(config.kubeflow)
+    check_config(config, target)
     verbose = click.get_current_context().find_root().obj["verbose"]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if verbose else "2")  # before TensorFlow is imported
     from pipeline.console import chatter_to

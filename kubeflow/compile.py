@@ -20,7 +20,7 @@ from tfx.types.experimental.simple_artifacts import File
 
 import nsynth
 from kubeflow import lint
-from kubeflow.checks import check_places, refuse_what_vertex_lacks
+from kubeflow.checks import check_config, refuse_what_vertex_lacks
 from kubeflow.options import DEFAULT_STEPS, KubeflowOptions, StepOptions, quantity
 from kubeflow.package import Package, Target
 
@@ -246,12 +246,11 @@ def compile_config(config: Any, target: Target = "kfp") -> Package:
       target: open-source Kubeflow Pipelines, or Vertex AI.
 
     Raises:
-      nsynth.UserError: a folder of the configuration is not one of the cluster's, or the backend would refuse
-        the result.
+      nsynth.UserError: the configuration does not fit the cluster, or the backend would refuse the result.
     """
     from pipeline.graph import create_pipeline  # it imports every component
 
-    check_places(config, target)
+    check_config(config, target)
     pipeline = create_pipeline(config, config.kubeflow.pipeline_root)
     package = compile_pipeline(pipeline, config.kubeflow, target)
     if target == "kfp":

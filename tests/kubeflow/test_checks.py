@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import nsynth
-from kubeflow.checks import check_cron, check_host, check_places
+from kubeflow.checks import check_config, check_cron, check_host
 
 
 def config(**changes: Any) -> Any:
@@ -25,21 +25,32 @@ def config(**changes: Any) -> Any:
         ({"workspace": "workspace"}, "push.destination = workspace/models"),
         ({"push.destination": "/srv/models"}, "push.destination = /srv/models"),
         ({"data": "/data/../etc"}, "data = /data/../etc"),
+        ({"data": "minio://bucket/data"}, "data = minio://bucket/data"),
+        ({"workspace": "gs://b/w", "push.destination": "gs://b/m"}, "below /data or a folder below /models$"),
     ],
 )
 def test_folders_that_the_cluster_lacks_are_refused(changes: dict, expected: str) -> None:
     with pytest.raises(nsynth.UserError, match=expected):
-        check_places(config(**changes), "kfp")
+        check_config(config(**changes), "kfp")
+
+
+def test_engines_whose_workers_see_no_artifacts_are_refused() -> None:
+    server = {"engine.runner": "flink", "engine.flink.job_endpoint": "beam-job-server:8099"}
+    for target in ("kfp", "vertex"):
+        with pytest.raises(nsynth.UserError, match=r"engine.runner = flink: .* set local or local-parallel"):
+            check_config(config(**server), target)
+    check_config(config(**{"engine.runner": "local-parallel"}), "kfp")
 
 
 def test_folders_on_volumes_and_addresses_are_taken() -> None:
-    check_places(config(), "kfp")
-    check_places(config(data="gs://b/d", workspace="/models/x"), "kfp")
+    check_config(config(), "kfp")
+    check_config(config(data="gs://b/d", workspace="/models/x"), "kfp")
     with pytest.raises(
         nsynth.UserError, match="data = /data: the cluster needs a folder below /gcs or an address"
     ):
-        check_places(config(), "vertex")
-    check_places(config(data="gs://b/d", workspace="/gcs/b/w"), "vertex")
+        check_config(config(), "vertex")
+    on_vertex = {"data": "gs://b/d", "workspace": "/gcs/b/w", "kubeflow.pipeline_root": "gs://b/root"}
+    check_config(config(**on_vertex), "vertex")
 
 
 @pytest.mark.parametrize(
