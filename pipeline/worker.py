@@ -15,8 +15,10 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import tempfile
-from collections.abc import Iterable, Mapping
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +37,21 @@ _PACKAGES = (".tar.gz", ".whl")
 _TIMEOUT_S = 60
 
 
+ENDPOINTS = ("logging_endpoint", "artifact_endpoint", "control_endpoint")
+
+
 def main() -> None:
     """Fetches, installs, and replaces this process by the worker."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--id", required=True, help="name that the engine gives the worker")
     parser.add_argument("--provision_endpoint", required=True, help="host:port that tells the rest")
+    for name in ENDPOINTS:
+        parser.add_argument(f"--{name}", help="host:port, where it is not what the provision endpoint tells")
     arguments, _ = parser.parse_known_args()
     info = provision(arguments.id, arguments.provision_endpoint)
+    for name in ENDPOINTS:
+        if url := getattr(arguments, name):
+            getattr(info, name).url = url
     with tempfile.TemporaryDirectory() as folder:
         packages = fetch(arguments.id, info, Path(folder))
         shipped = install(packages, Path(tempfile.gettempdir()) / f"nsynth-worker-{os.getuid()}")
@@ -75,14 +85,14 @@ def fetch(worker: str, info: beam_provision_api_pb2.ProvisionInfo, folder: Path)
 
 
 def install(packages: Iterable[Path], cache: Path) -> list[Path]:
-    """Installs each package into a folder named by its hash, once on this machine; gives the folders.
+    """Installs each package into a folder named by what is in it, once on this machine; gives the folders.
 
     Raises:
       subprocess.CalledProcessError: pip failed; its output is on stderr.
     """
     folders = []
     for package in packages:
-        folder = cache / hashlib.sha256(package.read_bytes()).hexdigest()[:32]
+        folder = cache / fingerprint(package)
         if not folder.exists():
             cache.mkdir(mode=0o700, parents=True, exist_ok=True)
             unfinished = tempfile.mkdtemp(dir=cache)
@@ -95,6 +105,25 @@ def install(packages: Iterable[Path], cache: Path) -> list[Path]:
                 shutil.rmtree(unfinished)
         folders.append(folder)
     return folders
+
+
+def fingerprint(package: Path) -> str:
+    """Hash of the names and contents in a package: each job packs the same files anew, at another time."""
+    digest = hashlib.sha256()
+    for name, content in sorted(_members(package)):
+        digest.update(f"{name}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()[:32]
+
+
+def _members(package: Path) -> Iterator[tuple[str, bytes]]:
+    if package.suffix == ".whl":
+        with zipfile.ZipFile(package) as wheel:
+            yield from ((name, wheel.read(name)) for name in wheel.namelist())
+    else:
+        with tarfile.open(package) as archive:
+            files = [member for member in archive.getmembers() if member.isfile()]
+            yield from ((member.name, archive.extractfile(member).read()) for member in files)  # type: ignore[union-attr]
 
 
 def contract(worker: str, info: beam_provision_api_pb2.ProvisionInfo) -> dict[str, str]:
