@@ -88,6 +88,9 @@ def connection_config(where: Path | str) -> "mlmd.ConnectionConfig":
         server = connection.mysql
         server.port, server.database = address.port, address.database
     else:
+        from pipeline.postgresql import mend
+
+        mend()
         server = connection.postgresql
         server.port, server.dbname = str(address.port), address.database
     server.host, server.user, server.password = address.host, address.user, address.password

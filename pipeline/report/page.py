@@ -16,6 +16,7 @@ from pipeline.report.sections import (
     canary,
     confusion,
     data,
+    drift,
     gallery,
     gate,
     headline,
@@ -42,6 +43,7 @@ class Section:
 
 SECTIONS = (
     Section("data", "Data", data.build),
+    Section("drift", "Drift", drift.build),
     Section("gallery", "Gallery", gallery.build),
     Section("augmentation", "Augmentation", augmentation.build),
     Section("training", "Training", training.build),

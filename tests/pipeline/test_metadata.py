@@ -1,10 +1,13 @@
 """The history lives in sqlite, or on a server named by its address; PostgreSQL is tried for real where installed."""
 
+import json
 import os
 import pwd
 import shutil
 import socket
 import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +15,7 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 import nsynth
+from pipeline import history
 from pipeline.config import load_config
 from pipeline.metadata import connect, connection_config
 
@@ -52,12 +56,12 @@ def test_the_password_is_not_told():
 
 
 @pytest.fixture(scope="module")
-def postgresql(tmp_path_factory) -> Iterator[str]:
+def postgresql() -> Iterator[str]:
     """Address of an empty database on a server of our own."""
     tools = {name: _find(name) for name in ("initdb", "pg_ctl", "createdb")}
     if not all(tools.values()):
-        pytest.skip("PostgreSQL is not installed")
-    folder = Path(tempfile_outside(tmp_path_factory))
+        pytest.skip("PostgreSQL is not installed (on Debian: postgresql)")
+    folder = _folder_for_others()
     # PostgreSQL refuses to run as root.
     user = next((u for u in ("postgres", "nobody") if _exists(u)), None) if os.geteuid() == 0 else None
     if user:
@@ -80,10 +84,8 @@ def postgresql(tmp_path_factory) -> Iterator[str]:
         run(tools["pg_ctl"], "-D", data, "-w", "-m", "immediate", "stop")
 
 
-def tempfile_outside(tmp_path_factory) -> Path:
+def _folder_for_others() -> Path:
     """A folder that another user may enter: pytest's own are closed to others."""
-    import tempfile
-
     folder = tempfile.mkdtemp(prefix="nsynth-pg-")
     os.chmod(folder, 0o755)
     return Path(folder)
@@ -110,7 +112,94 @@ def test_postgresql_keeps_the_history(postgresql):
     assert [artifact.uri for artifact in connect(postgresql).get_artifacts()] == ["somewhere"]
 
 
+@pytest.mark.parametrize(
+    "text", ["\\", 'in JSON: {"a": "\\"b\\""}', "it's", "\\'; --", "é\\u00e9", "$0 {1} %s"]
+)
+def test_postgresql_takes_and_gives_any_text(postgresql, text):
+    store = connect(postgresql)
+    type_id = store.put_execution_type(mlmd.ExecutionType(name="Step", properties={"told": mlmd.STRING}))
+    step = mlmd.Execution(type_id=type_id)
+    step.properties["told"].string_value = text
+    step.custom_properties["more"].string_value = text
+    [step_id] = store.put_executions([step])
+    assert step.properties["told"].string_value == text, "the caller's own message was changed"
+    [found] = connect(postgresql).get_executions_by_id([step_id])
+    assert (found.properties["told"].string_value, found.custom_properties["more"].string_value) == (
+        text,
+        text,
+    )
+
+
+def test_ml_metadata_alone_still_cannot_store_a_backslash(postgresql):
+    """Once this fails, pipeline/postgresql.py may go."""
+    code = (
+        "import sys\n"
+        "from ml_metadata.metadata_store import MetadataStore\n"
+        "from ml_metadata.proto import metadata_store_pb2 as mlmd\n"
+        "config = mlmd.ConnectionConfig()\n"
+        "config.postgresql.host, config.postgresql.port, config.postgresql.user = '127.0.0.1', sys.argv[1], 'nsynth'\n"
+        "config.postgresql.dbname, config.postgresql.skip_db_creation = 'history', True\n"
+        "store = MetadataStore(config)\n"
+        "kind = store.put_artifact_type(mlmd.ArtifactType(name='Plain'))\n"
+        "store.put_artifacts([mlmd.Artifact(type_id=kind, uri='a' + chr(92) + 'b')])\n"
+    )
+    port = postgresql.rpartition(":")[2].partition("/")[0]
+    answer = subprocess.run([sys.executable, "-c", code, port], capture_output=True, text=True)
+    assert answer.returncode
+    assert "syntax error at or near" in answer.stderr
+
+
 def test_a_server_that_does_not_answer_is_told(postgresql):
     nobody = postgresql.rpartition(":")[0] + ":1/history"
     with pytest.raises(nsynth.UserError, match="metadata server"):
         connect(nobody)
+
+
+@pytest.mark.e2e
+def test_rounds_and_all_that_look_at_them_use_the_server(postgresql, tmp_path):
+    password = postgresql.replace("nsynth@", "nsynth:Unused-Secret@")  # trusted anyway
+
+    def nsynth_command(name: str, *arguments: str | Path, code: int = 0) -> str:
+        settings = [f"workspace={tmp_path}/workspace", f"metadata_server={password}", "retrain.settle_s=0"]
+        settings += [f"retrain.spans={tmp_path}/spans", "retrain.cleanup.keep_runs=1"]
+        overrides = [part for setting in settings for part in ("--set", setting)]
+        command = [sys.executable, "-m", "pipeline.cli", name, *map(str, arguments)]
+        answer = subprocess.run(
+            [*command, "--config", "configs/tiny.yaml", *overrides],
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            text=True,
+            timeout=900,
+        )
+        assert answer.returncode == code, answer.stdout + answer.stderr
+        assert "Unused-Secret" not in answer.stdout + answer.stderr, "the password was told"
+        return answer.stdout
+
+    notes = tmp_path / "notes"
+    subprocess.run(
+        [sys.executable, "-m", "pipeline.cli", "corpus", "--size", "tiny", "--out", notes], check=True
+    )
+    (tmp_path / "spans" / "span-000001").mkdir(parents=True)
+    for file in notes.glob("*.tfrecord"):
+        file.rename(tmp_path / "spans" / "span-000001" / file.name)
+
+    done = json.loads(nsynth_command("retrain", "--json"))
+    assert done["outcome"] == "pushed"
+    [run] = history.run_names(connect(postgresql))
+    assert run == done["run"]
+    assert history.load_run(connect(postgresql)).steps["Transform"].state == "COMPLETE"
+    assert run in nsynth_command("runs", "--json")
+    nsynth_command("report", "--out", tmp_path / "report.html")
+    assert (tmp_path / "report.html").stat().st_size > 10_000
+    assert str(done["version"]) in nsynth_command("models")
+    left = tmp_path / "workspace" / "artifacts" / "Trainer" / "model" / "9999"
+    left.mkdir()
+    assert str(left) in nsynth_command("gc", "--yes", "--json")
+    assert not left.exists()
+    states = {artifact.uri: artifact.state for artifact in connect(postgresql).get_artifacts()}
+    assert all(Path(uri).exists() for uri, state in states.items() if state == mlmd.Artifact.LIVE)
+    files = [path for path in (tmp_path / "workspace").rglob("*") if path.is_file()]
+    assert [path for path in files if path.suffix == ".sqlite"] == []
+    assert [path for path in files if b"Unused-Secret" in path.read_bytes()] == [], (
+        "the password was written down"
+    )

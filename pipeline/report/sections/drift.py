@@ -1,0 +1,101 @@
+"""How far the newest span lies from every span before it, in its sounds and in the champion's eyes."""
+
+from typing import Any
+
+import altair as alt
+from markupsafe import Markup
+
+from components.data_gate.executor import VERDICT_JSON
+from pipeline.report import charts
+from pipeline.report.record import Absent, RunRecord
+from pipeline.retrain.ledger import Ledger
+
+_MOVED = "prediction drift"
+
+
+def build(record: RunRecord) -> dict[str, Any]:
+    """The verdict on the newest span, a map of distances, and what the champion made of each span."""
+    if record.step("Drift") is None and not record.failed:
+        raise Absent("Only the rounds of nsynth retrain, on data that comes in spans, look at this.")
+    verdict = record.json("Drift", "verdict", VERDICT_JSON)
+    distances = {int(span): row for span, row in verdict["distances"].items()}
+    seen = _seen(record, verdict)
+    return {
+        "verdict": verdict,
+        "checks": verdict["checks"],
+        "farthest": _farthest(distances),
+        "map": _map(distances, verdict["span"]) if distances else None,
+        "seen": _answers(seen) if len(seen) > 1 else None,
+    }
+
+
+def _farthest(distances: dict[int, dict[str, float]]) -> tuple[float, str, int] | None:
+    """The largest distance, of which feature, from which span."""
+    return max(
+        ((far, name, span) for span, row in distances.items() for name, far in row.items()), default=None
+    )
+
+
+def _map(distances: dict[int, dict[str, float]], newest: int) -> Markup:
+    """A square for each feature and span: the darker, the farther the newest span lies from it."""
+    rows = [
+        {"span": span, "feature": feature, "distance": round(distance, 3)}
+        for span, row in sorted(distances.items())
+        for feature, distance in row.items()
+    ]
+    base = alt.Chart(charts.values(rows)).encode(
+        x=alt.X("span:O", title="span", axis=alt.Axis(labelAngle=0, grid=False)),
+        y=alt.Y("feature:N", title=None, axis=alt.Axis(domain=False, ticks=False)),
+    )
+    # Opacity, not colours of its own: it reads on light and dark paper alike.
+    squares = base.mark_rect(fill=charts.CHAMPION).encode(
+        opacity=alt.Opacity(
+            "distance:Q", scale=alt.Scale(domain=[0, 0.5], range=[0.04, 1], clamp=True), legend=None
+        ),
+        tooltip=["span:O", "feature:N", "distance:Q"],
+    )
+    numbers = base.mark_text(fontSize=10).encode(text=alt.Text("distance:Q", format=".2f"))
+    chart = (squares + numbers).properties(width=alt.Step(40), height=alt.Step(22))
+    return charts.svg(chart, f"Distance of span {newest} from every accepted span, by feature")
+
+
+def _seen(record: RunRecord, verdict: dict[str, Any]) -> list[dict[str, Any]]:
+    """A row for each span that a champion has seen: how often it agreed, how far its answers moved."""
+    verdicts = {}
+    for line in Ledger(record.config.workspace / "retrain" / "rounds.jsonl").rounds():
+        told = line.facts.get("drift") or {}
+        if told.get("answers"):
+            verdicts[told["span"]] = told
+        if line.run == record.run.name:  # later rounds are no business of this run
+            break
+    if verdict["answers"]:
+        verdicts[verdict["span"]] = verdict
+    return [
+        {
+            "span": span,
+            "agreement": told["answers"]["new"]["agreement"],
+            "moved": next(check["measured"] for check in told["checks"] if check["name"] == _MOVED),
+        }
+        for span, told in sorted(verdicts.items())
+    ]
+
+
+def _answers(seen: list[dict[str, Any]]) -> Markup:
+    kinds = {"agreement": "agrees with the labels", "moved": "answers moved from the span before"}
+    rows = [{"span": row["span"], "what": kinds[kind], "value": row[kind]} for row in seen for kind in kinds]
+    chart = (
+        alt.Chart(charts.values(rows))
+        .mark_line(point=True, strokeWidth=2)
+        .encode(
+            x=alt.X("span:O", title="span", axis=alt.Axis(labelAngle=0, grid=False)),
+            y=alt.Y("value:Q", title=None, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(tickCount=5)),
+            color=alt.Color(
+                "what:N",
+                scale=alt.Scale(domain=list(kinds.values()), range=list(charts.SERIES[:2])),
+                title=None,
+            ),
+            tooltip=["span:O", "what:N", alt.Tooltip("value:Q", format=".3f")],
+        )
+        .properties(width=480, height=150)
+    )
+    return charts.svg(chart, "The champion's answers, span by span")
