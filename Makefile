@@ -71,6 +71,10 @@ bench-ingest: $(READY)  ## measure ingest against stock ImportExampleGen
 bench-transform: $(READY)  ## measure Transform against stock, tf.data and the bare kernel
 	@$(BIN)/python -m benchmarks.transform $(ARGS)
 
+.PHONY: bench-classify
+bench-classify: $(READY)  ## measure how fast nsynth classify starts and answers (after make run)
+	@$(BIN)/python -m benchmarks.classify $(ARGS)
+
 .PHONY: golden
 golden: $(READY)  ## accept what compiling for a cluster yields now as tests/kubeflow/golden.yaml
 	@UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q -k it_is_what_it_was tests/kubeflow/test_whole_pipeline.py

@@ -29,7 +29,8 @@ def sections(text: str) -> dict[str, str]:
 def test_every_section_is_there_and_none_is_empty(text):
     found = sections(text)
     assert list(found) == [section.id for section in SECTIONS]
-    assert [name for name, body in found.items() if 'class="absent"' in body and len(body) < 1000] == []
+    empty = {name for name, body in found.items() if 'class="absent"' in body and len(body) < 1000}
+    assert empty <= {"drift"}, "which there is in rounds of retraining alone"
 
 
 def test_what_each_section_has_to_tell(text):
