@@ -1,5 +1,6 @@
 """`nsynth retrain`, `schedule`, `status` and `gc`. What is heavy is imported when it is needed."""
 
+import datetime
 import json
 import logging
 import signal
@@ -43,7 +44,6 @@ def retrain(
     """
     from pipeline.retrain.lock import LockedError
     from pipeline.retrain.round import Retraining
-    from pipeline.retrain.status import rounds_table
 
     console = rich.console.Console(stderr=as_json)
     _log_to(console)
@@ -58,8 +58,13 @@ def retrain(
     if as_json:
         click.echo(done.model_dump_json())
     else:
-        console.print(rounds_table(iter([done])))
-        console.print(done.words, highlight=False, markup=False)
+        took = datetime.timedelta(seconds=int(done.seconds))
+        console.print(
+            f"round {done.number}, {took}: {done.outcome}. {done.words}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
         for warning in done.warnings:
             console.print(f"warning: {warning}", highlight=False, markup=False)
     return done.outcome.exit_code
@@ -76,7 +81,9 @@ def schedule(config_file: Path, overrides: tuple[str, ...], spans: str | None) -
 
     config = _load(config_file, overrides, spans)
     _log_to(rich.console.Console(stderr=True))
-    Scheduler(Retraining(config), config.retrain.schedule).run()
+    retraining = Retraining(config)
+    retraining.work()  # no folder of spans is told now, not at night
+    Scheduler(retraining, config.retrain.schedule).run()
     return 0
 
 

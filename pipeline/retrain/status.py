@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import rich.console
+import rich.markup
 import rich.table
 from rich.filesize import decimal
 
@@ -17,6 +18,7 @@ from pipeline.retrain.ledger import Round
 from pipeline.retrain.round import Retraining
 from pipeline.retrain.schedule import next_round
 
+_OTHER_COLUMNS = 66  # characters that the table takes beside the reasons
 _COLOURS = {"pushed": "green", "kept": "cyan", "no new data": "dim"}
 
 
@@ -51,7 +53,7 @@ def print_status(told: dict[str, Any], console: rich.console.Console) -> None:
     """The same for a person."""
     if told["running"]:
         console.print(f"[yellow]running[/]    {told['running']}", highlight=False)
-    console.print(f"next round {told['next_round'] or 'never'}", highlight=False)
+    console.print(f"next round {told['next_round'] or 'never'} (if nsynth schedule runs)", highlight=False)
     if told["waiting"]:
         console.print(f"waiting    {len(told['waiting'])} new span(s): {told['waiting']}", highlight=False)
     champion = told["champion"]
@@ -71,24 +73,40 @@ def print_status(told: dict[str, Any], console: rich.console.Console) -> None:
         highlight=False,
     )
     if told["rounds"]:
-        console.print(rounds_table(Round.model_validate(line) for line in told["rounds"]))
+        lines = (Round.model_validate(line) for line in told["rounds"])
+        console.print(rounds_table(lines, console.width))
 
 
-def rounds_table(rounds: Iterator[Round]) -> rich.table.Table:
-    """A row each."""
-    table = rich.table.Table("round", "started (UTC)", "took", "span", "outcome", "accuracy", "why")
+def rounds_table(rounds: Iterator[Round], width: int) -> rich.table.Table:
+    """A row each; the reason is cut short to fit into `width` characters."""
+    table = rich.table.Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("round", "started (UTC)", "took", "spans", "outcome", "accuracy", "why"):
+        table.add_column(name, no_wrap=True)
     for line in rounds:
         colour = _COLOURS.get(line.outcome, "red")
         table.add_row(
             str(line.number),
             f"{line.started:%Y-%m-%d %H:%M}",
             str(datetime.timedelta(seconds=int(line.seconds))),
-            ", ".join(str(span.number) for span in line.new) or "–",
+            _numbers(tuple(span.number for span in line.new)),
             f"[{colour}]{line.outcome}[/]",
             f"{line.accuracy:.1%}" if line.accuracy is not None else "–",
-            line.words.partition("\n")[0],
+            rich.markup.escape(_shortened(line.words, max(12, width - _OTHER_COLUMNS))),
         )
     return table
+
+
+def _shortened(words: str, length: int) -> str:
+    """The words on one line of so many characters."""
+    line = " ".join(words.split())
+    return line if len(line) <= length else f"{line[: length - 1]}…"
+
+
+def _numbers(spans: tuple[int, ...]) -> str:
+    """Spans of a round; many are told by the first and the last."""
+    if len(spans) > 3:
+        return f"{spans[0]} … {spans[-1]}"
+    return ", ".join(map(str, spans)) or "–"
 
 
 def disk_use(folder: Path) -> int:

@@ -41,7 +41,7 @@ def run(request: Request) -> Result:
     from pipeline.console import chatter_to, follow_steps
 
     began, step = time.monotonic(), CurrentStep()
-    console = rich.console.Console()
+    console = rich.console.Console(stderr=True)  # standard output is for the answer of --json
     with chatter_to(request.log_file, verbose=False), follow_steps(console) as lines:
         logging.getLogger().addHandler(step)
         try:
