@@ -1,9 +1,12 @@
 """What TFMA measures: metrics, slices, and the bars that it can judge by itself."""
 
+from collections.abc import Sequence
+
 from google.protobuf import text_format
 from tensorflow_model_analysis.proto import config_pb2
 
 import nsynth
+from components.evaluator.pitch_bands import BAND, band_names
 
 SLICED_BY = (nsynth.FAMILY_STR, nsynth.SOURCE_STR, nsynth.VELOCITY)
 
@@ -38,20 +41,28 @@ metrics_specs {{
 """
 
 
-def eval_config(min_accuracy: float, max_loss: float) -> config_pb2.EvalConfig:
-    """Metrics over all notes and by family, source and velocity, with two bars on the overall accuracy.
+def eval_config(
+    min_accuracy: float, max_loss: float, pitch_edges: Sequence[int] = ()
+) -> config_pb2.EvalConfig:
+    """Metrics over all notes and by family, source, velocity and pitch band, with two bars on the overall accuracy.
 
     The bars are on the point estimates: the gate asks the same with intervals, and more. Slices carry no bars
-    here, since TFMA would fail a slice of three notes. Pitch bands, macro recall and calibration are the gate's:
-    TFMA slices by raw features, cannot average what it counts at the top answer, and has no such metric for classes.
+    here, since TFMA would fail a slice of three notes. Macro recall and calibration are the gate's: TFMA cannot average
+    what it counts at the top answer, and has no such metric for classes.
 
     Args:
       min_accuracy: lowest accuracy allowed.
       max_loss: how much lower than the baseline's the accuracy may be.
+      pitch_edges: MIDI pitches at which the pitch bands begin; the last one ends the last band.
     """
+    slices = [f"slicing_specs {{ feature_keys: '{key}' }}" for key in SLICED_BY]
+    slices += [
+        f"slicing_specs {{ feature_values {{ key: '{BAND}' value: '{name}' }} }}"
+        for name in band_names(pitch_edges)
+    ]
     text = _CONFIG.format(
         label=nsynth.FAMILY,
-        slices="\n".join(f"slicing_specs {{ feature_keys: '{key}' }}" for key in SLICED_BY),
+        slices="\n".join(slices),
         classes=", ".join(map(str, range(len(nsynth.FAMILIES)))),
         min_accuracy=min_accuracy,
         max_loss=max_loss,
