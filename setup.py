@@ -11,7 +11,7 @@ setup(
         include=["pipeline*", "components*", "transform*", "trainer*", "kubeflow*", "corpus*"]
     ),
     py_modules=["nsynth"],
-    package_data={"corpus": ["*.csv"], "transform": ["*.pbtxt"]},
+    package_data={"corpus": ["*.csv"], "pipeline.report": ["templates/*"], "transform": ["*.pbtxt"]},
     install_requires=[
         "tfx>=1.21,<1.22",
         "tensorflow>=2.21,<2.22",
