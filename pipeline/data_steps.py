@@ -51,6 +51,8 @@ class Data:
     steps: list[BaseComponent]
     examples: BaseChannel
     """All that is trained on."""
+    quarantine: BaseChannel
+    """The account of it: what came in, and what was not used."""
     held_out: BaseChannel
     """What a candidate is judged on."""
     schema: BaseChannel
@@ -78,6 +80,7 @@ def prepare(config: Config) -> Data:
     return Data(
         steps=[ingest, schema, *judge.steps, transform],
         examples=examples,
+        quarantine=ingest.outputs["quarantine"],
         held_out=examples,
         schema=schema.outputs["schema"],
         transformed_examples=transform.outputs["transformed_examples"],
@@ -106,6 +109,7 @@ def prepare_spans(config: Config, spans: Spans) -> Data:
         # What is new comes first: if it is refused, nothing has been spent on the rest.
         steps=[*steps, schema, *ingests.values(), *held_out, transform],
         examples=union(examples.values()),
+        quarantine=union(ingest.outputs["quarantine"] for ingest in ingests.values()),
         held_out=held_out[0].outputs["examples"] if held_out else newest,
         schema=schema.outputs["schema"],
         transformed_examples=transform.outputs["transformed_examples"],

@@ -127,6 +127,7 @@ def _judge_and_push(config: Config, data: Data, model: _Model) -> list[BaseCompo
         canary_report=canary.outputs["report"],
         push_destination=config.models,
         examples=data.examples,
+        quarantine=data.quarantine,
         options=config.push.model_dump(mode="json"),
         code=code("Pusher"),
     )

@@ -137,7 +137,21 @@ def promote_run(config: Config, reason: str, run_name: str | None = None) -> Ver
         raise nsynth.UserError(
             f"the model of run {run.name} is version {pushed.number} already: see `nsynth models`"
         )
-    return push_model(config.models, folder, record, Evidence(gate, canary), config.push.keep)
+    evidence = Evidence(gate, canary, _accounts(run))
+    return push_model(config.models, folder, record, evidence, config.push.keep)
+
+
+def _accounts(run: Any) -> tuple[dict[str, Any], ...]:
+    """What each ingest of the run's data counted, as far as it is still there."""
+    transform = run.steps.get("Transform")
+    read = {o.id for o in transform.inputs.get("examples", ())} if transform else set()
+    made = [
+        s.output("quarantine")
+        for s in run.steps.values()
+        if {o.id for o in s.outputs.get("examples", ())} & read
+    ]
+    files = [output.path / "summary.json" for output in made if output]
+    return tuple(json.loads(file.read_text()) for file in files if file.exists())
 
 
 def print_models(registry: Registry, console: rich.console.Console) -> None:

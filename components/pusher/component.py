@@ -9,6 +9,7 @@ from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionP
 from tfx.types.system_executions import Deploy
 from tfx.utils import json_utils
 
+from components.artifacts import QuarantinedNotes
 from components.pusher.executor import PushExecutor
 
 
@@ -27,6 +28,7 @@ class PusherSpec(ComponentSpec):
         "gate_report": ChannelParameter(type=standard_artifacts.ModelEvaluation, optional=True),
         "canary_report": ChannelParameter(type=standard_artifacts.ModelEvaluation, optional=True),
         "examples": ChannelParameter(type=standard_artifacts.Examples, optional=True),
+        "quarantine": ChannelParameter(type=QuarantinedNotes, optional=True),
     }
     OUTPUTS = {"pushed_model": ChannelParameter(type=standard_artifacts.PushedModel)}
     TYPE_ANNOTATION = Deploy
@@ -51,6 +53,7 @@ class Pusher(base_component.BaseComponent):
         gate_report: types.BaseChannel | None = None,
         canary_report: types.BaseChannel | None = None,
         examples: types.BaseChannel | None = None,
+        quarantine: types.BaseChannel | None = None,
         options: dict[str, Any] | None = None,
         code: str = "",
     ):
@@ -64,6 +67,7 @@ class Pusher(base_component.BaseComponent):
           gate_report: for the record and the model card beside the version.
           canary_report: likewise.
           examples: the data that the model was made of, for its span.
+          quarantine: the account of that data, for the model card.
           options: PushOptions as a dict.
           code: fingerprint of the code behind this step.
         """
@@ -75,6 +79,7 @@ class Pusher(base_component.BaseComponent):
                 gate_report=gate_report,
                 canary_report=canary_report,
                 examples=examples,
+                quarantine=quarantine,
                 push_destination=push_destination,
                 options=json_utils.dumps(options or {}),
                 code=code,

@@ -39,7 +39,9 @@ class PushExecutor(tfx_pusher.Executor):
             code=exec_properties["code"],
         )
         evidence = Evidence(
-            _read(input_dict, "gate_report", "gate.json"), _read(input_dict, "canary_report", "canary.json")
+            _read(input_dict, "gate_report", "gate.json"),
+            _read(input_dict, "canary_report", "canary.json"),
+            _accounts(input_dict.get("quarantine") or []),
         )
         version = push_model(
             exec_properties["push_destination"], self.GetModelPath(input_dict), record, evidence, options.keep
@@ -48,6 +50,11 @@ class PushExecutor(tfx_pusher.Executor):
             logging.info("the same model is version %d already: nothing to push", version.number)
         storage.copy_folder(version.path, pushed.uri)
         self._MarkPushed(pushed, pushed_destination=version.path, pushed_version=str(version.number))
+
+
+def _accounts(quarantine: list[types.Artifact]) -> tuple[dict[str, Any], ...]:
+    """What each ingest counted."""
+    return tuple(json.loads(storage.read_bytes(f"{artifact.uri}/summary.json")) for artifact in quarantine)
 
 
 def _read(input_dict: dict[str, list[types.Artifact]], key: str, name: str) -> dict[str, Any]:

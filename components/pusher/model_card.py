@@ -1,5 +1,7 @@
 """The model card beside each version: what it is, what it was made of, how good it is and where it fails."""
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
@@ -16,7 +18,13 @@ LIMITS = f"""\
 - Slices marked "too small" were not judged."""
 
 
-def model_card(record: Record, gate: dict[str, Any], canary: dict[str, Any], recipe: dict[str, Any]) -> str:
+def model_card(
+    record: Record,
+    gate: dict[str, Any],
+    canary: dict[str, Any],
+    recipe: dict[str, Any],
+    accounts: Sequence[dict[str, Any]] = (),
+) -> str:
     """Writes the card in Markdown; what is not known is left out.
 
     Args:
@@ -24,10 +32,11 @@ def model_card(record: Record, gate: dict[str, Any], canary: dict[str, Any], rec
       gate: content of gate.json, or empty.
       canary: content of canary.json, or empty.
       recipe: how the model was trained, as it lies beside its weights, or empty.
+      accounts: contents of the summary.json of every ingest that its data came from, or empty.
     """
     parts = [
         _head(record),
-        _data(record, gate),
+        _data(record, gate, accounts),
         _recipe(recipe),
         _figures(gate),
         _slices(gate),
@@ -46,10 +55,13 @@ def _head(record: Record) -> str:
     return "\n".join(lines)
 
 
-def _data(record: Record, gate: dict[str, Any]) -> str:
+def _data(record: Record, gate: dict[str, Any], accounts: Sequence[dict[str, Any]]) -> str:
     lines = ["## Data", ""]
-    if record.spans:
-        lines.append(f"- Trained on NSynth-format notes of span {', '.join(map(str, record.spans))}.")
+    spans = f" of span {', '.join(map(str, record.spans))}" if any(record.spans) else ""
+    if accounts:
+        lines += _counted(accounts, spans)
+    elif spans:
+        lines.append(f"- Trained on NSynth-format notes{spans}.")
     if gate:
         lines.append(
             f"- Judged on {gate['notes']:,} notes of {gate['instruments']} instruments that it never heard."
@@ -58,6 +70,24 @@ def _data(record: Record, gate: dict[str, Any]) -> str:
         f"- Model `{record.model_uri}` (artifact {record.model_id}), run `{record.run or 'unknown'}`."
     )
     return "\n".join(lines)
+
+
+def _counted(accounts: Sequence[dict[str, Any]], spans: str) -> list[str]:
+    """What it was trained on, by family and by source, and what was left out."""
+    train = [account["splits"]["train"] for account in accounts]
+    instruments = f" of {train[0]['instruments']:,} instruments" if len(train) == 1 else ""
+    lines = [
+        f"- Trained on {sum(table['notes'] for table in train):,} NSynth-format notes{instruments}{spans}."
+    ]
+    for what in ("families", "sources"):
+        counts: Counter[str] = Counter()
+        for table in train:
+            counts.update(table[what])
+        named = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+        lines.append(f"- {what.capitalize()}: {named}.")
+    refused, came = (sum(account[key] for account in accounts) for key in ("quarantined", "in"))
+    lines.append(f"- {refused:,} of {came:,} notes that came in were set aside as unfit.")
+    return lines
 
 
 def _recipe(recipe: dict[str, Any]) -> str:

@@ -14,10 +14,12 @@ RECIPE_FILE = "assets.extra/recipe.json"
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the steps before said of a model: contents of gate.json and canary.json, empty if unknown."""
+    """What the steps before said of a model: contents of gate.json, canary.json and of every ingest's summary.json;
+    empty if unknown."""
 
     gate: dict[str, Any] = field(default_factory=dict)
     canary: dict[str, Any] = field(default_factory=dict)
+    accounts: tuple[dict[str, Any], ...] = ()
 
 
 def push_model(destination: str, model_folder: str, record: Record, evidence: Evidence, keep: int) -> Version:
@@ -53,7 +55,7 @@ def push_model(destination: str, model_folder: str, record: Record, evidence: Ev
     version = registry.publish(
         lambda folder: storage.copy_folder(model_folder, folder),
         record,
-        card=lambda complete: model_card(complete, evidence.gate, evidence.canary, recipe),
+        card=lambda complete: model_card(complete, evidence.gate, evidence.canary, recipe, evidence.accounts),
     )
     registry.retain(keep)
     return version

@@ -12,6 +12,7 @@ import pytest
 import nsynth
 from components import storage
 from components.pusher.executor import PushExecutor
+from components.pusher.model_card import model_card
 from components.pusher.push import Evidence, push_model
 from components.pusher.warmup import WARMUP_FILE, read_requests
 from components.registry import Record, Registry
@@ -35,6 +36,19 @@ GATE = {
     ],
 }
 
+ACCOUNT = {
+    "in": 1300,
+    "quarantined": 7,
+    "splits": {
+        "train": {
+            "notes": 1225,
+            "instruments": 49,
+            "families": {"bass": 1200, "reed": 25},
+            "sources": {"acoustic": 1225},
+        }
+    },
+}
+
 
 @pytest.fixture
 def push(new_artifact, good_model, tmp_path):
@@ -45,7 +59,12 @@ def push(new_artifact, good_model, tmp_path):
         Path(report.uri, "gate.json").write_text(json.dumps(GATE))
         candidate = new_artifact("Model", "model")
         candidate.uri = str(model)
+        account = new_artifact(
+            "Examples", "quarantine"
+        )  # stands in for QuarantinedNotes: only its place counts
+        Path(account.uri, "summary.json").write_text(json.dumps(ACCOUNT))
         inputs = {
+            "quarantine": [account],
             "model": [candidate],
             "model_blessing": [new_artifact("ModelBlessing", "blessing", blessed=blessed)],
             "gate_report": [report],
@@ -98,8 +117,18 @@ def test_a_blessed_model_is_pushed_whole_with_record_and_card(push, good_model, 
         "0.850 – 0.960",
         "| family=bass | 12 | 4 | 1.00 | too small |",
         "Limits",
+        "Trained on 1,225 NSynth-format notes of 49 instruments.",
+        "Families: bass 1,200, reed 25.",
+        "7 of 1,300 notes that came in were set aside",
     ):
         assert expected in version.card
+
+
+def test_the_card_adds_up_several_spans():
+    card = model_card(Record(version=3, spans=(4, 5)), GATE, {}, {}, [ACCOUNT, ACCOUNT])
+    assert "Trained on 2,450 NSynth-format notes of span 4, 5." in card, "an instrument may be in both"
+    assert "Families: bass 2,400, reed 50." in card
+    assert "14 of 2,600 notes" in card
 
 
 def test_the_same_model_is_reported_and_not_pushed_twice(push, tmp_path, good_model):
