@@ -38,9 +38,12 @@ def draw(result: dict[str, Any], file: Path) -> None:
                 top.plot(day["day"], line["accuracy"], "o", color=COLOURS[line["outcome"]], markersize=5)
     top.set_ylabel("accuracy on the held-out notes")
     top.set_title(
-        "Line: the champion. Dots: candidates. Pushed only if surely better", fontsize=10, loc="left"
+        "Line: the champion. Dots: candidates. Pushed only if the gate is sure that it is better",
+        fontsize=10,
+        loc="left",
     )
-    top.set_ylim(0, 1)
+    measured = [line["accuracy"] or 0.0 for day in days for line in day["rounds"]]
+    top.set_ylim(0, min(1.0, 1.3 * max([0.5, *measured])))
     top.grid(alpha=0.3)
     for day in days:
         for place, line in enumerate(day["rounds"]):

@@ -17,7 +17,7 @@ def week(run_module, tmp_path_factory) -> dict:
     folder: Path = tmp_path_factory.mktemp("week")
     done = run_module("benchmarks.soak", "--rounds", 0, "--folder", folder, "--output", folder / "week.json")
     assert (folder / "week.json").exists(), done.stdout + done.stderr
-    return json.loads((folder / "week.json").read_text())
+    return {**json.loads((folder / "week.json").read_text()), "workspace": folder / "workspace"}
 
 
 def test_nothing_is_as_it_should_not_be(week):
@@ -31,6 +31,11 @@ def test_each_day_has_its_outcome_and_its_words(week, kind):
     outcomes, words = soak_checks.EXPECTED[kind]
     assert rounds[-1]["outcome"] in outcomes
     assert words in rounds[-1]["words"]
+
+
+def test_what_was_refused_is_no_yardstick_for_later_spans(week):
+    accepted = sorted(path.name.partition("-span-")[2] for path in (week["workspace"] / "accepted").iterdir())
+    assert accepted == ["1", "6", "7"]
 
 
 def test_a_night_without_data_takes_no_time(week):
