@@ -38,7 +38,7 @@ def draw(result: dict[str, Any], file: Path) -> None:
                 top.plot(day["day"], line["accuracy"], "o", color=COLOURS[line["outcome"]], markersize=5)
     top.set_ylabel("accuracy on the held-out notes")
     top.set_title(
-        "Line: the champion. Dots: candidates. Pushed only if the gate is sure that it is better",
+        "Line: the champion. Dots: candidates. Pushed only if surely better on the same notes",
         fontsize=10,
         loc="left",
     )
