@@ -1,6 +1,8 @@
 """Versions in the serving folder: numbers, atomic appearance, the way back, retention."""
 
 import errno
+import shlex
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -184,6 +186,34 @@ def test_a_disk_that_takes_no_more_leaves_nothing(registry):
     )
     assert "nothing was left" in done.stdout, done.stderr
     assert [p.name for p in Path(registry.destination).iterdir()] == [".lock"]
+
+
+def test_a_disk_that_is_really_full_leaves_what_was_there_and_nothing_more(tmp_path):
+    """In a mount namespace of its own the folder is a file system of 3 MB, into which only the first model fits."""
+    destination = tmp_path / "models"
+    destination.mkdir()
+    namespace = ["unshare", "--user", "--map-root-user", "--mount"]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "none", str(destination)]
+    if not shutil.which("unshare") or subprocess.run([*namespace, *mount], capture_output=True).returncode:
+        pytest.skip("this machine allows no mount in a user namespace")
+    script = textwrap.dedent("""
+        import os, sys, nsynth
+        from components.registry import Record, Registry
+        from components import storage
+        registry = Registry(sys.argv[1])
+        fill = lambda folder: storage.write_bytes(f"{folder}/saved_model.pb", bytes(2_000_000))
+        for digest in "ab":
+            try:
+                registry.publish(fill, Record(digest=digest))
+            except nsynth.UserError as error:
+                print(error)
+        print([version.record.digest for version in registry.versions()], len(os.listdir(sys.argv[1])))
+    """)
+    inside = f"{shlex.join(mount)} && {shlex.join([sys.executable, '-c', script, str(destination)])}"
+    done = subprocess.run([*namespace, "bash", "-c", inside], capture_output=True, text=True)
+    said, left = done.stdout.splitlines()
+    assert "No space left on device; nothing was left" in said
+    assert left == "['a'] 2", "the version that was there, and the lock"
 
 
 def test_what_a_killed_pusher_left_is_removed_by_the_next(registry):
