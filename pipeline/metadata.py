@@ -3,9 +3,12 @@
 Imports nothing heavy, so that the configuration can refuse a bad address at once.
 """
 
+import functools
+import logging
 import os
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import nsynth
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 PASSWORD_VARIABLE = "NSYNTH_METADATA_PASSWORD"
+_PASSWORD_IN_TEXT = re.compile(r'(password"?: ")[^"]*(")')  # of protocol buffers, as text or JSON
 _PORTS = {"mysql": 3306, "postgresql": 5432}
 
 
@@ -83,6 +87,7 @@ def connection_config(where: Path | str) -> "mlmd.ConnectionConfig":
         connection.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
         return connection
     address = parse(str(where))
+    _keep_passwords_out_of_logs()
     server: mlmd.MySQLDatabaseConfig | mlmd.PostgreSQLDatabaseConfig
     if address.kind == "mysql":
         server = connection.mysql
@@ -96,6 +101,20 @@ def connection_config(where: Path | str) -> "mlmd.ConnectionConfig":
     server.host, server.user, server.password = address.host, address.user, address.password
     server.skip_db_creation = True
     return connection
+
+
+@functools.cache
+def _keep_passwords_out_of_logs() -> None:
+    """TFX logs how it connects, whole."""
+    make = logging.getLogRecordFactory()
+
+    def make_without(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = make(*args, **kwargs)
+        if "password" in (message := record.getMessage()):
+            record.msg, record.args = _PASSWORD_IN_TEXT.sub(r"\1…\2", message), ()
+        return record
+
+    logging.setLogRecordFactory(make_without)
 
 
 def connect(where: Path | str) -> "MetadataStore":

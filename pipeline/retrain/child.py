@@ -90,6 +90,7 @@ def run_child(
     """
     request_file = request.result_file.with_suffix(".request.json")
     request_file.parent.mkdir(parents=True, exist_ok=True)
+    request_file.touch(mode=0o600)  # the address of the history may hold a password
     request_file.write_text(request.model_dump_json())
     request.result_file.unlink(missing_ok=True)
     alive, keep_alive = os.pipe()

@@ -1,6 +1,7 @@
 """The history lives in sqlite, or on a server named by its address; PostgreSQL is tried for real where installed."""
 
 import json
+import logging
 import os
 import pwd
 import shutil
@@ -11,7 +12,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import absl.logging
 import pytest
+from google.protobuf import json_format
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 import nsynth
@@ -53,6 +56,17 @@ def test_the_password_is_not_told():
     with pytest.raises(nsynth.UserError) as told:
         load_config(overrides=["metadata_server=oracle://me:secret@db/history"])
     assert "secret" not in str(told.value)
+
+
+def test_the_password_is_not_logged_however_tfx_tells_of_the_connection(caplog):
+    connection = connection_config("postgresql://me:secret@db/history")
+    with caplog.at_level(logging.INFO):
+        absl.logging.info("Using connection config:\n %s", connection)
+        absl.logging.info("Using deployment config:\n %s", json_format.MessageToJson(connection))
+        absl.logging.info("half done: 50%")
+    assert "secret" not in caplog.text
+    assert caplog.text.count("…") == 2
+    assert "half done: 50%" in caplog.text
 
 
 @pytest.fixture(scope="module")
