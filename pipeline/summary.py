@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import rich.console
+import rich.markup
 import rich.table
 
 from pipeline import history
 from pipeline.config import Config
+from pipeline.report.outcome import outcome_of
+from pipeline.report.record import RunRecord
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +29,8 @@ class Summary:
     steps: dict[str, history.Step]
     gate_text: Path
     """The verdict in words."""
+    outcome: str
+    """What came of the run in the end, in a sentence: the canary and a second gate may have said no, too."""
 
     @property
     def pushed(self) -> bool:
@@ -49,6 +54,7 @@ def summarize(config: Config, run: str | None = None) -> Summary:
         model=str(pushed.properties.get("pushed_destination", "")) if pushed else "",
         steps=loaded.steps,
         gate_text=report / "gate.md",
+        outcome=outcome_of(RunRecord(loaded, config)).words,
     )
 
 
@@ -78,8 +84,9 @@ def print_summary(
         f"{accuracy['value']:.1%} on {gate['notes']:,} notes of {gate['instruments']} unseen instruments "
         f"({gate['confidence']:.0%} interval {accuracy['low']:.1%} – {accuracy['high']:.1%})",
     )
-    colour = "green" if gate["blessed"] else "red"
-    table.add_row("verdict", f"[{colour}]{gate['verdict']}[/]")
+    colour = "green" if summary.pushed else "red"
+    table.add_row("verdict", f"[{colour}]{rich.markup.escape(_verdict(summary))}[/]")
+    table.add_row("", _checks(gate))
     table.add_row("model", summary.model or "not pushed")
     table.add_row("gate", str(summary.gate_text))
     if report:
@@ -95,6 +102,24 @@ def print_summary(
     console.print(f"\nTry next:\n{_next(summary)}", highlight=False)
 
 
+def _verdict(summary: Summary) -> str:
+    """The gate's headline; of a refused model only the names, as the lines below tell the rest."""
+    failed = [check["name"] for check in summary.gate["checks"] if not check["passed"]]
+    if failed:
+        return f"not blessed: {', '.join(failed)}"
+    return summary.gate["verdict"] if summary.pushed else summary.outcome
+
+
+def _checks(gate: dict[str, Any]) -> rich.table.Table:
+    """A line for each thing that was asked: outcome, bar, what was measured, by how much it passed or failed."""
+    lines = rich.table.Table.grid(padding=(0, 2))
+    for check in gate["checks"]:
+        mark = "[green]✓[/]" if check["passed"] else "[red]✗[/]"
+        cells = (check["name"], check["asked"], check["measured"], check.get("by", ""))
+        lines.add_row(mark, *(rich.markup.escape(cell) for cell in cells))
+    return lines
+
+
 def _next(summary: Summary) -> str:
     if summary.pushed:
         return (
@@ -103,6 +128,8 @@ def _next(summary: Summary) -> str:
             "  nsynth run --data FOLDER     the same on the real NSynth"
         )
     failed = [check for check in summary.gate["checks"] if not check["passed"]]
+    if not failed:
+        return "  nsynth report                look at what stood against it"
     advice = [f"  {check['name']}: {check['advice']}" for check in failed if check["advice"]]
     return "\n".join(
         [*advice, "  nsynth models promote --reason ...   to push it all the same, on the record"]

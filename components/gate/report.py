@@ -25,9 +25,9 @@ def markdown(report: dict[str, Any]) -> str:
         f"Intervals are at {percent} and drawn by instrument, since the notes of one instrument are right or wrong "
         f"together. {_champion(report)}",
         _table(
-            ("asked of", "bar", "measured", "passed"),
+            ("asked of", "bar", "measured", "passed", "by"),
             [
-                (c["name"], c["asked"], c["measured"], "yes" if c["passed"] else "**no**")
+                (c["name"], c["asked"], c["measured"], "yes" if c["passed"] else "**no**", c["by"])
                 for c in report["checks"]
             ],
         ),

@@ -21,6 +21,8 @@ class Check:
     passed: bool
     advice: str = ""
     """What to do if it did not pass."""
+    by: str = ""
+    """By how much it passed (+) or failed (-), where that is a number."""
 
 
 def judge(predictions: Predictions, options: GateOptions) -> dict[str, Any]:
@@ -116,6 +118,7 @@ def _absolute(overall: dict[str, Figure], calibration: dict[str, Any], options: 
                 f"{calibration['error']:.3f}",
                 calibration["error"] <= options.max_calibration_error,
                 "Its probabilities cannot be believed: train for fewer epochs or with label smoothing.",
+                f"{options.max_calibration_error - calibration['error']:+.3f}",
             )
         )
     return checks
@@ -129,7 +132,8 @@ def _bar(name: str, measured: Figure, bar: float) -> Check:
         )
     else:
         advice = "It is below the bar: look at the confusion matrix and the data, train longer or on more instruments."
-    return Check(name, f"surely at least {bar:.1%}", interval(measured), measured["low"] >= bar, advice)
+    passed, by = measured["low"] >= bar, points(measured["low"] - bar)
+    return Check(name, f"surely at least {bar:.1%}", interval(measured), passed, advice, by)
 
 
 def _named_slices(parts: list[dict[str, Any]], options: GateOptions) -> list[Check]:
@@ -145,9 +149,11 @@ def _named_slices(parts: list[dict[str, Any]], options: GateOptions) -> list[Che
         else:
             advice = f"Add notes like these to the training data ({name})."
             value = part["accuracy"]["value"]
-            checks.append(Check(name, asked, interval(part["accuracy"]), value >= bar, advice))
+            measured = interval(part["accuracy"])
+            checks.append(Check(name, asked, measured, value >= bar, advice, points(value - bar)))
     low = [p for p in parts if p["judged"] and p["accuracy"]["value"] < options.min_slice_accuracy]
     measured = ", ".join(f"{part['name']} {part['accuracy']['value']:.1%}" for part in low) or "all are"
+    lowest = min((part["accuracy"]["value"] for part in parts if part["judged"]), default=None)
     checks.append(
         Check(
             "every slice",
@@ -155,6 +161,7 @@ def _named_slices(parts: list[dict[str, Any]], options: GateOptions) -> list[Che
             measured,
             not low,
             "It does not know these at all: look for their notes in the training data.",
+            points(lowest - options.min_slice_accuracy) if lowest is not None else "",
         )
     )
     return checks
@@ -169,10 +176,12 @@ def _comparison(difference: Figure, options: GateOptions) -> Check:
         advice = (
             "It is not surely better than what serves now; with gate.policy=not_worse an equal model passes."
         )
-        return Check("against the champion", "surely better", measured, difference["low"] > 0, advice)
+        better, by = difference["low"] > 0, points(difference["low"])
+        return Check("against the champion", "surely better", measured, better, advice, by)
     asked = f"surely not worse by more than {100 * options.margin:.1f} points"
     advice = "It may be worse than what serves now: keep the champion, or judge on more instruments."
-    return Check("against the champion", asked, measured, difference["low"] >= -options.margin, advice)
+    by = points(difference["low"] + options.margin)
+    return Check("against the champion", asked, measured, difference["low"] >= -options.margin, advice, by)
 
 
 def _fallen(parts: list[dict[str, Any]], options: GateOptions) -> Check:
@@ -189,6 +198,11 @@ def _fallen(parts: list[dict[str, Any]], options: GateOptions) -> Check:
         f"What got better elsewhere was paid for by {', '.join(part['name'] for part in fallen)}: "
         "compare the training data of both models there.",
     )
+
+
+def points(share: float) -> str:
+    """For people: `+3.2 points`."""
+    return f"{100 * share:+.1f} points"
 
 
 def interval(measured: Figure) -> str:

@@ -206,6 +206,16 @@ def test_a_fall_within_chance_does_not_decide():
     assert any(part["fallen"] for part in real["slices"] if part["name"] == "family=bass")
 
 
+def test_the_report_says_by_how_much():
+    right = np.arange(200) % 10 != 0  # nine in ten, of every instrument
+    report = judge(hand_made(200, right, ~right), GateOptions(min_accuracy=0.5, min_macro_recall=0.95))
+    by = {check["name"]: check["by"] for check in report["checks"]}
+    assert by["accuracy"] == "+40.0 points"
+    assert by["macro recall"] == "-5.0 points"
+    assert by["against the champion"] == "+80.0 points"
+    assert by["every slice"].startswith("+")
+
+
 def test_pitch_bands_cover_every_pitch_once():
     predictions = hand_made(128, np.ones(128, bool))
     bands = [

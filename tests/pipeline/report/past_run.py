@@ -249,7 +249,11 @@ def _pusher(workspace: Workspace, ids: dict[str, int], notes: list[Note], told: 
             lambda folder: Path(folder, "saved_model.pb").write_bytes(b"m") and None, record
         )
         version = str(published.number)
-    told_of = {"pushed": int(told.pushed), "pushed_version": version} if version else {"pushed": 0}
+    told_of = (
+        {"pushed": int(told.pushed), "pushed_version": version, "pushed_destination": "models"}
+        if version
+        else {"pushed": 0}
+    )
     ids["pushed"] = workspace.artifact("PushedModel", workspace.folder("Pusher", "pushed_model"), **told_of)
     read = {"model": [ids["model"]], "gate_report": [ids["report"]]}
     workspace.step("Pusher", read, {"pushed_model": [ids["pushed"]]}, run=run)
