@@ -1,7 +1,9 @@
 """A whole run as the pipeline would leave it: the files of every step, from made-up notes."""
 
 import dataclasses
+import functools
 import json
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +41,7 @@ class Told:
 
 def write_run(workspace: Workspace, told: Told = Told(), run: str = RUN) -> Path:
     """A whole run; returns the folder of the pushed version, or the workspace."""
-    notes = make_notes(range(CLASSES), range(2), pitches=(40, 60))
+    notes = _notes()
     ids: dict[str, int] = {}
     steps = {
         "ExampleGen": _example_gen,
@@ -62,13 +64,27 @@ def write_run(workspace: Workspace, told: Told = Told(), run: str = RUN) -> Path
     return workspace.config.workspace
 
 
+@functools.cache
+def _notes() -> list[Note]:
+    return make_notes(range(CLASSES), range(2), pitches=(40, 60))
+
+
+@functools.cache
+def _tfrecord(count: int) -> bytes:
+    """The first notes as a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_notes(Path(folder, "notes"), _notes()[:count])
+        return Path(folder, "notes").read_bytes()
+
+
 def _example_gen(workspace: Workspace, ids: dict[str, int], notes: list[Note], told: Told, run: str) -> None:
     examples, quarantine = (
         workspace.folder("ExampleGen", "examples"),
         workspace.folder("ExampleGen", "quarantine"),
     )
-    write_notes(examples / "Split-train" / "data_tfrecord-00000-of-00001", notes[:CLASSES])
-    write_notes(examples / "Split-valid" / "data_tfrecord-00000-of-00001", notes)
+    for split, count in (("train", CLASSES), ("valid", len(notes))):
+        (examples / f"Split-{split}").mkdir()
+        (examples / f"Split-{split}" / "data_tfrecord-00000-of-00001").write_bytes(_tfrecord(count))
     table = {
         "notes": len(notes),
         "instruments": 2 * CLASSES,
