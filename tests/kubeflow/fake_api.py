@@ -211,6 +211,8 @@ class FakeApi:
     def _page(self, items: list[dict], query: dict, key: str) -> dict:
         start = int(query.get("page_token") or 0)
         size = min(self.page_size, int(query.get("page_size") or 10))
+        newest_first = query.get("sort_by") == "created_at desc"
+        items = sorted(items, key=lambda item: item.get("created_at", ""), reverse=newest_first)
         page = {key: items[start : start + size], "total_size": len(items)}
         return {**page, "next_page_token": str(start + size)} if start + size < len(items) else page
 

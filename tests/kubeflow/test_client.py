@@ -4,6 +4,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -148,9 +149,10 @@ def test_a_single_run_of_older_content_leaves_the_latest_as_it_is(api: FakeApi, 
 def test_a_schedule_of_the_same_name_is_replaced(api: FakeApi, tmp_path: Path) -> None:
     pipelines, pipeline_id, _ = send(api, tmp_path)
     first = pipelines.schedule(pipeline_id, NIGHTLY)
+    weekly = pipelines.schedule(pipeline_id, replace(NIGHTLY, name="weekly"))
     second = pipelines.schedule(pipeline_id, NIGHTLY)
     assert first != second
-    assert [s.recurring_run_id for s in pipelines.schedules()] == [second]
+    assert {s.recurring_run_id for s in pipelines.schedules()} == {weekly, second}
 
 
 def test_waiting_follows_the_run_to_its_end(api: FakeApi, tmp_path: Path) -> None:
@@ -172,7 +174,7 @@ def test_runs_are_listed(api: FakeApi, tmp_path: Path) -> None:
     pipelines, *ids = send(api, tmp_path)
     for _ in range(3):
         pipelines.submit(*ids, REQUEST)
-    assert [run.run_id for run in pipelines.runs(2)] == ["r1", "r2"]
+    assert [run.run_id for run in pipelines.runs(2)] == ["r3", "r2"]
 
 
 def test_a_multi_user_installation_gets_the_namespace(tmp_path: Path) -> None:
@@ -181,6 +183,11 @@ def test_a_multi_user_installation_gets_the_namespace(tmp_path: Path) -> None:
         ids = pipelines.upload(package(), tmp_path)
         pipelines.submit(*ids, REQUEST)
         assert api.experiments[0]["namespace"] == "team-a"
+        assert [run.run_id for run in pipelines.runs(5)] == ["r1"]
+        assert pipelines.schedules() == []
+        for path in ("/runs", "/recurringruns"):
+            (query,) = [q for method, p, q, _ in api.requests if (method, p) == ("GET", path)]
+            assert query["namespace"] == "team-a"
         assert {query["namespace"] for _, path, query, _ in api.requests if path == "/pipelines"} == {
             "team-a"
         }
