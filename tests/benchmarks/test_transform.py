@@ -63,7 +63,8 @@ def test_samples_are_sorted_by_the_innermost_frame_that_tells_and_idle_threads_a
 def test_the_whole_preparation_is_extrapolated_from_the_slope():
     parts = dict.fromkeys(preparation.STEPS, 1.0)
     runs = [
-        {"side": side, "notes": n, "wall_s": 10 + cost * n, "cpu_s": cost * n, "peak_rss_bytes": 1} | {"parts_wall_s": parts}
+        {"side": side, "notes": n, "wall_s": 10 + cost * n, "cpu_s": cost * n, "peak_rss_bytes": 1}
+        | {"parts_wall_s": parts}
         for side, cost in (("stock", 0.1), ("ours", 0.01))
         for n in (2000, 8000)
     ]  # fmt: skip

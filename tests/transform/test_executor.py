@@ -19,6 +19,7 @@ import nsynth
 import transform
 from components.ingest import synthetic
 from components.ingest.example_proto import serialize
+from pipeline.engine import EngineOptions
 from transform import codec, features
 from transform.executor import Executor
 from transform.log_mel import log_mel
@@ -61,6 +62,7 @@ def run(
     cache: Path | None = None,
     keep: bool = False,
     options: SpectrogramOptions = OPTIONS,
+    engine: Sequence[str] = (RUNNER,),
 ) -> Path:
     """Runs a Transform executor over Examples artifacts, as the launcher would."""
     schema = artifact(standard_artifacts.Schema, out / "schema")
@@ -86,7 +88,7 @@ def run(
     }
     setup = Path(transform.__file__).parents[1] / "setup.py"  # keeps TFX from building a source package
     context = BaseBeamExecutor.Context(
-        beam_pipeline_args=[RUNNER, f"--setup_file={setup}"], tmp_dir=str(out / "tmp"), unique_id="1"
+        beam_pipeline_args=[*engine, f"--setup_file={setup}"], tmp_dir=str(out / "tmp"), unique_id="1"
     )
     executor(context).Do(inputs, outputs, properties)
     return out
@@ -191,6 +193,13 @@ def test_the_notes_are_those_that_tfx_writes(ours: Path, stocks: Path):
 def test_the_same_notes_give_the_same_bytes(ours: Path, notes: Path, tmp_path: Path):
     again = run(tmp_path, notes)
     assert files(again / "examples") == files(ours / "examples")
+
+
+def test_workers_side_by_side_give_the_same_bytes(ours: Path, notes: Path, tmp_path: Path):
+    engine = EngineOptions(runner="local-parallel").beam_args()
+    assert "--direct_num_workers=0" in engine
+    parallel = run(tmp_path, notes, engine=engine)
+    assert files(parallel / "examples") == files(ours / "examples")
 
 
 def test_nothing_but_the_result_is_left(ours: Path):
