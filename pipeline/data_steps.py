@@ -90,7 +90,7 @@ def prepare(config: Config) -> Data:
 
 def prepare_spans(config: Config, spans: Spans) -> Data:
     """The steps for a window of spans: each has its own ingest, the new ones are judged, Transform takes all."""
-    ingests = {span: _ingest_span(config, span) for span in spans.window}
+    ingests = {span: ingest_span(config, span) for span in spans.window}
     examples = {span: ingest.outputs["examples"] for span, ingest in ingests.items()}
     schema = _schema()
     steps, stops = _judge_new(config, spans, ingests, schema.outputs["schema"])
@@ -122,7 +122,8 @@ def _schema() -> BaseComponent:
     return CuratedSchema(schema_file=SCHEMA_FILE, code=code("Schema")).with_id("Schema")
 
 
-def _ingest_span(config: Config, span: int) -> BaseComponent:
+def ingest_span(config: Config, span: int) -> BaseComponent:
+    """The step that reads one span; it is the same in every round, so that the cache knows it."""
     static_range = range_config_pb2.StaticRange(start_span_number=span, end_span_number=span)
     return NSynthExampleGen(
         input_base=str(config.retrain.spans),
