@@ -15,6 +15,8 @@ from trainer.checkpoint import Checkpoint
 from trainer.fit import Trained, fit
 from trainer.index import NoteIndex
 from trainer.options import RecipeOptions
+from trainer.progress import Progress
+from trainer.state import Epoch, State
 
 ROOT = Path(__file__).parents[2]
 
@@ -122,8 +124,13 @@ def test_a_diverged_training_is_told_as_such(train, dev, tmp_path):
         fit(wild, SPECTROGRAM, train, dev, Checkpoint(tmp_path, test=1))
 
 
-def test_patience_ends_a_training_that_no_longer_improves(train, dev, tmp_path):
-    still = recipe_of(learning_rate=1e-12, patience=1, epochs=5, ema_momentum=0)
-    state = fit(still, SPECTROGRAM, train, dev, Checkpoint(tmp_path, test=1)).state
-    assert len(state.history) < 5
-    assert len(state.history) - state.best_epoch == 1
+@pytest.mark.parametrize(
+    ("patience", "epochs_done", "best", "finished"),
+    [(2, 4, 3, False), (2, 4, 2, True), (0, 9, 1, False), (0, 10, 10, True), (20, 10, 10, True)],
+)
+def test_a_training_ends_with_its_epochs_or_its_patience(patience, epochs_done, best, finished):
+    row = Epoch(1, loss=1.0, accuracy=0.5, dev_loss=1.0, dev_accuracy=0.5, learning_rate=0.1, seconds=1.0,
+                examples_per_second=1.0)  # fmt: skip
+    state = State(history=[row] * epochs_done, best_epoch=best)
+    recipe = recipe_of(patience=patience, epochs=10)
+    assert Progress(None, None, recipe, 1, state, None).finished is finished
