@@ -13,6 +13,14 @@ from pipeline import history
 from pipeline.config import Config
 from pipeline.fingerprint import STEP_CODE, step_fingerprint
 
+_NAMED_OTHERWISE = {
+    "HeldOut": "ExampleGen",
+    "BulkNotes": "ExampleGen",
+    "Serving": "Champion",
+    "WarmStart": "Champion",
+}
+"""Steps of the graph whose name does not begin with what they are."""
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -108,7 +116,8 @@ def code_of(step: history.Step) -> str:
 
 def unchanged(step: history.Step) -> bool | None:
     """Whether the code is still the one that the step ran with; none where it cannot be told."""
-    kind = next((kind for kind in STEP_CODE if step.name.startswith(kind)), None)
+    name = _NAMED_OTHERWISE.get(step.name, step.name)
+    kind = next((kind for kind in STEP_CODE if name.startswith(kind)), None)
     return step_fingerprint(kind) == code_of(step) if kind and code_of(step) else None
 
 

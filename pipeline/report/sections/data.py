@@ -30,6 +30,7 @@ def build(record: RunRecord) -> dict[str, Any]:
     verdict = _verdict(record)
     return {
         "account": account,
+        "spans": spans(record),
         "splits": {name: table for name, table in account["splits"].items() if table["notes"]},
         "families": balance(account, "families", nsynth.FAMILIES),
         "sources": balance(account, "sources", nsynth.SOURCES),
@@ -39,6 +40,12 @@ def build(record: RunRecord) -> dict[str, Any]:
         "verdict": verdict,
         "drift": [c for c in verdict["checks"] if c["name"].startswith("drift")] if verdict else [],
     }
+
+
+def spans(record: RunRecord) -> list[int]:
+    """The spans that were trained on, the newest first, if there is more than one; the account is the newest's."""
+    found = [step.name.rpartition("-")[2] for step in record.steps("ExampleGen")]
+    return [int(span) for span in found] if len(found) > 1 else []
 
 
 def balance(account: dict[str, Any], what: str, names: tuple[str, ...]) -> Markup:

@@ -123,7 +123,22 @@ def _foreign(record: RunRecord) -> dict[int, Any]:
 
 
 def _named(outputs: Any) -> str:
-    return " · ".join(f"{output.type} #{output.id}" for output in sorted(outputs, key=lambda o: o.id))
+    """Type and ids: `Examples #306–309 · TransformGraph #310`."""
+    ids: dict[str, list[int]] = defaultdict(list)
+    for output in sorted(outputs, key=lambda output: output.id):
+        ids[output.type].append(output.id)
+    return " · ".join(f"{kind} #{_ranges(numbers)}" for kind, numbers in ids.items())
+
+
+def _ranges(numbers: list[int]) -> str:
+    """Rising numbers in short: `3–5, 8`."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}–{run[-1]}" for run in runs)
 
 
 def _lines(record: RunRecord, names: list[str]) -> list[Line]:

@@ -10,7 +10,8 @@ from click.testing import CliRunner
 import nsynth
 from components.registry import Registry
 from pipeline import cli, history
-from pipeline.lineage import trace
+from pipeline.fingerprint import step_fingerprint
+from pipeline.lineage import trace, unchanged
 from tests.pipeline.report.past_run import Told, write_run
 from tests.pipeline.report.workspace import RUN, Workspace
 
@@ -174,3 +175,22 @@ def test_reports_of_failed_pushes_name_no_version(tmp_path):
     [row] = list_runs(workspace.config, 5)
     assert (row["outcome"], row["version"]) == ("not pushed", None)
     assert "accuracy" in row["failed_checks"]
+
+
+@pytest.mark.parametrize(
+    "name", ["ExampleGen-000007", "HeldOut", "BulkNotes", "WarmStart", "Serving", "GateNewest"]
+)
+def test_of_every_step_of_ours_it_is_known_whether_its_code_is_the_same(name):
+    kind = {
+        "HeldOut": "ExampleGen",
+        "BulkNotes": "ExampleGen",
+        "WarmStart": "Champion",
+        "Serving": "Champion",
+    }
+    code = step_fingerprint(kind.get(name, name.removesuffix("-000007").removesuffix("Newest")))
+    same, other = (
+        history.Step(name, "COMPLETE", 1.0, 1, properties={"code": found}) for found in (code, "0" * 16)
+    )
+    assert unchanged(same) is True
+    assert unchanged(other) is False
+    assert unchanged(history.Step("StatisticsGen", "COMPLETE", 1.0, 1)) is None

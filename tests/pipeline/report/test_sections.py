@@ -91,6 +91,10 @@ def test_histograms_are_shares_of_the_notes(record):
     }
 
 
+def test_one_folder_of_data_is_no_span(record):
+    assert data.spans(record) == []
+
+
 def test_drift_is_shown_against_the_span_that_it_was_measured_against(record):
     before = data.accepted_before(record)
     assert before is not None
@@ -109,6 +113,13 @@ def test_lines_of_the_lineage_never_share_a_lane_where_they_run_side_by_side(rec
         for other in lines:
             if one is not other and one.lane == other.lane:
                 assert one.stops[-1] < other.start or other.stops[-1] < one.start
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"), [([3], "3"), ([3, 4], "3–4"), ([3, 4, 5, 8, 10, 11], "3–5, 8, 10–11")]
+)
+def test_ids_in_short(numbers, words):
+    assert lineage._ranges(numbers) == words
 
 
 def test_steps_with_time_and_memory(record):
@@ -149,5 +160,6 @@ def test_of_many_spans_the_newest_speaks_for_the_data(tmp_path):
     record = RunRecord(history.load_run(workspace.store), workspace.config)
     assert [step.name[-1] for step in record.steps("ExampleGen")] == ["3", "2", "1"]
     assert record.finished("DataGate").name == "DataGate-000003"
+    assert data.spans(record) == [3, 2, 1]
     with pytest.raises(Absent, match="no step Trainer"):
         record.finished("Trainer")
