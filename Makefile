@@ -75,6 +75,14 @@ bench-transform: $(READY)  ## measure Transform against stock, tf.data and the b
 bench-classify: $(READY)  ## measure how fast nsynth classify starts and answers (after make run)
 	@$(BIN)/python -m benchmarks.classify $(ARGS)
 
+.PHONY: bench-train
+bench-train: $(READY)  ## measure training's speed against the same model fed from memory
+	@$(BIN)/python -m benchmarks.train $(ARGS)
+
+.PHONY: bench-accuracy
+bench-accuracy: $(READY)  ## measure accuracy on unheard instruments; goes on where it was stopped (ARGS=--quick: one fold)
+	@$(BIN)/python -m benchmarks.accuracy $(ARGS)
+
 .PHONY: golden
 golden: $(READY)  ## accept what compiling for a cluster yields now as tests/kubeflow/golden.yaml
 	@UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q -k it_is_what_it_was tests/kubeflow/test_whole_pipeline.py

@@ -52,6 +52,9 @@ class Job(NamedTuple):
 @click.option("--config", type=Path, help="Measure its recipe and spectrogram, not the default ones.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value of the config.")
 @click.option("--quick", is_flag=True, help="One fold, one seed, no ablations.")
+@click.option(
+    "--choose", is_flag=True, help="Test on a third of the first fold's train notes: to choose a recipe."
+)
 @click.option("--only", multiple=True, metavar="NAME", help="Train these contenders or folds only.")
 @click.option("--seeds", default=3, show_default=True, help="Trainings of our network on the first fold.")
 @click.option("--minutes", default=30.0, show_default=True, help="Budget of one training.")
@@ -63,6 +66,7 @@ def main(
     config: Path | None,
     overrides: tuple[str, ...],
     quick: bool,
+    choose: bool,
     only: tuple[str, ...],
     seeds: int,
     minutes: float,
@@ -72,7 +76,7 @@ def main(
     """Measure accuracy on unheard instruments: ours, the ancestor's, two classical opponents' and the ablations'."""
     from benchmarks import accuracy_report
     from benchmarks.accuracy_data import real_notes, rendered_notes
-    from benchmarks.accuracy_folds import cross_validation, learning_curve, lineages
+    from benchmarks.accuracy_folds import choosing, cross_validation, learning_curve, lineages
 
     logging.basicConfig(format="%(message)s")
     logging.getLogger("trainer").setLevel(logging.INFO)
@@ -84,9 +88,14 @@ def main(
     except nsynth.UserError as error:
         raise click.ClickException(str(error)) from error
     folds = cross_validation(notes)
-    folds = folds[:1] if quick else [*folds, *lineages(notes), *learning_curve(notes, folds[0])]
+    if choose:
+        folds = [choosing(notes, folds[0])]
+    elif quick:
+        folds = folds[:1]
+    else:
+        folds += [*lineages(notes), *learning_curve(notes, folds[0])]
     by_name = {fold.name: fold for fold in folds}
-    jobs = plan(list(by_name), 1 if quick else seeds, ablations=not quick)
+    jobs = plan(list(by_name), 1 if quick or choose else seeds, ablations=not (quick or choose))
     results = []
     for number, job in enumerate(jobs, 1):
         made_of = {

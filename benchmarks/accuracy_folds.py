@@ -11,6 +11,7 @@ from benchmarks.accuracy_data import Notes
 FOLDS = 4
 CURVE = (0.25, 0.5)  # shares of the train groups on the learning curve; the whole is the fold itself
 HELD_OUT = "without-"  # begins the name of a fold that a SoundFont is held out of
+_CHOICE_PARTS = 3
 _DEV_PARTS = 8  # one part in so many of what is trained on is dev, for early stopping
 
 
@@ -68,6 +69,12 @@ def learning_curve(notes: Notes, fold: Fold) -> list[Fold]:
         train = _parts(notes, fold.train, round(1 / share))[0]
         curve.append(replace(fold, name=f"{fold.name}-{share:.0%}", train=train))
     return curve
+
+
+def choosing(notes: Notes, fold: Fold) -> Fold:
+    """What to choose a recipe on: a third of what a fold trains on, so that nobody chooses on what is reported."""
+    test = _parts(notes, fold.known, _CHOICE_PARTS)[0]
+    return _with_dev(f"{fold.name}-choice", notes, np.setdiff1d(fold.known, test), test)
 
 
 def _with_dev(name: str, notes: Notes, known: np.ndarray, test: np.ndarray) -> Fold:

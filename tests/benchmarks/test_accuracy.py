@@ -9,7 +9,7 @@ import nsynth
 from benchmarks import accuracy, accuracy_report
 from benchmarks.accuracy_contenders import CONTENDERS, Task
 from benchmarks.accuracy_data import Notes, normalizer
-from benchmarks.accuracy_folds import FOLDS, HELD_OUT, cross_validation, learning_curve, lineages
+from benchmarks.accuracy_folds import FOLDS, HELD_OUT, choosing, cross_validation, learning_curve, lineages
 from trainer.options import AugmentOptions, RecipeOptions
 from transform.options import SpectrogramOptions
 
@@ -86,6 +86,13 @@ def test_the_learning_curve_has_fewer_groups_and_the_same_test(notes):
         assert groups(notes, fold.train) < groups(notes, whole.train)
         assert fold.test is whole.test
     assert len(quarter.train) < len(half.train) < len(whole.train)
+
+
+def test_a_recipe_is_chosen_on_nothing_that_is_reported(notes):
+    whole = cross_validation(notes)[0]
+    choice = choosing(notes, whole)
+    assert not groups(notes, choice.test) & groups(notes, choice.known)
+    assert not groups(notes, whole.test) & (groups(notes, choice.test) | groups(notes, choice.known))
 
 
 def test_normalization_is_over_train_notes_and_each_bin(notes):
