@@ -15,7 +15,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -57,6 +57,13 @@ class Day:
     workspace_mb: float
     peak_memory_mb: float
     faults: tuple[str, ...]
+
+    @classmethod
+    def of(cls, told: dict[str, Any]) -> "Day":
+        """A day as `summary` has written it."""
+        rounds = tuple(Round.model_validate(line) for line in told["rounds"])
+        fields = {field.name: told[field.name] for field in dataclasses.fields(cls)}
+        return cls(**{**fields, "rounds": rounds, "faults": tuple(told["faults"])})
 
     @property
     def outcome(self) -> str:
@@ -116,11 +123,12 @@ class Soak:
         epochs = 20 if better else 6
         return configure(self.folder / "workspace", self._deliveries.spans, self._deliveries.holdout, epochs)
 
-    def run(self) -> Iterator[Day]:
-        """Lives through the days; yields each one as it ends."""
-        better = False
-        for number, kind in enumerate(self.days, 1):
-            better = better or kind == "better recipe"
+    def run(self, done: Sequence[Day] = ()) -> Iterator[Day]:
+        """Lives through the days that are not done yet; yields each one as it ends."""
+        for day in done:
+            self._remember(day)
+        for number, kind in list(enumerate(self.days, 1))[len(done) :]:
+            better = "better recipe" in self.days[:number]
             config = self.config(better)
             retraining = Retraining(config, self._start)
             before, champion = len(retraining.ledger.rounds()), self._champion(config)
@@ -131,21 +139,24 @@ class Soak:
             if kind != "killed" or self._night(config, kill_after_s=limit):
                 self._night(config)
             rounds = tuple(retraining.ledger.rounds()[before:])
-            seconds = time.monotonic() - began
-            if rounds and rounds[-1].outcome.settles and len(rounds) == 1:
-                self._typical_s.append(seconds)
             now = self._champion(config)
-            yield Day(
+            day = Day(
                 day=number,
                 kind=kind,
                 rounds=rounds,
-                seconds=seconds,
+                seconds=time.monotonic() - began,
                 champion=now[0],
                 champion_accuracy=now[1],
                 workspace_mb=disk_use(config.workspace) / 1e6,
                 peak_memory_mb=max((r.facts.get("peak_memory_mb", 0) for r in rounds), default=0),
                 faults=tuple(faults_of_day(config, kind, rounds, champion, now)),
             )
+            self._remember(day)
+            yield day
+
+    def _remember(self, day: Day) -> None:
+        if len(day.rounds) == 1 and day.rounds[0].outcome.settles:
+            self._typical_s.append(day.seconds)
 
     def _night(self, config: Config, kill_after_s: float | None = None) -> bool:
         """One `nsynth retrain` in a process of its own, killed after some time if it still runs; was it?"""
@@ -203,19 +214,22 @@ def _locked(config: Config) -> bool:
 @click.option("--chart", type=Path, help="Draw the month into this file (.svg or .png).")
 @click.option("--folder", default="workspace/soak", show_default=True, type=Path, help="Is emptied first.")
 @click.option("--seed", default=0, show_default=True)
-def main(rounds: int, output: Path, chart: Path | None, folder: Path, seed: int) -> int:
+@click.option("--resume", is_flag=True, help="Go on after the last day of a month that was cut short.")
+def main(rounds: int, output: Path, chart: Path | None, folder: Path, seed: int, resume: bool) -> int:
     """Run unattended rounds day by day over good and bad data, kills included, and check every morning."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     days = (MONTH * (1 + rounds // len(MONTH)))[:rounds] if rounds else WEEK
-    for part in ("workspace", "data/spans", "data/holdout"):
+    past = json.loads(output.read_text()) if resume else {"seconds": 0.0, "days": []}
+    month = [Day.of(day) for day in past["days"]]
+    for part in ("workspace", "data/spans", "data/holdout") if not month else ():
         shutil.rmtree(folder / part, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     soak = Soak(folder, days, seed)
     import pipeline.retrain.run  # noqa: F401  # once, for all processes forked from here
 
-    began, month = time.monotonic(), []
+    began = time.monotonic() - past["seconds"]
     output.parent.mkdir(parents=True, exist_ok=True)
-    for day in soak.run():
+    for day in soak.run(month[:]):
         month.append(day)
         _tell(day)
         result = summary(month, time.monotonic() - began)

@@ -26,17 +26,21 @@ class Deliveries:
     """Writes a span a day. The held-out folder and the spans share no instrument with each other's training."""
 
     def __init__(self, folder: Path, seed: int = 0):
-        """Renders the corpus, once, and lays the held-out notes aside."""
+        """Renders the corpus and lays the held-out notes aside, once; goes on after spans that are there."""
         self.spans, self.holdout = folder / "spans", folder / "holdout"
         self._random = random.Random(seed)
         render_corpus(CORPUS, folder / "corpus")
         self._train = by_family(records(folder / "corpus" / "nsynth-train.tfrecord"))
         valid = list(records(folder / "corpus" / "nsynth-valid.tfrecord"))
         self._random.shuffle(valid)
-        self.holdout.mkdir(parents=True, exist_ok=True)
-        write(self.holdout / "nsynth-valid.tfrecord", valid[: len(valid) // 2])
+        held_out = self.holdout / "nsynth-valid.tfrecord"
+        if not held_out.exists():  # it must never change
+            self.holdout.mkdir(parents=True, exist_ok=True)
+            write(held_out, valid[: len(valid) // 2])
         self._valid = by_family(valid[len(valid) // 2 :])
-        self._number = 0
+        self._number = len(list(self.spans.glob("span-*")))
+        if self._number:
+            self._random = random.Random(f"{seed} after {self._number}")
 
     def deliver(self, kind: str) -> int:
         """Writes the next span; answers its number, or 0 on a day without data.

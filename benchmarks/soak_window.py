@@ -3,7 +3,7 @@
 Three rounds, each in a process of its own: ten spans that are all new; one more span, so that the window holds one
 new span among ten; and that one span alone in a fresh workspace. The preparation of data (ingest, judgement,
 spectrograms) of the second should cost little more than that of the third. Training goes over the whole window by
-its nature, and is told apart.
+its nature, and is told apart. Seconds are CPU seconds, since a busy machine stretches the others.
 """
 
 import json
@@ -41,7 +41,7 @@ PREPARATION = ("ingest", "judgement", "spectrograms")
 
 
 def measure(folder: Path) -> dict[str, dict[str, float]]:
-    """Round → part of the work → seconds of its steps."""
+    """Round → part of the work → CPU seconds of its steps."""
     deliveries = Deliveries(folder / "data")
     for _ in range(WINDOW):
         deliveries.deliver("ordinary")
@@ -64,11 +64,11 @@ def _round(config: Config) -> dict[str, float]:
     done = Retraining(config).retrain("soak_window")
     if not done.outcome.settles:
         raise RuntimeError(f"{done.outcome}: {done.words}")
-    return by_part(done.facts["steps"])
+    return by_part(done.facts["cpu_seconds"])
 
 
 def by_part(steps: dict[str, float]) -> dict[str, float]:
-    """Sums the seconds of steps; steps of one span are called `<step>-<span>`."""
+    """Sums the CPU seconds of steps; steps of one span are called `<step>-<span>`."""
     kinds = {kind: part for part, names in PARTS.items() for kind in names}
     sums = dict.fromkeys(PARTS, 0.0)
     for name, seconds in steps.items():
@@ -78,7 +78,7 @@ def by_part(steps: dict[str, float]) -> dict[str, float]:
 
 def table(found: dict[str, dict[str, float]]) -> str:
     """Markdown."""
-    lines = [f"| seconds | {' | '.join(found)} |", f"|---|{'---:|' * len(found)}"]
+    lines = [f"| CPU seconds | {' | '.join(found)} |", f"|---|{'---:|' * len(found)}"]
     for part in (*PREPARATION, "preparation", *(part for part in PARTS if part not in PREPARATION)):
         name = "preparation in all" if part == "preparation" else part
         lines.append(f"| {name} | {' | '.join(f'{seconds[part]:.1f}' for seconds in found.values())} |")

@@ -30,6 +30,7 @@ from pipeline.retrain.status import disk_use
 
 _MADE = {mlmd.Event.OUTPUT, mlmd.Event.INTERNAL_OUTPUT, mlmd.Event.DECLARED_OUTPUT}
 _UNFINISHED = {mlmd.Execution.NEW, mlmd.Execution.RUNNING}
+_CACHE = "TransformCache"  # TFX's name of the type; importing TFX takes seconds
 _TRASH = ".trash"
 
 
@@ -107,10 +108,12 @@ def make_plan(config: Config, store: MetadataStore) -> Plan:
     needed = graph.of_runs(kept)
     needed |= graph.behind(_pushed(config, graph))
     needed |= graph.of_spans(_window(config))
+    # A folder may be known twice: a cache is imported by the next run.
+    needed_uris = {graph.artifacts[artifact].uri for artifact in needed}
     items = [
         Item(path, disk_use(path), "artifacts that nothing needs", artifact.id)
         for artifact in graph.artifacts.values()
-        if artifact.state == mlmd.Artifact.LIVE and artifact.id not in needed
+        if artifact.state == mlmd.Artifact.LIVE and artifact.uri not in needed_uris
         if (path := _inside(artifact.uri, config.artifacts))
     ]
     going = {item.path for item in items}
@@ -191,12 +194,15 @@ class _Graph:
         return set().union(*(self._all.get(execution.id, set()) for execution in executions))
 
     def behind(self, artifacts: Iterable[int]) -> set[int]:
-        """These and all that they were made of."""
+        """These and all that they were made of.
+
+        But for Transform's caches, which only save time: each comes from the one before, so that none would ever go.
+        """
         found: set[int] = set()
         waiting = list(artifacts)
         while waiting:
             artifact = waiting.pop()
-            if artifact not in found:
+            if artifact not in found and self.artifacts[artifact].type != _CACHE:
                 found.add(artifact)
                 waiting += self._used.get(self._maker.get(artifact, -1), ())
         return found

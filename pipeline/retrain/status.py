@@ -110,15 +110,16 @@ def _numbers(spans: tuple[int, ...]) -> str:
 
 
 def disk_use(folder: Path) -> int:
-    """Bytes of all files below `folder`; files that vanish meanwhile do not count."""
-    total = 0
+    """Bytes of all files below `folder`, linked ones once; files that vanish meanwhile do not count."""
+    sizes = {}
     for parent, _, names in os.walk(folder):
         for name in names:
             try:
-                total += os.lstat(os.path.join(parent, name)).st_size
+                found = os.lstat(os.path.join(parent, name))
             except FileNotFoundError:
                 continue
-    return total
+            sizes[found.st_dev, found.st_ino] = found.st_size
+    return sum(sizes.values())
 
 
 def _disk_free(folder: Path) -> int:

@@ -53,9 +53,11 @@ def run(request: Request) -> Result:
             result = Result(ending=_ending(error, step.now), words=explain(error), step=step.now)
         finally:
             logging.getLogger().removeHandler(step)
+            step.end()
     facts = {
         "seconds": round(time.monotonic() - began, 1),
         "steps": {name: round(seconds, 1) for name, seconds in lines.seconds.items()},
+        "cpu_seconds": step.cpu_seconds,
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
     }
     return result.model_copy(update={"facts": {**result.facts, **facts}})
@@ -75,18 +77,34 @@ def _ending(error: BaseException, step: str) -> Ending:
 
 
 class CurrentStep(logging.Handler):
-    """Remembers which step TFX runs."""
+    """Remembers which step TFX runs, and how much computing each one took."""
 
     _STARTED = re.compile(r"Component (\S+) is running\.")
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
         self.now = ""
+        self.cpu_seconds: dict[str, float] = {}
+        """Of all threads and ended child processes; unlike wall time the same on a busy machine."""
+        self._since = _cpu_s()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Takes one message."""
         if started := self._STARTED.match(record.getMessage()):
+            self.end()
             self.now = started[1]
+
+    def end(self) -> None:
+        """Books what the step has taken until now."""
+        now = _cpu_s()
+        if self.now:
+            self.cpu_seconds[self.now] = round(now - self._since, 2)
+        self._since = now
+
+
+def _cpu_s() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def _interrupt(_: int, __: FrameType | None) -> None:

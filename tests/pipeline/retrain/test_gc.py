@@ -128,6 +128,30 @@ def test_what_a_crash_of_the_cleaning_left_goes_the_next_time(past):
     assert not orphan.exists()
 
 
+def test_caches_go_though_a_pushed_model_came_from_them(past):
+    history, _ = past
+    earlier = history.artifact("Transform", "TransformCache", 80)
+    own, transformed = (history.artifact("Transform", key, 81) for key in ("TransformCache", "transformed"))
+    model = history.artifact("Trainer", "model", 81)
+    history.step("2024-12-31", made=[own, transformed], used=[earlier])
+    history.step("2024-12-31", made=[model], used=[transformed, own])
+    Registry(history.config.models).publish(
+        lambda folder: Path(folder, "saved_model.pb").write_bytes(b"n"), Record(model_uri=model.uri)
+    )
+    gone = uris(gc.clean(history.config, "test", remove=True))
+    assert {earlier.uri, own.uri} <= gone
+    assert not {transformed.uri, model.uri} & gone
+
+
+def test_a_folder_that_two_artifacts_name_stays_if_one_of_them_is_needed(past):
+    history, runs = past
+    old = runs["old"]["transformed"]
+    imported = mlmd.Artifact(type_id=old.type_id, uri=old.uri, state=mlmd.Artifact.LIVE)
+    [imported.id] = history.store.put_artifacts([imported])
+    history.step("2025-01-04", made=[imported])
+    assert old.uri not in uris(gc.clean(history.config, "test", remove=True))
+
+
 def test_an_output_of_several_artifacts_and_an_empty_one_stay(past):
     history, _ = past
     spans = [history.artifact("Transform/transformed_examples", "105", number) for number in (0, 1)]
