@@ -21,6 +21,10 @@ _NAMED_OTHERWISE = {
 }
 """Steps of the graph whose name does not begin with what they are."""
 
+_CACHE = "TransformCache"
+"""What an earlier Transform kept, also of notes that are no longer trained on. It saves work and adds nothing, so that
+the way back does not lead through it."""
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -58,10 +62,9 @@ def trace(store: MetadataStore, artifact: history.Output) -> Origin:
     def follow(output: history.Output) -> Origin:
         if output.id not in known:
             run, step = history.maker(store, output.id) or ("", None)
-            read = sorted(
-                {o.id: o for outputs in step.inputs.values() for o in outputs}.items() if step else ()
-            )
-            known[output.id] = Origin(output, step, run, tuple(follow(each) for _, each in read))
+            inputs = step.inputs.values() if step else ()
+            read = {o.id: o for outputs in inputs for o in outputs if o.type != _CACHE}
+            known[output.id] = Origin(output, step, run, tuple(follow(read[i]) for i in sorted(read)))
         return known[output.id]
 
     return follow(artifact)

@@ -148,11 +148,11 @@ def _beginnings(step: Any) -> list[str]:
 
 def _source(source: dict[str, Any]) -> str:
     files = source["files"]
+    span = f"span {source['span']}, " if source["span"] not in (None, "0", 0) else ""
     if not files:
-        return f"{source['folder']} (its account is gone); {source['fingerprint']}"
+        return f"{source['folder']}: {span}its account is gone; {source['fingerprint']}"
     names = [f"{Path(file['path']).name} ({file['notes']:,})" for file in files[:_FILES]]
     more = f" and {len(files) - _FILES} more" if len(files) > _FILES else ""
-    span = f"span {source['span']}, " if source["span"] not in (None, "0", 0) else ""
     used = f"{source['used']:,} of {source['notes']:,} notes used"
     return f"{source['folder']}: {span}{used}, from {', '.join(names)}{more}; {source['fingerprint']}"
 

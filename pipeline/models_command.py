@@ -14,6 +14,8 @@ import nsynth
 from components import storage
 from components.registry import Interval, Record, Registry, Version
 from pipeline.config import DEFAULT_CONFIG, Config, load_config
+from pipeline.console import make_console
+from pipeline.ranges import in_short
 
 
 def _remember(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
@@ -51,7 +53,7 @@ def models(ctx: click.Context, as_json: bool) -> None:
         rows = [_facts(version, serving) for version in registry.versions()]
         click.echo(json.dumps(rows, indent=1))
     else:
-        print_models(registry, rich.console.Console())
+        print_models(registry, make_console())
 
 
 @models.command()
@@ -163,13 +165,18 @@ def print_models(registry: Registry, console: rich.console.Console) -> None:
     console.print(f"[bold]{rich.markup.escape(registry.destination)}[/]")
     table = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in ("version", "pushed", "span", "accuracy", "verdict", "size", ""):
-        table.add_column(name, justify="right" if name == "size" else "left", no_wrap=name != "verdict")
+        table.add_column(
+            name,
+            justify="right" if name == "size" else "left",
+            no_wrap=name not in ("span", "verdict"),
+            overflow="fold",
+        )
     for version in versions:
         record = version.record
         table.add_row(
             str(version.number),
             record.created[:10] or "?",
-            ", ".join(map(str, record.spans)) or "–",
+            in_short(record.spans) or "–",
             _percent(record.accuracy),
             rich.markup.escape(_verdict(version)),
             f"{version.size_bytes / 1e6:.1f} MB",

@@ -38,28 +38,37 @@ def list_runs(config: Config, limit: int) -> list[dict[str, Any]]:
     Raises:
       nsynth.UserError: there is none.
     """
+    from components.registry import Registry
     from pipeline import history
     from pipeline.report.record import RunRecord
 
     store = history.open_store(config.metadata)
     names = history.run_names(store)[:limit]
-    return [facts(RunRecord(history.load_run(store, name), config)) for name in names]
+    versions = {version.number: version.record for version in Registry(config.models).versions()}
+    return [facts(RunRecord(history.load_run(store, name), config), versions) for name in names]
 
 
-def facts(record: Any) -> dict[str, Any]:
-    """What a pipeline.report.record.RunRecord comes to, ready for JSON."""
+def facts(record: Any, versions: dict[int, Any]) -> dict[str, Any]:
+    """What a run comes to, ready for JSON.
+
+    Args:
+      record: a pipeline.report.record.RunRecord.
+      versions: number → record of the pushed models, which know of runs whose artifacts have been cleaned up.
+    """
     from pipeline.report.outcome import outcome_of
 
     steps = record.run.steps.values()
     outcome = outcome_of(record)
     gate = outcome.gate or {}
+    pushed = versions.get(int(outcome.version)) if outcome.version else None
+    known = pushed.model_dump(mode="json") if pushed else {}
     return {
         "run": record.run.name,
         "outcome": outcome.kind,
         "failed_step": record.failed.name if record.failed else None,
-        "verdict": gate.get("verdict"),
+        "verdict": gate.get("verdict") or known.get("verdict"),
         "failed_checks": [check["name"] for check in gate.get("checks", ()) if not check["passed"]],
-        "accuracy": gate["overall"]["accuracy"] if gate else None,
+        "accuracy": gate["overall"]["accuracy"] if gate else known.get("accuracy"),
         "notes": gate.get("notes"),
         "version": int(outcome.version) if outcome.version else None,
         "steps": len(steps),
@@ -77,7 +86,7 @@ def table(found: list[dict[str, Any]]) -> rich.table.Table:
         accuracy = row["accuracy"]
         drawn.add_row(
             row["run"][:_TO_THE_SECOND],
-            f"[{_COLOURS[row['outcome']]}]{row['outcome']}[/]",
+            f"[{_COLOURS[row['outcome']]}]{'not ended' if row['outcome'] == 'running' else row['outcome']}[/]",
             f"{accuracy['value']:.1%} ({100 * accuracy['low']:.0f}–{100 * accuracy['high']:.0f})"
             if accuracy
             else "–",

@@ -29,9 +29,10 @@ def outcome_of(record: RunRecord) -> Outcome:
     if version:
         verdict = f" {capital(gate['verdict'])}." if gate else ""
         return Outcome("pushed", f"Pushed as version {version}.{verdict}", version, gate)
-    if gate is None or any(step.state == "RUNNING" for step in record.run.steps.values()):
+    if not record.step("Pusher") or any(step.state == "RUNNING" for step in record.run.steps.values()):
         return Outcome("running", "The run had not come to its end when this page was written.", "", gate)
-    return Outcome("not pushed", _why_not(record, gate), "", gate)
+    words = _why_not(record, gate) if gate else "Not pushed; the gate's report was cleaned up since."
+    return Outcome("not pushed", words, "", gate)
 
 
 def _why_not(record: RunRecord, gate: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.ranges import in_short
 from pipeline.report.outcome import pushed_version
 from pipeline.report.record import Absent, RunRecord
 from pipeline.report.sections.headline import duration
@@ -127,18 +128,7 @@ def _named(outputs: Any) -> str:
     ids: dict[str, list[int]] = defaultdict(list)
     for output in sorted(outputs, key=lambda output: output.id):
         ids[output.type].append(output.id)
-    return " · ".join(f"{kind} #{_ranges(numbers)}" for kind, numbers in ids.items())
-
-
-def _ranges(numbers: list[int]) -> str:
-    """Rising numbers in short: `3–5, 8`."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}–{run[-1]}" for run in runs)
+    return " · ".join(f"{kind} #{in_short(numbers)}" for kind, numbers in ids.items())
 
 
 def _lines(record: RunRecord, names: list[str]) -> list[Line]:

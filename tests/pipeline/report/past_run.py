@@ -16,7 +16,7 @@ from components.gate import report as words
 from components.gate.options import GateOptions
 from components.gate.predictions import Predictions
 from components.gate.verdict import judge
-from components.registry import Record, Registry
+from components.registry import Interval, Record, Registry
 from tests.components.canary.test_canary import MEASURED
 from tests.components.conftest import Note, make_notes, write_notes
 from tests.pipeline.report.workspace import RUN, Workspace
@@ -260,7 +260,14 @@ def _pusher(workspace: Workspace, ids: dict[str, int], notes: list[Note], told: 
     version = ""
     if told.pushed:
         uri = str(workspace.folder("Trainer", "model"))
-        record = Record(model_uri=uri, model_id=ids["model"], run=run, spans=(3,), verdict="blessed: well")
+        record = Record(
+            model_uri=uri,
+            model_id=ids["model"],
+            run=run,
+            spans=(3,),
+            verdict="blessed: well",
+            accuracy=Interval(value=0.9, low=0.8, high=1.0),
+        )
         published = Registry(workspace.config.models).publish(
             lambda folder: Path(folder, "saved_model.pb").write_bytes(b"m") and None, record
         )

@@ -12,6 +12,7 @@ from components.registry import Registry
 from pipeline import cli, history
 from pipeline.fingerprint import step_fingerprint
 from pipeline.lineage import trace, unchanged
+from pipeline.runs_command import list_runs
 from tests.pipeline.report.past_run import Told, write_run
 from tests.pipeline.report.workspace import RUN, Workspace
 
@@ -160,6 +161,29 @@ def test_what_is_reached_on_two_ways_is_followed_once(past):
     assert any(each is model for each in report.inputs)
 
 
+def test_a_cache_of_other_notes_is_no_origin(tmp_path):
+    """Transform reads what it kept in an earlier round, of spans that have left the window since."""
+    workspace = Workspace(tmp_path / "workspace")
+    old, cache, new, made = (
+        workspace.artifact(kind, workspace.folder("Step", "key", number))
+        for number, kind in enumerate(("Examples", "TransformCache", "Examples", "TransformGraph"))
+    )
+    workspace.step("ExampleGen-000001", {}, {"examples": [old]})
+    workspace.step("Transform", {"examples": [old]}, {"cache": [cache]})
+    workspace.step("ExampleGen-000002", {}, {"examples": [new]}, run=LATER)
+    workspace.step("Transform", {"examples": [new], "cache": [cache]}, {"graph": [made]}, run=LATER)
+    origin = trace(workspace.store, history.find_artifact(workspace.store, made))
+    assert [step.name for _, step in origin.steps()] == ["ExampleGen-000002", "Transform"]
+
+
+def test_of_a_cleaned_up_run_that_was_pushed_the_version_still_knows(tmp_path):
+    workspace = Workspace(tmp_path / "workspace")
+    write_run(workspace)
+    shutil.rmtree(workspace.config.artifacts)
+    [row] = list_runs(workspace.config, 5)
+    assert (row["outcome"], row["verdict"], row["accuracy"]["value"]) == ("pushed", "blessed: well", 0.9)
+
+
 def test_an_imported_artifact_has_no_maker(tmp_path):
     workspace = Workspace(tmp_path / "workspace")
     number = workspace.artifact("TransformCache", workspace.folder("EarlierCache", "result"))
@@ -170,8 +194,6 @@ def test_an_imported_artifact_has_no_maker(tmp_path):
 def test_reports_of_failed_pushes_name_no_version(tmp_path):
     workspace = Workspace(tmp_path / "workspace")
     write_run(workspace, Told(blessed=False, pushed=False))
-    from pipeline.runs_command import list_runs
-
     [row] = list_runs(workspace.config, 5)
     assert (row["outcome"], row["version"]) == ("not pushed", None)
     assert "accuracy" in row["failed_checks"]

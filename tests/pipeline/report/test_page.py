@@ -1,6 +1,7 @@
 """The page as a whole: everything is on it, it needs nothing else, and what is missing is said."""
 
 import re
+import shutil
 from collections import Counter
 
 import pytest
@@ -142,6 +143,17 @@ def test_a_damaged_artifact_hides_no_other(tmp_path):
     assert "is gone: it was cleaned up or moved" in found["mistakes"]
     assert "surely at least" in found["gate"]
     assert "<audio" in found["gallery"]
+
+
+def test_a_run_whose_artifacts_were_cleaned_up_is_over_all_the_same(tmp_path):
+    workspace = Workspace(tmp_path / "workspace")
+    write_run(workspace, Told(blessed=False, pushed=False))
+    shutil.rmtree(workspace.config.artifacts)
+    outcome = outcome_of(RunRecord(history.load_run(workspace.store), workspace.config))
+    assert (outcome.kind, outcome.words) == (
+        "not pushed",
+        "Not pushed; the gate's report was cleaned up since.",
+    )
 
 
 def test_a_workspace_that_was_moved_as_a_whole(tmp_path):

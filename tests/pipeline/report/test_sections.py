@@ -9,6 +9,7 @@ import soundfile
 
 import nsynth
 from pipeline import history
+from pipeline.ranges import in_short
 from pipeline.report import notes
 from pipeline.report.record import Absent, RunRecord
 from pipeline.report.sections import confusion, data, gallery, headline, lineage, mistakes, slices, steps
@@ -119,7 +120,7 @@ def test_lines_of_the_lineage_never_share_a_lane_where_they_run_side_by_side(rec
     ("numbers", "words"), [([3], "3"), ([3, 4], "3–4"), ([3, 4, 5, 8, 10, 11], "3–5, 8, 10–11")]
 )
 def test_ids_in_short(numbers, words):
-    assert lineage._ranges(numbers) == words
+    assert in_short(numbers) == words
 
 
 def test_steps_with_time_and_memory(record):
@@ -145,6 +146,7 @@ def test_the_gate_on_the_newest_span_is_told_too(tmp_path):
         report = {"blessed": blessed, "verdict": verdict, "overall": {}, "checks": []}
         (folder / "gate.json").write_text(json.dumps(report))
         workspace.step(name, {}, {"report": [workspace.artifact("ModelEvaluation", folder)]})
+    workspace.step("Pusher", {}, {})
     from pipeline.report.outcome import outcome_of
 
     record = RunRecord(history.load_run(workspace.store), workspace.config)
