@@ -41,7 +41,8 @@ def run(request: Request) -> Result:
     from pipeline.console import chatter_to, follow_steps
 
     began, step = time.monotonic(), CurrentStep()
-    console = rich.console.Console(stderr=True)  # standard output is for the answer of --json
+    # Standard output is for the answer of --json, and descriptor 2 goes to the log file meanwhile.
+    console = rich.console.Console(file=os.fdopen(os.dup(2), "w", buffering=1))
     with chatter_to(request.log_file, verbose=False), follow_steps(console) as lines:
         logging.getLogger().addHandler(step)
         try:

@@ -48,3 +48,26 @@ def test_errors_are_told_apart():
     assert worker._ending(nsynth.UserError("damaged"), "ExampleGen-000001") == "refused"
     assert worker._ending(nsynth.UserError("diverged"), "Trainer") == "failed"
     assert worker._ending(ValueError("a bug"), "ExampleGen-000001") == "failed"
+
+
+def test_progress_is_shown_on_standard_error_and_chatter_goes_to_the_log(tmp_path):
+    code = (
+        "import logging, pathlib, sys, types\n"
+        "from pipeline.retrain import child, worker\n"
+        "from pipeline.config import Config\n"
+        "def steps(request):\n"
+        "    for text in ('Component Trainer is running.', 'Component Trainer is finished.'):\n"
+        "        logging.getLogger('absl').info(text)\n"
+        "    return child.Result(ending='kept', words='')\n"
+        "sys.modules['pipeline.retrain.run'] = types.SimpleNamespace(run_spans=steps)\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "files = {'log_file': folder / 'log', 'result_file': folder / 'result'}\n"
+        "request = child.Request(config=Config(), window=(1,), judge=(1,), **files)\n"
+        "result = worker.run(request)\n"
+        "assert set(result.facts['cpu_seconds']) == {'Trainer'}, result\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "✓ Trainer" in done.stderr
+    assert done.stdout == ""
+    assert "Component Trainer is running" in (tmp_path / "log").read_text()
