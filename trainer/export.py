@@ -11,6 +11,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 import nsynth
+from trainer.model import build
 from trainer.options import RecipeOptions
 from transform import features
 from transform.options import SpectrogramOptions
@@ -116,8 +117,14 @@ def start_weights(
     if before != (recipe.size, spectrogram.model_dump(mode="json")):
         log.info("starting fresh: the champion's network or spectrogram is another (%s %s)", *before)
         return None
+    weights = champion / WEIGHTS
+    try:
+        build(recipe, spectrogram.n_mels).load_weights(weights)
+    except (OSError, ValueError) as error:  # of an earlier version of the code, or damaged
+        log.info("starting fresh: the champion's weights do not fit (%s)", str(error).splitlines()[0][:200])
+        return None
     log.info("starting from the champion's weights, %s", champion)
-    return champion / WEIGHTS
+    return weights
 
 
 def _write_warmup_requests(path: Path) -> None:

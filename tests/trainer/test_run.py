@@ -1,6 +1,8 @@
 """run_fn on a real Transform graph: trains, exports, and the exported model answers as the training path does."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -224,6 +226,18 @@ def test_a_champion_that_does_not_fit_is_not_started_from(exported, recipe, spec
     caplog.set_level("INFO", "trainer")
     assert export.start_weights(exported / "Format-Serving", recipe, spectrogram) is None
     assert says in caplog.text
+
+
+@pytest.mark.parametrize("damage", ["another network", "cut short"])
+def test_weights_that_do_not_fit_are_not_started_from(exported, damage, tmp_path, caplog):
+    caplog.set_level("INFO", "trainer")
+    champion = shutil.copytree(exported / "Format-Serving", tmp_path / "champion")
+    if damage == "cut short":
+        os.truncate(champion / export.WEIGHTS, 1000)
+    else:  # as an earlier version of the code may have laid out a network of the same name
+        build(RecipeOptions(size="tiny"), n_mels=64).save_weights(champion / export.WEIGHTS)
+    assert export.start_weights(champion, RecipeOptions(size="tiny"), SPECTROGRAM) is None
+    assert "do not fit" in caplog.text
 
 
 def test_a_champion_without_weights_is_not_started_from(tmp_path, caplog):
