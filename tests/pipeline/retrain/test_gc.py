@@ -14,6 +14,7 @@ from pipeline.retrain import gc, lock
 from pipeline.retrain.ledger import Round
 from pipeline.retrain.outcome import Outcome
 from pipeline.retrain.round import Retraining
+from pipeline.retrain.status import disk_use
 
 
 class History:
@@ -204,3 +205,9 @@ def test_killed_steps_are_swept_and_finished_ones_are_not(past):
 
 def test_without_any_run_there_is_nothing_to_do(config):
     assert gc.clean(config, "test", remove=True).items == ()
+
+
+def test_a_file_with_two_names_counts_once(tmp_path):
+    (tmp_path / "file").write_bytes(b"x" * 1000)
+    os.link(tmp_path / "file", tmp_path / "other")
+    assert disk_use(tmp_path) == 1000
