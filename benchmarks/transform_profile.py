@@ -1,7 +1,8 @@
 """Where each second of the Transform step goes: `python -m benchmarks.transform_profile` prints a table.
 
-A sampling profiler looks at the Python threads of stock and of ours a hundred times a second. TensorFlow's own
-threads it does not see: their share is the CPU time that the process used beyond what the Python threads did.
+A sampler asks the kernel every few milliseconds how much CPU time each Python thread has had, and puts it down to the
+frame that the thread is in. CPU time does not grow with what else runs on the machine. What the process used beyond
+its Python threads are TensorFlow's own.
 """
 
 import json
@@ -9,26 +10,29 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from types import FrameType
 
 import click
 
 from benchmarks.transform import _generate
+from benchmarks.transform_variants import prepare
 
 VARIANTS = ("stock", "stock-lean", "ours")
-_RATE_HZ = 100
-_IDLE = re.compile(r"(Condition\.wait|Thread\.run|_worker|thread \([^)]*\): \w*)( \([^)]*\))?$")
+TENSORFLOW = "the graph, in TensorFlow's own threads"
+_PERIOD_S = 0.004
 _KINDS = (
-    ("imports (not counted)", re.compile(r"importlib\._bootstrap")),
     ("statistics over dense features", re.compile(r"tensorflow_data_validation")),
     ("compression", re.compile(r"CompressedFile\.(write|flush|close|_compress)")),
     ("decompression", re.compile(r"CompressedFile\.(read|readline|_read|_fetch)")),
     ("decoding into Arrow", re.compile(r"DecodeBatch|tfx_bsl/(tfxio|coders)")),
     ("tracing, saving and loading graphs",
      re.compile(r"trace_and_write|trace_preprocessing|trace_upper|saved_model|load_lower_half|_traced|get_concrete")),
-    ("the graph: running it and waiting for it", re.compile(r"quick_execute|iterator_get_next|make_iterator")),
+    ("the graph, called from Python", re.compile(r"quick_execute|iterator_get_next|make_iterator")),
     ("serializing notes", re.compile(r"example_proto_coder|example_coder|transform/(codec|waist)")),
     ("writing files", re.compile(r"TFRecordWriter|tfrecordio|file_io\.py|filesystem")),
     ("sums of the analysis", re.compile(r"transform/analysis|tensorflow_transform/analyzers")),
@@ -41,58 +45,94 @@ _KINDS = (
 @click.command()
 @click.option("--notes", default=2000, show_default=True, help="Notes to transform.")
 @click.option("--output", default="workspace/benchmarks/transform_profile.json", show_default=True, type=Path)
-def main(notes: int, output: Path) -> None:
+@click.option("--measure", hidden=True, help="Profile one variant in this process.")
+def main(notes: int, output: Path, measure: str | None) -> None:
     """Profile stock Transform, stock without statistics and gzip, and ours."""
+    if measure:
+        click.echo(json.dumps(_profile(**json.loads(measure))))
+        return
     with tempfile.TemporaryDirectory(prefix="profile-transform-") as folder:
         _generate(Path(folder) / "notes", notes)
-        found = {variant: _profile(variant, notes, Path(folder)) for variant in VARIANTS}
+        found = {variant: _run(variant, notes, Path(folder)) for variant in VARIANTS}
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps({"notes": notes, "seconds": found}, indent=2))
+    output.write_text(json.dumps({"notes": notes, "cpu_seconds": found}, indent=2))
     click.echo(table(found))
     click.echo(f"\n{notes:,} notes. Written to {output}")
 
 
-def _profile(variant: str, notes: int, folder: Path) -> dict[str, float]:
-    """Seconds by kind of work."""
+def _run(variant: str, notes: int, folder: Path) -> dict[str, float]:
+    """A profile from a fresh process."""
     click.echo(variant, err=True)
     job = {"variant": variant, "count": notes, "notes": str(folder / "notes"), "out": str(folder / variant)}
-    samples = folder / "samples"
-    sampler = [
-        "py-spy",
-        "record",
-        "--rate",
-        str(_RATE_HZ),
-        "--threads",
-        "--format",
-        "raw",
-        "-o",
-        str(samples),
-    ]
-    measured = [sys.executable, "-m", "benchmarks.transform", "--measure", json.dumps(job)]
-    command = [str(Path(sys.executable).parent / sampler[0]), *sampler[1:], "--", *measured]
+    command = [sys.executable, "-m", "benchmarks.transform_profile", "--measure", json.dumps(job)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise click.ClickException((done.stderr + done.stdout)[-3000:])
-    measurement: dict[str, Any] = next(json.loads(x) for x in done.stdout.splitlines() if x.startswith("{"))
-    return seconds_by_kind(samples.read_text()) | {
-        "all: CPU": measurement["cpu_s"],
-        "all: wall": measurement["wall_s"],
-    }
+        raise click.ClickException(done.stderr[-3000:])
+    return json.loads(done.stdout.splitlines()[-1])
 
 
-def seconds_by_kind(samples: str) -> dict[str, float]:
-    """Reads the profiler's stacks, `frame;frame;... count` a line."""
-    counts: Counter[str] = Counter()
-    for line in samples.splitlines():
-        stack, _, count = line.rpartition(" ")
-        if stack and not _IDLE.search(stack):
-            counts[_kind(stack)] += int(count)
-    return {kind: count / _RATE_HZ for kind, count in counts.most_common()}
+def _profile(variant: str, count: int, notes: str, out: str) -> dict[str, float]:
+    """CPU seconds of one variant in this process, by kind of work; imports are done before."""
+    run = prepare(variant, Path(notes), count, Path(out))
+    sampler = Sampler()
+    cpu = time.process_time()
+    sampler.start()
+    run()
+    cpu = time.process_time() - cpu
+    sampler.stop()
+    seconds = dict(sampler.seconds)
+    return seconds | {TENSORFLOW: cpu - sum(seconds.values()), "all": cpu}
 
 
-def _kind(stack: str) -> str:
+class Sampler(threading.Thread):
+    """Puts the CPU time of every Python thread down to what it is doing."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.seconds: Counter[str] = Counter()
+        self._stopped = threading.Event()
+        self._before = {thread.native_id: cpu_s(thread.native_id) for thread in threading.enumerate()}
+
+    def run(self) -> None:
+        """Samples until it is told to stop."""
+        while not self._stopped.wait(_PERIOD_S):
+            self._sample()
+
+    def stop(self) -> None:
+        """Takes the last sample."""
+        self._stopped.set()
+        self.join()
+
+    def _sample(self) -> None:
+        frames = sys._current_frames()
+        for thread in threading.enumerate():
+            used = cpu_s(thread.native_id)
+            new = used - self._before.get(thread.native_id, 0.0)
+            self._before[thread.native_id] = used
+            if new > 0 and thread.ident in frames:
+                self.seconds["the profiler" if thread is self else kind_of(_stack(frames[thread.ident]))] += (
+                    new
+                )
+
+
+def cpu_s(native_id: int | None) -> float:
+    """CPU time that a thread of this process has had; 0 if it has ended."""
+    try:
+        return int(Path(f"/proc/self/task/{native_id}/schedstat").read_text().split()[0]) / 1e9
+    except (OSError, IndexError):
+        return 0.0
+
+
+def _stack(frame: FrameType | None) -> Iterator[str]:
+    """Names of the frames, the innermost first."""
+    while frame is not None:
+        yield f"{frame.f_code.co_qualname} ({frame.f_code.co_filename})"
+        frame = frame.f_back
+
+
+def kind_of(frames: Iterable[str]) -> str:
     """The kind of the innermost frame that has one."""
-    for frame in reversed(stack.split(";")):
+    for frame in frames:
         for kind, pattern in _KINDS:
             if pattern.search(frame):
                 return kind
@@ -101,8 +141,8 @@ def _kind(stack: str) -> str:
 
 def table(found: dict[str, dict[str, float]]) -> str:
     """The figures as Markdown."""
-    kinds = [kind for kind, _ in _KINDS[1:]] + ["the rest", "all: CPU", "all: wall"]
-    lines = [f"| seconds | {' | '.join(found)} |", f"| --- |{' --: |' * len(found)}"]
+    kinds = [*(kind for kind, _ in _KINDS), TENSORFLOW, "the rest", "the profiler", "all"]
+    lines = [f"| CPU seconds | {' | '.join(found)} |", f"| --- |{' --: |' * len(found)}"]
     lines += [
         f"| {kind} | {' | '.join(f'{seconds.get(kind, 0):.1f}' for seconds in found.values())} |"
         for kind in kinds

@@ -1,5 +1,6 @@
 """Transform's benchmarks: what is made of the measurements, and that the hand-written rival does the same work."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -45,19 +46,26 @@ def test_the_least_of_the_rounds_counts_and_the_most_memory():
     assert {run["peak_rss_bytes"] for runs in summary["best"].values() for run in runs} == {2000}
 
 
-def test_samples_are_sorted_by_the_innermost_frame_that_tells_and_idle_threads_are_left_out():
-    samples = "\n".join(
-        [
-            "main (x.py:1);do (apache_beam/a.py:1);update (tensorflow_data_validation/b.py:2);_var (numpy/c.py:3) 200",
-            "main (x.py:1);do (apache_beam/a.py:1) 50",
-            "main (x.py:1);do (apache_beam/a.py:1);Condition.wait (threading.py:331) 700",
-            " 300",
-        ]
-    )
-    assert transform_profile.seconds_by_kind(samples) == {
-        "statistics over dense features": 2.0,
-        "Beam: between the batches": 0.5,
-    }
+def test_the_innermost_frame_that_tells_decides_what_a_thread_is_doing():
+    statistics = [
+        "_var (/x/numpy/c.py)",
+        "update (/x/tensorflow_data_validation/b.py)",
+        "do (/x/apache_beam/a.py)",
+    ]
+    assert transform_profile.kind_of(statistics) == "statistics over dense features"
+    assert transform_profile.kind_of(statistics[2:]) == "Beam: between the batches"
+    assert transform_profile.kind_of(["main (x.py)"]) == "the rest"
+
+
+def test_the_sampler_counts_work_and_not_waiting():
+    sampler = transform_profile.Sampler()
+    sampler.start()
+    until = time.thread_time() + 0.3
+    while time.thread_time() < until:
+        sum(range(1000))
+    time.sleep(0.3)
+    sampler.stop()
+    assert 0.2 < sampler.seconds["the rest"] < 0.45
 
 
 def test_the_whole_preparation_is_extrapolated_from_the_slope():
