@@ -79,6 +79,7 @@ DEFAULT_STEPS = {
     "ExampleGen": WORLDLY,
     "DataGate": WORLDLY,
     "DataStop": StepOptions(retries=0),  # what it refuses it would refuse again
+    "Apart": StepOptions(retries=0),
     "WarmStart": WORLDLY,
     "Champion": WORLDLY,
     "Pusher": WORLDLY,

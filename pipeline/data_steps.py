@@ -12,6 +12,7 @@ from tfx.types.channel_utils import union
 from tfx.types.standard_artifacts import TransformCache
 
 import nsynth
+from components.apart.component import Apart
 from components.champion.component import Champion
 from components.data_gate.component import DataGate, Stop
 from components.ingest.component import NSynthExampleGen
@@ -95,6 +96,8 @@ def prepare_spans(config: Config, spans: Spans) -> Data:
     schema = _schema()
     steps, stops = _judge_new(config, spans, ingests, schema.outputs["schema"])
     held_out = _ingest_held_out(config)
+    accounts = [ingest.outputs["quarantine"] for ingest in (*ingests.values(), *held_out)]
+    apart = Apart(union(accounts), code=code("Apart"))
     transform = Transform(
         examples=union(examples.values()),
         schema=schema.outputs["schema"],
@@ -103,11 +106,11 @@ def prepare_spans(config: Config, spans: Spans) -> Data:
         analyzer_cache=_earlier_cache(spans.transform_cache, steps),
         keep_cache=True,
     )
-    transform.add_upstream_nodes(stops)
+    transform.add_upstream_nodes([*stops, apart])
     newest = examples[spans.window[-1]]
     return Data(
         # What is new comes first: if it is refused, nothing has been spent on the rest.
-        steps=[*steps, schema, *ingests.values(), *held_out, transform],
+        steps=[*steps, schema, *ingests.values(), *held_out, apart, transform],
         examples=union(examples.values()),
         quarantine=union(ingest.outputs["quarantine"] for ingest in ingests.values()),
         held_out=held_out[0].outputs["examples"] if held_out else newest,

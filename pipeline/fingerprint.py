@@ -17,6 +17,7 @@ CODE_SUFFIXES = {".py", ".pbtxt"}
 
 STEP_CODE = {
     "ExampleGen": ("components/ingest",),
+    "Apart": ("components/apart",),
     "Schema": ("components/schema", "transform/schema.pbtxt"),
     "DataGate": ("components/data_gate",),
     "Drift": ("pipeline/retrain/drift",),

@@ -95,6 +95,10 @@ class Account:
             "max_quarantine_fraction": self._options.max_quarantine_fraction,
             "files": [self._file(index) for index in self._indexes],
             "splits": self._split_tables(),
+            "instruments": {
+                split: sorted(name for name, splits in self._splits_of.items() if split in splits)
+                for split in nsynth.SPLITS
+            },
             "families": {family: self._of("family", family) for family in nsynth.FAMILIES},
             "sources": {source: self._of("source", source) for source in nsynth.SOURCES},
             "quarantined_by_split": self._quarantined_by(0),

@@ -1,0 +1,36 @@
+"""Apart: stops a run that would be judged on instruments which it has trained on.
+
+Ingest keeps the splits of one folder apart. A round of retraining reads many: each span by an ingest of its own, and
+the fixed held-out notes by another. Here they are held against each other.
+"""
+
+from tfx import types
+from tfx.dsl.components.base.base_component import BaseComponent
+from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
+from tfx.types.component_spec import ChannelParameter, ExecutionParameter
+
+from components.apart.executor import ApartExecutor
+from components.artifacts import QuarantinedNotes
+
+
+class ApartSpec(types.ComponentSpec):
+    """What Apart reads; it writes nothing."""
+
+    PARAMETERS = {"code": ExecutionParameter(type=str)}
+    INPUTS = {"accounts": ChannelParameter(type=QuarantinedNotes)}
+    OUTPUTS: dict = {}
+
+
+class Apart(BaseComponent):
+    """Fails the run where one ingest trains on an instrument that another one holds out.
+
+    Args:
+      accounts: `quarantine` of every ingest, as a union of channels: its summary names the instruments.
+      code: fingerprint of this step's code.
+    """
+
+    SPEC_CLASS = ApartSpec
+    EXECUTOR_SPEC = ExecutorClassSpec(ApartExecutor)
+
+    def __init__(self, accounts: types.BaseChannel, code: str = ""):
+        super().__init__(ApartSpec(accounts=accounts, code=code))
