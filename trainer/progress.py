@@ -53,11 +53,12 @@ class Progress(keras.callbacks.Callback):
                 f"learning_rate (now {self._recipe.learning_rate})"
             )
         trained = time.perf_counter() - self._started
+        prefix = f"{FAMILY}_" if f"{FAMILY}_accuracy" in logs else ""  # Keras names no head that is alone
         judged, weights = self._judge()
         row = Epoch(
             epoch=epoch + 1,
-            loss=float(logs.get(f"{FAMILY}_loss", logs["loss"])),
-            accuracy=float(logs[f"{FAMILY}_accuracy"]),
+            loss=float(logs[f"{prefix}loss"]),
+            accuracy=float(logs[f"{prefix}accuracy"]),
             dev_loss=judged["loss"],
             dev_accuracy=judged["accuracy"],
             learning_rate=float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),

@@ -55,6 +55,13 @@ def recipe_of(**changes) -> RecipeOptions:
     return RecipeOptions(**(told | {"augment": augment} | changes))
 
 
+def test_without_auxiliary_heads_the_figures_are_still_the_familys(train, dev, tmp_path):
+    recipe = recipe_of(epochs=1, auxiliary={"instrument": 0, "source": 0, "pitch": 0})
+    [epoch] = fit(recipe, SPECTROGRAM, train, dev, Checkpoint(tmp_path, test=1)).state.history
+    assert 0 <= epoch.accuracy <= 1
+    assert epoch.loss > 0
+
+
 def child(train: NoteIndex, dev: NoteIndex, recipe: RecipeOptions, checkpoints: Path, devices: int = 1):
     """Starts a training in a process of its own."""
     import json
