@@ -29,6 +29,7 @@ PARTS = {
         "ExampleValidator",
         "DataGate",
         "DataStop",
+        "Apart",
         "Drift",
         "DriftStop",
         "Serving",

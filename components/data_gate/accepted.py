@@ -53,10 +53,10 @@ def latest_other_than(folder: Path, digest: str) -> Accepted | None:
 
 
 def remember(folder: Path, span: int, statistics: statistics_pb2.DatasetFeatureStatisticsList) -> None:
-    """Adds an entry, unless these very notes are the newest one already."""
+    """Adds an entry, unless these very notes are the newest one already, or that of this span (0 is no span)."""
     known = entries(folder)
     digest = digest_of(statistics)
-    if known and known[-1].digest == digest:
+    if any(entry.digest == digest and (entry is known[-1] or entry.span == span != 0) for entry in known):
         return
     number = int(known[-1].path.name.partition("-")[0]) + 1 if known else 1
     target = folder / f"{number:06d}-span-{span}"

@@ -40,6 +40,19 @@ def test_the_same_notes_are_remembered_once(tmp_path, first):
     assert len(accepted.entries(tmp_path)) == 1
 
 
+def test_a_span_that_two_steps_accept_is_remembered_once(tmp_path, first, second):
+    for _ in range(2):
+        accepted.remember(tmp_path, 7, first)
+        accepted.remember(tmp_path, 8, second)
+    assert [entry.span for entry in accepted.entries(tmp_path)] == [7, 8]
+
+
+def test_without_spans_the_data_accepted_last_are_the_newest(tmp_path, first, second):
+    for notes in (first, second, first):
+        accepted.remember(tmp_path, 0, notes)
+    assert accepted.entries(tmp_path)[-1].digest == accepted.digest_of(first)
+
+
 def test_notes_are_never_compared_with_themselves(tmp_path, first, second):
     accepted.remember(tmp_path, 7, first)
     accepted.remember(tmp_path, 8, second)
