@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_transform import TFTransformOutput
 from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io, schema_utils
 from tfx import types
@@ -15,7 +16,7 @@ from tfx.utils import io_utils
 from tfx_bsl.tfxio import tf_example_record
 
 from transform import preprocessing
-from transform.graph import trace_upper_half
+from transform.graph import TypeSpecs, trace_upper_half
 from transform.prepare import Prepare
 from transform.shards import Split, adopt, shards_of
 
@@ -47,8 +48,7 @@ class Executor(stock.Executor):
 
         wanted = (labels.MODULE_FILE, labels.MODULE_PATH, labels.PREPROCESSING_FN, labels.CUSTOM_CONFIG)
         preprocessing_fn = self._GetPreprocessingFn({name: exec_properties.get(name) for name in wanted}, {})
-        tfxio = tf_example_record.TFExampleRecord("", telemetry_descriptors=["Transform"], schema=schema)
-        type_specs = tfxio.TensorAdapter().OriginalTypeSpecs()
+        type_specs = type_specs_of(schema)
         upper = trace_upper_half(preprocessing_fn, type_specs, preprocessing.RAW_LOG_MEL)
 
         splits = _splits(input_dict, output_dict, exec_properties)
@@ -62,6 +62,16 @@ class Executor(stock.Executor):
                 shards, upper, preprocessing_fn, type_specs, feature_spec, transform_graph, temporary
             )
         fileio.rmtree(temporary)
+
+
+def type_specs_of(schema: schema_pb2.Schema) -> TypeSpecs:
+    """The types of the raw features, by name.
+
+    In order: TFX gives them in that of a set, which differs from process to process. The graph's names follow it,
+    and with them the fingerprint by which a later run knows what an earlier one has kept.
+    """
+    tfxio = tf_example_record.TFExampleRecord("", telemetry_descriptors=["Transform"], schema=schema)
+    return dict(sorted(tfxio.TensorAdapter().OriginalTypeSpecs().items()))
 
 
 def _store(cache: list[types.Artifact] | None) -> str | None:
