@@ -105,6 +105,8 @@ def main(
             "fold": by_name[job.fold].fingerprint,
             "real": bool(transfer),
         }
+        if job.contender == "ancestor":  # the only one that trains for as long as it may
+            made_of["minutes"] = minutes
         file = folder / "results" / job.file
         result = kept(file, made_of)
         if result is None and not report and (not only or {job.contender, job.fold} & set(only)):

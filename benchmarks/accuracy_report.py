@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 import nsynth
+from benchmarks import accuracy_curve
 from benchmarks.accuracy_data import Notes
 from benchmarks.accuracy_folds import FOLDS, HELD_OUT
 from components.gate.bootstrap import Figure, Resampling
@@ -19,6 +20,8 @@ _RESAMPLES, _CONFIDENCE, _SEED = 2000, 0.95, 0
 CROSS = [f"fold{number}" for number in range(FOLDS)]
 
 Results = list[dict[str, Any]]
+Pairs = list[tuple[dict[str, Any], dict[str, Any]]]
+"""Results of ours and of another contender on the same fold."""
 
 
 def show(results: Results, jobs: list[Any], notes: Notes, transfer: Notes | None, folder: Path) -> None:
@@ -30,7 +33,11 @@ def show(results: Results, jobs: list[Any], notes: Notes, transfer: Notes | None
         console.print(_differences(summary["ours_minus"]))
     if summary["first_fold"]:
         console.print(_first_fold(summary["first_fold"]))
+    for line in accuracy_curve.lines(summary["curve"]):
+        console.print(line, highlight=False)
     folder.mkdir(parents=True, exist_ok=True)
+    if summary["curve"]:
+        accuracy_curve.draw(summary["curve"], folder / "learning_curve.png")
     (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
     counts = np.array(summary["confusion"])
     if counts.any():
@@ -49,7 +56,8 @@ def summarize(results: Results, notes: Notes, transfer: Notes | None) -> dict[st
     Returns:
       contenders: by contender, figures of the cross-validation, of each lineage held out, and on real notes.
       ours_minus: ours less the opponent's accuracy on the same notes, by column.
-      first_fold: seeds, ablations and learning curve.
+      first_fold: a row for each training on the first fold: seeds, ablations, fewer instruments.
+      curve: accuracy against the number of instruments, see `accuracy_curve.curve`.
       confusion: of ours over the folds that are there, int [families, families].
     """
     seed0 = [result for result in results if result["seed"] == 0]
@@ -68,8 +76,9 @@ def summarize(results: Results, notes: Notes, transfer: Notes | None) -> dict[st
     counts = sum((_counts(r, notes) for r in ours), np.zeros((len(nsynth.FAMILIES),) * 2, int))
     return {
         "contenders": contenders,
-        "ours_minus": _minus(seed0, notes),
-        "first_fold": [_row(r, notes) for r in results if r["fold"].startswith(CROSS[0])],
+        "ours_minus": _minus(seed0, notes, transfer),
+        "first_fold": (rows := [_row(r, notes, transfer) for r in results if r["fold"].startswith(CROSS[0])]),
+        "curve": accuracy_curve.curve(rows),
         "confusion": counts.tolist(),
     }
 
@@ -97,30 +106,43 @@ def _transfer(results: Results, transfer: Notes | None) -> Figure | None:
     results = [result for result in results if result["real_answers"]]
     if not results or transfer is None:
         return None
-    hits = np.mean([np.array(result["real_answers"]) == transfer.family for result in results], axis=0)
-    return Resampling.of(transfer.instrument, _RESAMPLES, _CONFIDENCE, _SEED).mean(hits)
+    return _of_real(transfer).mean(_real_hits(results, transfer))
 
 
-def _minus(results: Results, notes: Notes) -> dict[str, dict[str, Figure]]:
+def _real_hits(results: Results, transfer: Notes) -> np.ndarray:
+    """Share of the models that are right, by real note."""
+    return np.mean([np.array(result["real_answers"]) == transfer.family for result in results], axis=0)
+
+
+def _of_real(transfer: Notes) -> Resampling:
+    return Resampling.of(transfer.instrument, _RESAMPLES, _CONFIDENCE, _SEED)
+
+
+def _minus(results: Results, notes: Notes, transfer: Notes | None) -> dict[str, dict[str, Figure]]:
     """Ours less each other contender on the same notes, with the interval of the difference."""
     by_job = {(result["contender"], result["fold"]): result for result in results}
-    found: dict[str, dict[str, Figure]] = {}
-    for other in dict.fromkeys(result["contender"] for result in results):
-        if other.startswith("ours"):
-            continue
-        held_out = [fold for _, fold in by_job if fold.startswith(HELD_OUT)]
-        for column, folds in (("cross", CROSS), ("lineages", list(dict.fromkeys(held_out)))):
-            pairs = [
-                (by_job["ours", fold], by_job[other, fold])
-                for fold in folds
-                if ("ours", fold) in by_job and (other, fold) in by_job
-            ]
-            if pairs:
-                found.setdefault(other, {})[column] = _difference(pairs, notes)
-    return found
+    held_out = list(dict.fromkeys(fold for _, fold in by_job if fold.startswith(HELD_OUT)))
+
+    def pairs(other: str, folds: list[str]) -> Pairs:
+        both = ((by_job.get(("ours", fold)), by_job.get((other, fold))) for fold in folds)
+        return [(ours, theirs) for ours, theirs in both if ours and theirs]
+
+    others = dict.fromkeys(r["contender"] for r in results if not r["contender"].startswith("ours"))
+    found = {
+        other: {
+            "cross": _difference(pairs(other, CROSS), notes),
+            "lineages": _difference(pairs(other, held_out), notes),
+            "real": _real_difference(pairs(other, CROSS), transfer),
+        }
+        for other in others
+    }
+    known = {other: {name: f for name, f in columns.items() if f} for other, columns in found.items()}
+    return {other: columns for other, columns in known.items() if columns}
 
 
-def _difference(pairs: list[tuple[dict[str, Any], dict[str, Any]]], notes: Notes) -> Figure:
+def _difference(pairs: Pairs, notes: Notes) -> Figure | None:
+    if not pairs:
+        return None
     test = np.concatenate([ours["test"] for ours, _ in pairs])
     ours, other = (
         np.concatenate([pair[side]["answers"] for pair in pairs]) == notes.family[test] for side in (0, 1)
@@ -129,10 +151,20 @@ def _difference(pairs: list[tuple[dict[str, Any], dict[str, Any]]], notes: Notes
     return resampling.mean(ours.astype(float) - other)
 
 
-def _row(result: dict[str, Any], notes: Notes) -> dict[str, Any]:
-    figures = _figures([result], notes)
-    named = {name: result[name] for name in ("contender", "fold", "seed", "train_instruments", "train_notes")}
-    return {**named, **(figures or {}), "wall_s": result["wall_s"], "cpu_s": result["cpu_s"]}
+def _real_difference(pairs: Pairs, transfer: Notes | None) -> Figure | None:
+    if transfer is None or not pairs or not all(result["real_answers"] for pair in pairs for result in pair):
+        return None
+    ours, other = (_real_hits(list(side), transfer) for side in zip(*pairs, strict=True))
+    return _of_real(transfer).mean(ours - other)
+
+
+def _row(result: dict[str, Any], notes: Notes, transfer: Notes | None) -> dict[str, Any]:
+    named = ("contender", "fold", "seed", "train_instruments", "train_notes", "cpu_s")
+    return {
+        **{name: result[name] for name in named},
+        **(_figures([result], notes) or {}),
+        "real": _transfer([result], transfer),
+    }
 
 
 def _counts(result: dict[str, Any], notes: Notes) -> np.ndarray:
@@ -177,16 +209,17 @@ def _differences(ours_minus: Mapping[str, Mapping[str, Figure]]) -> Table:
         "ours less",
         "cross-validation",
         "lineages held out",
+        "real notes",
         title="Points of micro accuracy",
     )
     for other, columns in ours_minus.items():
-        table.add_row(other, _told(columns.get("cross")), _told(columns.get("lineages")))
+        table.add_row(other, *(_told(columns.get(column)) for column in ("cross", "lineages", "real")))
     return table
 
 
 def _first_fold(rows: Iterable[Mapping[str, Any]]) -> Table:
-    table = Table("contender", "seed", "train instruments", "notes", "micro", "macro", "min", "CPU min",
-                  title="First fold: seeds, ablations, learning curve")  # fmt: skip
+    table = Table("contender", "seed", "train instruments", "notes", "micro", "macro", "real notes", "min", "CPU min",
+                  title="First fold: seeds, ablations, fewer instruments")  # fmt: skip
     rows = list(rows)
     for row in rows:
         table.add_row(
@@ -196,6 +229,7 @@ def _first_fold(rows: Iterable[Mapping[str, Any]]) -> Table:
             str(row["train_notes"]),
             _told(row["micro"]),
             _told(row["macro"]),
+            _told(row["real"]),
             f"{row['wall_s'] / 60:.1f}",
             f"{row['cpu_s'] / 60:.1f}",
         )

@@ -178,3 +178,14 @@ def test_seeds_are_told_with_mean_and_spread(notes, tmp_path, capsys):
     results = [result("ours", fold, notes, wrong, seed) for seed, wrong in enumerate((0, size // 2))]
     accuracy_report.show(results, results, notes, None, tmp_path)
     assert "75.0 ± 35.4" in capsys.readouterr().out
+
+
+def test_ours_on_real_notes_is_compared_note_by_note(notes, tmp_path):
+    fold = cross_validation(notes)[0]
+    results = [result(contender, fold, notes, wrong=0) for contender in ("ours", "extra-trees")]
+    right = notes.family.copy()
+    results[0]["real_answers"] = right.tolist()
+    results[1]["real_answers"] = np.where(np.arange(len(right)) % 4, right, (right + 1) % FAMILIES).tolist()
+    told = accuracy_report.summarize(results, notes, transfer=notes)
+    assert told["ours_minus"]["extra-trees"]["real"]["value"] == pytest.approx(0.25)
+    assert told["contenders"]["extra-trees"]["real"]["value"] == pytest.approx(0.75)
