@@ -38,8 +38,13 @@ MONTH = (
 )  # fmt: skip
 WEEK = (
     "ordinary", "no data", "corrupt file", "one family", "mislabelled", "another level", "disk full", "killed",
+    "better recipe",
 )  # fmt: skip
-"""One day of each kind, but the better recipe."""
+"""One day of each kind."""
+
+RECIPE = ("recipe.size=tiny", "recipe.epochs=6")
+BETTER_RECIPE = ("recipe.size=small", "recipe.epochs=12")
+"""What somebody finds out one day: a network with room for more, trained for longer; used from that day on."""
 
 FULL_DISK_BYTES = 2_000_000  # of the largest file that the process may write on the day the disk fills
 
@@ -98,11 +103,11 @@ def fork(log: Path) -> int:
     return pid
 
 
-def configure(workspace: Path, spans: Path, holdout: Path, epochs: int) -> Config:
+def configure(workspace: Path, spans: Path, holdout: Path, recipe: Sequence[str] = RECIPE) -> Config:
     """The smallest pipeline that can tell good from bad."""
     places = {"workspace": workspace, "retrain.spans": spans, "retrain.holdout": holdout}
     settings = [f"{key}={json.dumps(str(path))}" for key, path in places.items()]
-    return load_config(Path(__file__).with_suffix(".yaml"), [*settings, f"recipe.epochs={epochs}"])
+    return load_config(Path(__file__).with_suffix(".yaml"), [*settings, *recipe])
 
 
 class Soak:
@@ -119,9 +124,10 @@ class Soak:
         self._log = folder / "soak.log"
 
     def config(self, better: bool) -> Config:
-        """Settings of a day; `better` is the recipe of the better day."""
-        epochs = 20 if better else 6
-        return configure(self.folder / "workspace", self._deliveries.spans, self._deliveries.holdout, epochs)
+        """Settings of a day."""
+        data = self._deliveries
+        recipe = BETTER_RECIPE if better else RECIPE
+        return configure(self.folder / "workspace", data.spans, data.holdout, recipe)
 
     def run(self, done: Sequence[Day] = ()) -> Iterator[Day]:
         """Lives through the days that are not done yet; yields each one as it ends."""

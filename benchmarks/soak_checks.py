@@ -13,7 +13,7 @@ from pipeline.retrain.round import Retraining
 
 EXPECTED = {
     "ordinary": ({"pushed", "kept"}, ""),
-    "better recipe": ({"pushed", "kept"}, ""),
+    "better recipe": ({"pushed"}, ""),
     "killed": ({"pushed", "kept"}, ""),
     "no data": ({"no new data"}, "no new span"),
     "corrupt file": ({"refused"}, "damaged"),

@@ -22,6 +22,7 @@ from pipeline.retrain.round import Retraining
 from pipeline.retrain.spans import folder_name
 
 WINDOW = 10
+RECIPE = ("recipe.size=tiny", "recipe.epochs=1")
 PARTS = {
     "ingest": ("ExampleGen", "HeldOut"),
     "judgement": (
@@ -46,13 +47,13 @@ def measure(folder: Path) -> dict[str, dict[str, float]]:
     deliveries = Deliveries(folder / "data")
     for _ in range(WINDOW):
         deliveries.deliver("ordinary")
-    config = _with_window(configure(folder / "window", deliveries.spans, deliveries.holdout, epochs=1))
+    config = _with_window(configure(folder / "window", deliveries.spans, deliveries.holdout, RECIPE))
     found = {f"{WINDOW} new spans": _round(config)}
     newest = deliveries.deliver("ordinary")
     found[f"one new span among {WINDOW}"] = _round(config)
     alone = folder / "alone-data" / folder_name(newest)
     shutil.copytree(deliveries.spans / folder_name(newest), alone)
-    config = _with_window(configure(folder / "alone", alone.parent, deliveries.holdout, epochs=1))
+    config = _with_window(configure(folder / "alone", alone.parent, deliveries.holdout, RECIPE))
     found["that span alone"] = _round(config)
     return found
 

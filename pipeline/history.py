@@ -23,6 +23,8 @@ class Output:
     type: str
     uri: str
     properties: dict[str, str | int | float]
+    cleaned_up: bool = False
+    """Whether housekeeping has removed its files."""
 
     @property
     def path(self) -> Path:
@@ -145,7 +147,8 @@ def _artifacts(store: MetadataStore, events: list[mlmd.Event]) -> dict[str, list
 
 
 def _output(artifact: mlmd.Artifact) -> Output:
-    return Output(artifact.id, artifact.type, artifact.uri, _properties(artifact))
+    cleaned_up = artifact.state == mlmd.Artifact.DELETED
+    return Output(artifact.id, artifact.type, artifact.uri, _properties(artifact), cleaned_up)
 
 
 def _properties(node: mlmd.Artifact | mlmd.Execution) -> dict[str, str | int | float]:

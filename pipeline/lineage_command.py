@@ -113,7 +113,8 @@ def tree(origin: Any) -> rich.tree.Tree:
     seen: set[int] = set()
 
     def label(current: Any) -> str:
-        name = f"[bold]{current.artifact.type} #{current.artifact.id}[/]"
+        gone = ", cleaned up" if current.artifact.cleaned_up else ""
+        name = f"[bold]{current.artifact.type} #{current.artifact.id}[/]{gone}"
         if not current.step:
             return f"{name} imported"
         elsewhere = f", run {current.run}" if current.run != origin.run else ""

@@ -1,9 +1,10 @@
 """Housekeeping: which artifacts nobody needs any more, and their removal.
 
-Needed is what the newest runs made or reused, and the last one that came to its end; what a version in the model
-folder was made of, the model and all that it came from; and what belongs to a span of the window. The rest goes:
-first marked DELETED in the metadata, so that TFX's cache does not offer it, then the files. A crash in between
-leaves a folder that no artifact claims; such folders, left by killed steps too, go the next time.
+Needed is what the newest runs made or reused, and the last one that came to its end; what the champion was made of,
+the model and all that it came from; of the other versions in the model folder the same but for the notes, which a
+way back to them does not take; and what belongs to a span of the window. The rest goes: first marked DELETED in the
+metadata, so that TFX's cache does not offer it, then the files. A crash in between leaves a folder that no artifact
+claims; such folders, left by killed steps too, go the next time.
 """
 
 import dataclasses
@@ -30,7 +31,9 @@ from pipeline.retrain.status import disk_use
 
 _MADE = {mlmd.Event.OUTPUT, mlmd.Event.INTERNAL_OUTPUT, mlmd.Event.DECLARED_OUTPUT}
 _UNFINISHED = {mlmd.Execution.NEW, mlmd.Execution.RUNNING}
-_CACHE = "TransformCache"  # TFX's name of the type; importing TFX takes seconds
+# TFX's names of types; importing TFX takes seconds.
+_CACHE = "TransformCache"
+_NOTES = "Examples"
 _TRASH = ".trash"
 
 
@@ -106,7 +109,8 @@ def make_plan(config: Config, store: MetadataStore) -> Plan:
     names = history.run_names(store)
     kept = set(names[: config.retrain.cleanup.keep_runs]) | ({_last_complete(config)} & set(names))
     needed = graph.of_runs(kept)
-    needed |= graph.behind(_pushed(config, graph))
+    champion, others = _pushed(config, graph)
+    needed |= graph.behind(champion) | graph.without_notes(graph.behind(others))
     needed |= graph.of_spans(_window(config))
     # A folder may be known twice: a cache is imported by the next run.
     needed_uris = {graph.artifacts[artifact].uri for artifact in needed}
@@ -176,6 +180,7 @@ class _Graph:
         self._store = store
         self.artifacts = {artifact.id: artifact for artifact in store.get_artifacts()}
         self._maker: dict[int, int] = {}
+        self._made: dict[int, set[int]] = {}
         self._used: dict[int, set[int]] = {}
         self._all: dict[int, set[int]] = {}
         executions = [execution.id for execution in store.get_executions()]
@@ -184,6 +189,7 @@ class _Graph:
             if event.type in _MADE:  # the first one made it, later ones took it from the cache
                 first = self._maker.get(event.artifact_id, event.execution_id)
                 self._maker[event.artifact_id] = min(first, event.execution_id)
+                self._made.setdefault(event.execution_id, set()).add(event.artifact_id)
             else:
                 self._used.setdefault(event.execution_id, set()).add(event.artifact_id)
 
@@ -194,7 +200,7 @@ class _Graph:
         return set().union(*(self._all.get(execution.id, set()) for execution in executions))
 
     def behind(self, artifacts: Iterable[int]) -> set[int]:
-        """These and all that they were made of.
+        """These, all that they were made of, and what was made along with it, such as the account of the notes.
 
         But for Transform's caches, which only save time: each comes from the one before, so that none would ever go.
         """
@@ -204,8 +210,13 @@ class _Graph:
             artifact = waiting.pop()
             if artifact not in found and self.artifacts[artifact].type != _CACHE:
                 found.add(artifact)
-                waiting += self._used.get(self._maker.get(artifact, -1), ())
+                maker = self._maker.get(artifact, -1)
+                waiting += self._used.get(maker, set()) | self._made.get(maker, set())
         return found
+
+    def without_notes(self, artifacts: Iterable[int]) -> set[int]:
+        """These but for notes and spectrograms, which are nearly all of the bytes."""
+        return {artifact for artifact in artifacts if self.artifacts[artifact].type != _NOTES}
 
     def of_spans(self, spans: Iterable[int]) -> set[int]:
         """What the steps of these spans made: their names end in the span's number."""
@@ -217,10 +228,16 @@ class _Graph:
         }
 
 
-def _pushed(config: Config, graph: _Graph) -> Iterator[int]:
-    """Models behind the versions in the model folder, by the place where the Trainer left them."""
-    uris = {version.record.model_uri for version in Registry(config.models).versions()}
-    return (artifact.id for artifact in graph.artifacts.values() if artifact.uri in uris)
+def _pushed(config: Config, graph: _Graph) -> tuple[set[int], set[int]]:
+    """The model that serves, and those of the other versions in the model folder, as the Trainer left them."""
+    registry = Registry(config.models)
+    uris = {version.record.model_uri for version in registry.versions()}
+    serving = registry.serving()
+    models = {artifact.id for artifact in graph.artifacts.values() if artifact.uri in uris}
+    champion = {
+        model for model in models if serving and graph.artifacts[model].uri == serving.record.model_uri
+    }
+    return champion, models - champion
 
 
 def _window(config: Config) -> list[int]:

@@ -54,18 +54,19 @@ class History:
     def whole_run(
         self, run: str, number: int, span: int, model_pushed: bool = False
     ) -> dict[str, mlmd.Artifact]:
-        """Examples of a span → transformed → model; pushes the model if asked to."""
-        examples = self.artifact(f"ExampleGen-{span:06d}", "examples", number)
-        transformed = self.artifact("Transform", "transformed_examples", number)
-        model = self.artifact("Trainer", "model", number)
-        self.step(run, made=[examples])
+        """Examples of a span, with their account → transformed → model; pushes the model if asked to."""
+        examples = self.artifact(f"ExampleGen-{span:06d}", "Examples", number)
+        account = self.artifact(f"ExampleGen-{span:06d}", "Quarantine", number)
+        transformed = self.artifact("Transform", "Examples", number)
+        model = self.artifact("Trainer", "Model", number)
+        self.step(run, made=[examples, account])
         self.step(run, made=[transformed], used=[examples])
         self.step(run, made=[model], used=[transformed])
         if model_pushed:
             Registry(self.config.models).publish(
                 lambda folder: Path(folder, "saved_model.pb").write_bytes(b"m"), Record(model_uri=model.uri)
             )
-        return {"examples": examples, "transformed": transformed, "model": model}
+        return {"examples": examples, "account": account, "transformed": transformed, "model": model}
 
 
 @pytest.fixture
@@ -93,7 +94,7 @@ def test_only_what_nobody_needs_is_planned(past):
     plan = gc.clean(history.config, "test", remove=False)
     window = runs["window"]
     assert uris(plan) == {a.uri for a in (*runs["old"].values(), window["transformed"], window["model"])}
-    assert plan.size_bytes == 5 * 1000
+    assert plan.size_bytes == 6 * 1000
     assert all(Path(path).exists() for path in uris(plan))
 
 
@@ -101,12 +102,34 @@ def test_what_is_planned_goes_and_the_cache_will_not_offer_it(past):
     history, runs = past
     plan = gc.clean(history.config, "test", remove=True)
     assert not any(Path(path).exists() for path in uris(plan))
-    kept = [*runs["pushed"].values(), *runs["newest"].values(), runs["window"]["examples"]]
+    of_window = [runs["window"][key] for key in ("examples", "account")]
+    kept = [*runs["pushed"].values(), *runs["newest"].values(), *of_window]
     assert all(Path(artifact.uri, "content").exists() for artifact in kept)
     states = {artifact.id: artifact.state for artifact in history.store.get_artifacts()}
     assert {states[artifact.id] for artifact in runs["old"].values()} == {mlmd.Artifact.DELETED}
     assert {states[artifact.id] for artifact in kept} == {mlmd.Artifact.LIVE}
     assert gc.clean(history.config, "test", remove=True).items == ()
+
+
+def test_of_a_version_that_no_longer_serves_all_stays_but_the_notes(past):
+    history, runs = past
+    history.whole_run("2025-01-05", 105, span=5, model_pushed=True)
+    gone = uris(gc.clean(history.config, "test", remove=True))
+    earlier = runs["pushed"]
+    assert {earlier["examples"].uri, earlier["transformed"].uri} <= gone
+    assert not {earlier["account"].uri, earlier["model"].uri} & gone
+
+
+def test_after_a_way_back_it_is_the_other_version_whose_notes_go(past):
+    history, runs = past
+    newer = history.whole_run("2025-01-05", 105, span=5, model_pushed=True)
+    history.whole_run("2025-01-06", 106, span=6)
+    registry = Registry(history.config.models)
+    registry.rollback()
+    assert registry.serving().record.model_uri == runs["pushed"]["model"].uri
+    gone = uris(gc.clean(history.config, "test", remove=True))
+    assert {newer["examples"].uri, newer["transformed"].uri} <= gone
+    assert not {artifact.uri for artifact in runs["pushed"].values()} & gone
 
 
 def test_the_run_whose_spectrograms_the_next_round_takes_over_stays(past):
@@ -119,8 +142,8 @@ def test_the_run_whose_spectrograms_the_next_round_takes_over_stays(past):
 
 def test_what_a_crash_of_the_cleaning_left_goes_the_next_time(past):
     history, _ = past
-    left = history.config.artifacts / "Trainer" / "model" / ".trash-7-123"
-    orphan = history.config.artifacts / "Trainer" / "model" / "99"
+    left = history.config.artifacts / "Trainer" / "Model" / ".trash-7-123"
+    orphan = history.config.artifacts / "Trainer" / "Model" / "99"
     for folder in (left, orphan):
         folder.mkdir()
     plan = gc.clean(history.config, "test", remove=True)
@@ -194,7 +217,7 @@ def test_while_a_round_runs_nothing_is_touched(past):
 def test_killed_steps_are_swept_and_finished_ones_are_not(past):
     history, runs = past
     number = history.step("2025-01-05", state=mlmd.Execution.RUNNING)
-    half = history.config.artifacts / "Trainer" / "model" / str(number)
+    half = history.config.artifacts / "Trainer" / "Model" / str(number)
     half.mkdir()
     assert gc.sweep(history.config, history.store) == [half.absolute()]
     assert not half.exists()
