@@ -81,6 +81,8 @@ def find(folder: str, pattern: str = "*", split: str | None = None) -> list[Sour
         raise nsynth.UserError(
             f"{folder}: no such file or folder. Give the folder that holds the NSynth files."
         )
+    if os.path.exists(folder) and not os.access(folder, os.R_OK):  # it would look as if it were empty
+        raise nsynth.UserError(f"{folder} cannot be read: you lack the permission to.")
     forms = {path: form for path in _match(folder, pattern) if (form := form_of(path))}
     splits = {path: split or split_of(path) for path in forms}
     nameless = [path for path in forms if not splits[path]]

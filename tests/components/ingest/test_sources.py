@@ -1,5 +1,6 @@
 """Data folders as people have them: which files count, for which split, in which form."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,13 @@ def test_a_pattern_may_name_the_split(tmp_path: Path) -> None:
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(nsynth.UserError, match="nowhere: no such file or folder"):
         find(str(tmp_path / "nowhere"))
+
+
+def test_a_folder_that_may_not_be_read_is_told_from_an_empty_one(tmp_path: Path, monkeypatch) -> None:
+    touch(tmp_path, "nsynth-train.tfrecord")
+    monkeypatch.setattr("os.access", lambda path, mode: mode != os.R_OK)  # root may read everything
+    with pytest.raises(nsynth.UserError, match="cannot be read: you lack the permission"):
+        find(str(tmp_path))
 
 
 def test_an_empty_folder_is_told_from_one_without_notes(tmp_path: Path) -> None:
