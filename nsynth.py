@@ -48,6 +48,8 @@ ACTIVE_S = "active_duration_s"
 
 SPLITS = ("train", "dev", "valid", "test")
 """train: fitted on. dev: instruments held out of train, for early stopping. valid: the gate. test: touched once."""
+HELD_OUT = ("valid", "test")
+"""Splits that nothing is learnt from: the official ones share their instruments with each other, never with train."""
 
 
 class Feature(NamedTuple):

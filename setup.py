@@ -49,6 +49,7 @@ setup(
             "pymysql",
             "pytest",
             "pytest-timeout",
+            "pytest-xdist[psutil]",
             "ruff",
             "scikit-learn",
             "selenium",

@@ -48,7 +48,8 @@ def render_corpus(
         out: folder to make; while the work goes on it does not exist, or holds the former corpus.
         progress: called from time to time.
         workers: processes; by default one for each core. The bytes do not depend on it.
-        force: replace a corpus in `out` even if it is the same, or one of other options.
+        force: replace a corpus in `out` even if it is the same, or one of other options. A tiny one, which takes
+            seconds to make again, always gives way to another.
 
     Returns:
         What is in `out`; its `rendered` tells whether this call made it.
@@ -61,7 +62,7 @@ def render_corpus(
         finished = find_finished(out)
         if finished and not force and finished.parameters == parameters(options, fonts):
             return finished
-        _require_replaceable(out, force)
+        _require_replaceable(out, force or (finished is not None and finished.parameters["size"] == "tiny"))
         return _render(options, fonts, out, progress, workers or os.cpu_count() or 1)
 
 
@@ -158,8 +159,9 @@ def _require_replaceable(out: Path, force: bool) -> None:
         raise nsynth.UserError(f"{out} exists and is not a rendered corpus: name another folder with --out.")
     if not force:
         raise nsynth.UserError(
-            f"{out} holds a corpus that was rendered with other options or is damaged: "
-            f"replace it with `nsynth corpus --force`, or name another folder with --out."
+            f"{out} holds a corpus that was rendered with other options or is damaged. Run on it as it is with "
+            f"`nsynth run --data {out}`, replace it with `nsynth corpus --force`, or name another folder: --out of "
+            f"`nsynth corpus`, --set workspace=... of `nsynth run`."
         )
 
 

@@ -71,6 +71,7 @@ def _train(config: Config, data: Data) -> _Model:
         "recipe": config.recipe.model_dump(mode="json"),
         "spectrogram": config.spectrogram.model_dump(mode="json"),
         "code": code("Trainer"),
+        "checkpoint_dir": config.checkpoints,
     }
     best = None
     if config.tuner.enabled:
@@ -82,7 +83,7 @@ def _train(config: Config, data: Data) -> _Model:
         run_fn="trainer.run.run_fn",
         base_model=base_model,
         hyperparameters=best,
-        custom_config={**recipe, "checkpoint_dir": config.checkpoints},
+        custom_config=recipe,
         **on_notes,
     )
     return _Model(steps=[*steps, trainer], model=trainer.outputs["model"])

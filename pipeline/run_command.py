@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import rich.console
 
+import nsynth
 from pipeline import exit_codes
 from pipeline.config import DEFAULT_CONFIG, Config, load_config
 
@@ -43,9 +44,9 @@ def run_once(config: Config, verbose: bool) -> int:
     from pipeline.console import chatter_to, follow_steps, make_console
 
     console = make_console()
+    log_file = _logs(config) / f"{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
     if config.data is None:
         _demo_notes(config, console)
-    log_file = config.workspace / "logs" / f"{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
     try:
         with chatter_to(log_file, verbose), follow_steps(console):
             _run(config)
@@ -60,6 +61,19 @@ def run_once(config: Config, verbose: bool) -> int:
     summary = summarize(config)
     print_summary(summary, console, seconds=time.monotonic() - began, report=report)
     return exit_codes.OK if summary.pushed else exit_codes.NOT_BLESSED
+
+
+def _logs(config: Config) -> Path:
+    """The folder of the logs, which is made first of all: it tells whether the workspace can be written to."""
+    folder = config.workspace / "logs"
+    try:
+        os.makedirs(folder, exist_ok=True)  # Path.mkdir tells of a missing parent, not of the true cause
+    except OSError as error:
+        raise nsynth.UserError(
+            f"cannot write to the workspace {config.workspace}: {error.strerror} ({error.filename}). "
+            "Name another with --set workspace=..."
+        ) from error
+    return folder
 
 
 def _run(config: Config) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ class Summary:
     """The verdict in words."""
     outcome: str
     """What came of the run in the end, in a sentence: the canary and a second gate may have said no, too."""
+    workspace: Path
 
     @property
     def pushed(self) -> bool:
@@ -55,6 +57,7 @@ def summarize(config: Config, run: str | None = None) -> Summary:
         steps=loaded.steps,
         gate_text=report / "gate.md",
         outcome=outcome_of(RunRecord(loaded, config)).words,
+        workspace=config.workspace,
     )
 
 
@@ -100,6 +103,9 @@ def print_summary(
     console.print()
     console.print(table)
     console.print(f"\nTry next:\n{_next(summary)}", highlight=False)
+    if summary.workspace != Config().workspace:
+        elsewhere = rich.markup.escape(shlex.quote(f"workspace={summary.workspace}"))
+        console.print(f"  each with --set {elsewhere}", highlight=False, soft_wrap=True)
 
 
 def _verdict(summary: Summary) -> str:

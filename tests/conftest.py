@@ -1,4 +1,4 @@
-"""What all tests share: quiet TensorFlow, the real notes where they are present."""
+"""What all tests share: quiet TensorFlow, the real notes where they are present, how they are spread over cores."""
 
 import os
 from pathlib import Path
@@ -6,6 +6,19 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+MAX_WORKERS = 4  # each may hold two TensorFlows, its own and that of a process under test
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """A worker for each core if the whole suite runs; none for a selection, which is over before they have started."""
+    selected = config.option.keyword or config.args_source is config.ArgsSource.ARGS
+    return 0 if selected else min(len(os.sched_getaffinity(0)), MAX_WORKERS)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files with real pipelines come first: last, they would leave the other workers with nothing to do."""
+    long = {item.path for item in items if item.get_closest_marker("e2e")}
+    items.sort(key=lambda item: item.path not in long)
 
 
 @pytest.fixture(scope="session")

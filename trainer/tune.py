@@ -22,17 +22,31 @@ log = logging.getLogger("trainer")
 
 
 class RecipeTuner(keras_tuner.RandomSearch):
-    """Draws recipes at random and keeps the one with the lowest dev loss; a trial is a training like any other."""
+    """Draws recipes at random and keeps the one with the lowest dev loss; a trial is a training like any other.
 
-    def __init__(self, recipe: RecipeOptions, options: TunerOptions, **kwargs: Any):
+    A search that was killed draws the same recipes again, and each goes on from its own checkpoint.
+    """
+
+    def __init__(
+        self,
+        recipe: RecipeOptions,
+        options: TunerOptions,
+        checkpoints: Path,
+        identity: dict[str, Any],
+        **kwargs: Any,
+    ):
         """Lays out the search.
 
         Args:
           recipe: gives what is not searched, and the seed.
           options: what is searched, and how long.
+          checkpoints: a folder that outlives a killed search.
+          identity: what decides a trial's result beside its recipe, as of Checkpoint.
           **kwargs: of keras_tuner.RandomSearch.
         """
         self._recipe = recipe.replaced({"epochs": options.epochs})
+        self._checkpoints, self._identity = checkpoints, identity
+        self._trials: list[Checkpoint] = []
         space = keras_tuner.HyperParameters()
         for name, limits in options.space.items():
             sampling = "log" if limits.log else "linear"
@@ -44,7 +58,7 @@ class RecipeTuner(keras_tuner.RandomSearch):
             hyperparameters=space,
             tune_new_entries=False,
             max_trials=options.trials,
-            seed=recipe.seed,
+            seed=recipe.seed + 1,  # KerasTuner takes 0 for "none given"
             **kwargs,
         )
 
@@ -59,11 +73,15 @@ class RecipeTuner(keras_tuner.RandomSearch):
         keras.backend.clear_session()
         recipe = self._recipe.replaced(trial.hyperparameters.values)
         log.info("trial %s of %d: %s", trial.trial_id, self.oracle.max_trials, trial.hyperparameters.values)
-        checkpoint = Checkpoint(
-            Path(self.get_trial_dir(trial.trial_id)), recipe=recipe.model_dump(mode="json")
-        )
+        checkpoint = Checkpoint(self._checkpoints, **self._identity, recipe=recipe.model_dump(mode="json"))
+        self._trials.append(checkpoint)
         state = fit(recipe, spectrogram, train, dev, checkpoint).state
         return state.history[state.best_epoch - 1].dev_loss
+
+    def on_search_end(self) -> None:
+        """Removes what the trials saved: nobody goes on from it."""
+        for checkpoint in self._trials:
+            checkpoint.clear()
 
 
 def tuner_fn(fn_args: "FnArgs") -> TunerFnResult:
@@ -80,17 +98,23 @@ def tuner_fn(fn_args: "FnArgs") -> TunerFnResult:
     """
     config = fn_args.custom_config
     spectrogram = SpectrogramOptions(**config["spectrogram"])
+    train = index.scan(index.expand(fn_args.train_files), spectrogram)
+    dev = index.scan(index.expand(fn_args.eval_files), spectrogram)
     tuner = RecipeTuner(
         RecipeOptions(**config["recipe"]),
         TunerOptions(**config["tuner"]),
+        checkpoints=Path(config.get("checkpoint_dir") or fn_args.working_dir),
+        identity={
+            "trial_of": config["tuner"],
+            "spectrogram": config["spectrogram"],
+            "code": config.get("code"),
+            "train": train.fingerprint,
+            "dev": dev.fingerprint,
+        },
         directory=fn_args.working_dir,
         project_name="tuner",
     )
     return TunerFnResult(
         tuner=tuner,
-        fit_kwargs={
-            "train": index.scan(index.expand(fn_args.train_files), spectrogram),
-            "dev": index.scan(index.expand(fn_args.eval_files), spectrogram),
-            "spectrogram": spectrogram,
-        },
+        fit_kwargs={"train": train, "dev": dev, "spectrogram": spectrogram},
     )

@@ -10,7 +10,6 @@ from tfx.dsl.components.base.base_executor import BaseExecutor
 import nsynth
 from components import storage
 
-HELD_OUT = ("valid", "test")
 _NAMED = 5  # instruments in a message
 
 
@@ -54,7 +53,7 @@ def shared_instruments(accounts: Iterable[dict[str, Any]]) -> dict[str, tuple[st
     for account in accounts:
         place = account["files"][0]["path"] if account["files"] else "a folder without files"
         for split, instruments in account["instruments"].items():
-            places = held_out if split in HELD_OUT else trained
+            places = held_out if split in nsynth.HELD_OUT else trained
             for instrument in instruments:
                 places.setdefault(instrument, place)
     return {name: (trained[name], held_out[name]) for name in sorted(trained.keys() & held_out.keys())}

@@ -98,6 +98,10 @@ def _print(account: dict[str, Any], stops: list[str]) -> None:
     from rich.table import Table
 
     console = Console()
+    for file in account["files"]:
+        console.print(
+            f"{file['path']}: {file['notes']:,} notes, {file['split']}", markup=False, soft_wrap=True
+        )
     splits = [split for split, table in account["splits"].items() if table["notes"]]
     for what in ("families", "sources"):
         table = Table(title=what.capitalize(), title_justify="left")

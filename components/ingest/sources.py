@@ -54,12 +54,12 @@ def form_of(path: str) -> Form | None:
     return None
 
 
-def split_of(path: str) -> str:
-    """The split named in the file's name (or its folder's, for examples.json); train where none is."""
+def split_of(path: str) -> str | None:
+    """The split named in the file's name (or its folder's, for examples.json)."""
     if os.path.basename(path) == EXAMPLES_JSON:
         path = os.path.dirname(path)
     named = _SPLIT.search(os.path.basename(path).lower())
-    return named[1] if named else "train"
+    return named[1] if named else None
 
 
 def find(folder: str, pattern: str = "*", split: str | None = None) -> list[Source]:
@@ -71,20 +71,27 @@ def find(folder: str, pattern: str = "*", split: str | None = None) -> list[Sour
     Args:
         folder: the data folder, local or remote; a folder with examples.json inside; or a file.
         pattern: glob relative to the folder.
-        split: the split of all that is found; None reads it from the names.
+        split: the split of all that is found; None reads it from the names. Where no name tells one, all is train.
 
     Raises:
-        nsynth.UserError: the folder is missing or holds no notes in a form known here.
+        nsynth.UserError: the folder is missing or holds no notes in a form known here, or some names tell a split and
+            others do not: a mistyped `valid` must not be trained on.
     """
     if not files.exists(folder):
         raise nsynth.UserError(
             f"{folder}: no such file or folder. Give the folder that holds the NSynth files."
         )
-    found = [
-        Source(split or split_of(path), form, path)
-        for path in _match(folder, pattern)
-        if (form := form_of(path))
-    ]
+    if os.path.exists(folder) and not os.access(folder, os.R_OK):  # it would look as if it were empty
+        raise nsynth.UserError(f"{folder} cannot be read: you lack the permission to.")
+    forms = {path: form for path in _match(folder, pattern) if (form := form_of(path))}
+    splits = {path: split or split_of(path) for path in forms}
+    nameless = [path for path in forms if not splits[path]]
+    if nameless and len(nameless) < len(forms):
+        raise nsynth.UserError(
+            f"{', '.join(nameless[:5])}: the name tells no split, while those of other files do. Put train, valid or "
+            "test into the name, or take the file out of the folder."
+        )
+    found = [Source(splits[path] or "train", form, path) for path, form in forms.items()]
     chosen = {}
     for form in reversed(_FORM_ORDER):
         chosen.update({source.split: form for source in found if source.form == form})

@@ -18,7 +18,6 @@ RECORDS_FILE = "records.jsonl"
 
 _EXAMPLES_SHOWN = 5
 _USUAL_PITCHES = range(21, 109)  # a piano's keys: what NSynth was rendered for
-_HELD_OUT = ("valid", "test")
 
 
 class Account:
@@ -75,7 +74,7 @@ class Account:
 
         Official valid and test share their instruments: that is no leak, since nothing is learnt from either.
         """
-        wall = set(_HELD_OUT)
+        wall = set(nsynth.HELD_OUT)
         return {
             instrument: [split for split in nsynth.SPLITS if split in splits]
             for instrument, splits in sorted(self._splits_of.items())
@@ -171,7 +170,7 @@ class Account:
     def _warnings(self) -> list[dict[str, Any]]:
         across = [names for names in self._identical.values() if len({_split(n) for n in names}) > 1]
         within = [names for names in self._identical.values() if len({_split(n) for n in names}) == 1]
-        both = [name for name, splits in self._splits_of.items() if splits >= set(_HELD_OUT)]
+        both = [name for name, splits in self._splits_of.items() if splits >= set(nsynth.HELD_OUT)]
         tables = (
             ("pitch_outside_piano", "pitches outside 21-108", self._unusual_count, self._unusual_pitch),
             (

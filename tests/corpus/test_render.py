@@ -146,11 +146,20 @@ def test_other_options_replace_a_corpus_only_by_force(options, tmp_path):
     render_corpus(options, out, workers=1)
     other = options.model_copy(update={"seed": 1})
     with pytest.raises(
-        nsynth.UserError, match=r"other options or is damaged: replace it with `nsynth corpus --force`"
+        nsynth.UserError, match=r"other options or is damaged\. .* replace it with `nsynth corpus --force`"
     ):
         render_corpus(other, out, workers=1)
     assert render_corpus(other, out, workers=1, force=True).rendered
     assert not render_corpus(other, out, workers=1).rendered
+
+
+def test_a_tiny_one_gives_way_to_another_and_none_gives_way_to_it(options, tmp_path):
+    out = tmp_path / "out"
+    tiny = options.model_copy(update={"size": "tiny"})
+    render_corpus(tiny, out, workers=1)
+    assert render_corpus(options, out, workers=1).rendered
+    with pytest.raises(nsynth.UserError, match="rendered with other options"):
+        render_corpus(tiny, out, workers=1)
 
 
 def test_a_folder_with_other_things_is_never_replaced(options, tmp_path):

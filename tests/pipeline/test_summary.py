@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 
 import rich.console
 
@@ -24,6 +25,7 @@ def test_a_blessed_run(tmp_path):
     assert "notes used  44 (train 44, dev 0, valid 44, test 0); 1 quarantined" in text
     assert "verdict     blessed: 90.9%" in text
     assert "nsynth classify" in text
+    assert f"each with --set workspace={tmp_path}/workspace" in text, "it is not where the commands look"
     assert "promote" not in text
 
 
@@ -44,6 +46,13 @@ def test_a_model_that_the_canary_refused_is_not_to_be_promoted(tmp_path):
     assert "verdict     Blessed by the gate, but not fit to serve: needs" in text
     assert "promote" not in text
     assert "nsynth report" in text
+
+
+def test_in_the_usual_workspace_the_commands_need_no_setting(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = told(Path(), Told())
+    assert "nsynth models " in text
+    assert "--set" not in text
 
 
 def test_slices_that_fell_are_named(tmp_path):

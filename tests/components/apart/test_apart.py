@@ -25,7 +25,7 @@ def test_disjoint_folders_have_nothing_in_common():
 
 
 @pytest.mark.parametrize("trained", ["train", "dev"])
-@pytest.mark.parametrize("held_out", ["valid", "test"])
+@pytest.mark.parametrize("held_out", nsynth.HELD_OUT)
 def test_training_in_one_folder_and_judging_in_another_is_found(trained, held_out):
     span = account("span-1", **{trained: ["bass_acoustic_000", "reed_acoustic_000"]})
     fixed = account("holdout", **{held_out: ["bass_acoustic_000"]})

@@ -1,5 +1,6 @@
 """Data folders as people have them: which files count, for which split, in which form."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -41,12 +42,25 @@ def test_a_name_tells_the_form(name: str, form: Form | None) -> None:
         ("/data/nsynth-test/examples.json", "test"),
         ("/data/test/nsynth-train.tfrecord", "train"),
         ("/data/my_TEST_notes.tfrecord", "test"),
-        ("/data/contest.tfrecord", "train"),
-        ("/data/notes.tfrecord", "train"),
+        ("/data/contest.tfrecord", None),
+        ("/data/notes.tfrecord", None),
     ],
 )
-def test_a_name_tells_the_split(path: str, split: str) -> None:
+def test_a_name_tells_the_split(path: str, split: str | None) -> None:
     assert split_of(path) == split
+
+
+def test_files_that_name_no_split_are_for_training(tmp_path: Path) -> None:
+    touch(tmp_path, "more.tfrecord", "notes.tfrecord")
+    assert [source.split for source in find(str(tmp_path))] == ["train", "train"]
+
+
+def test_a_mistyped_split_is_not_trained_on(tmp_path: Path) -> None:
+    touch(tmp_path, "nsynth-train.tfrecord", "nsynth-vaild.tfrecord")
+    with pytest.raises(nsynth.UserError, match=r"nsynth-vaild\.tfrecord: the name tells no split"):
+        find(str(tmp_path))
+    assert len(find(str(tmp_path), split="train")) == 2
+    assert len(find(str(tmp_path), pattern="*vaild*")) == 1
 
 
 def test_the_official_files_are_found(tmp_path: Path) -> None:
@@ -79,6 +93,13 @@ def test_a_pattern_may_name_the_split(tmp_path: Path) -> None:
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(nsynth.UserError, match="nowhere: no such file or folder"):
         find(str(tmp_path / "nowhere"))
+
+
+def test_a_folder_that_may_not_be_read_is_told_from_an_empty_one(tmp_path: Path, monkeypatch) -> None:
+    touch(tmp_path, "nsynth-train.tfrecord")
+    monkeypatch.setattr("os.access", lambda path, mode: mode != os.R_OK)  # root may read everything
+    with pytest.raises(nsynth.UserError, match="cannot be read: you lack the permission"):
+        find(str(tmp_path))
 
 
 def test_an_empty_folder_is_told_from_one_without_notes(tmp_path: Path) -> None:
