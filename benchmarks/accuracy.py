@@ -53,7 +53,7 @@ class Job(NamedTuple):
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value of the config.")
 @click.option("--quick", is_flag=True, help="One fold, one seed, no ablations.")
 @click.option(
-    "--choose", is_flag=True, help="Test on a third of the first fold's train notes: to choose a recipe."
+    "--choose", is_flag=True, help="Test inside of the first fold's train notes: to choose a recipe."
 )
 @click.option("--only", multiple=True, metavar="NAME", help="Train these contenders or folds only.")
 @click.option("--seeds", default=3, show_default=True, help="Trainings of our network on the first fold.")
@@ -89,7 +89,7 @@ def main(
         raise click.ClickException(str(error)) from error
     folds = cross_validation(notes)
     if choose:
-        folds = [choosing(notes, folds[0])]
+        folds = choosing(notes, folds[0])
     elif quick:
         folds = folds[:1]
     else:

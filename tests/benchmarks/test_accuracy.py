@@ -90,9 +90,12 @@ def test_the_learning_curve_has_fewer_groups_and_the_same_test(notes):
 
 def test_a_recipe_is_chosen_on_nothing_that_is_reported(notes):
     whole = cross_validation(notes)[0]
-    choice = choosing(notes, whole)
-    assert not groups(notes, choice.test) & groups(notes, choice.known)
-    assert not groups(notes, whole.test) & (groups(notes, choice.test) | groups(notes, choice.known))
+    by_group, by_font = choosing(notes, whole)
+    for choice in (by_group, by_font):
+        assert not groups(notes, choice.test) & groups(notes, choice.known)
+        assert not groups(notes, whole.test) & (groups(notes, choice.test) | groups(notes, choice.known))
+    assert set(notes.font[by_font.test]) == {"two"}
+    assert set(notes.font[by_font.known]) == {"one"}
 
 
 def test_normalization_is_over_train_notes_and_each_bin(notes):
