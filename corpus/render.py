@@ -48,8 +48,7 @@ def render_corpus(
         out: folder to make; while the work goes on it does not exist, or holds the former corpus.
         progress: called from time to time.
         workers: processes; by default one for each core. The bytes do not depend on it.
-        force: replace a corpus in `out` even if it is the same, or one of other options. A tiny one, which takes
-            seconds to make again, always gives way to another.
+        force: replace a corpus in `out` even if it is the same, or one of other options.
 
     Returns:
         What is in `out`; its `rendered` tells whether this call made it.
@@ -62,7 +61,7 @@ def render_corpus(
         finished = find_finished(out)
         if finished and not force and finished.parameters == parameters(options, fonts):
             return finished
-        _require_replaceable(out, force or (finished is not None and finished.parameters["size"] == "tiny"))
+        _require_replaceable(out, force)
         return _render(options, fonts, out, progress, workers or os.cpu_count() or 1)
 
 

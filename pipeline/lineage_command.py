@@ -113,13 +113,13 @@ def tree(origin: Any) -> rich.tree.Tree:
     seen: set[int] = set()
 
     def label(current: Any) -> str:
+        name = f"[bold]{current.artifact.type} #{current.artifact.id}[/]"
         gone = ", cleaned up" if current.artifact.cleaned_up else ""
-        name = f"[bold]{current.artifact.type} #{current.artifact.id}[/]{gone}"
         if not current.step:
-            return f"{name} imported"
+            return f"{name} imported{gone}"
         elsewhere = f", run {current.run}" if current.run != origin.run else ""
         again = " [dim](see above)[/]" if current.inputs and current.step.execution_id in seen else ""
-        return f"{name} from {current.step.name}{elsewhere}{again}"
+        return f"{name} from {current.step.name}{gone}{elsewhere}{again}"
 
     def grow(branch: rich.tree.Tree, current: Any) -> None:
         if not current.step or current.step.execution_id in seen:

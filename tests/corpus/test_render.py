@@ -153,15 +153,6 @@ def test_other_options_replace_a_corpus_only_by_force(options, tmp_path):
     assert not render_corpus(other, out, workers=1).rendered
 
 
-def test_a_tiny_one_gives_way_to_another_and_none_gives_way_to_it(options, tmp_path):
-    out = tmp_path / "out"
-    tiny = options.model_copy(update={"size": "tiny"})
-    render_corpus(tiny, out, workers=1)
-    assert render_corpus(options, out, workers=1).rendered
-    with pytest.raises(nsynth.UserError, match="rendered with other options"):
-        render_corpus(tiny, out, workers=1)
-
-
 def test_a_folder_with_other_things_is_never_replaced(options, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "nsynth-train.tfrecord").write_bytes(b"74 GB, downloaded overnight")

@@ -23,7 +23,7 @@ class Project:
 
     @property
     def workspace(self) -> Path:
-        return self.folder / "workspace"
+        return self.folder / "workspace" / "tiny"
 
     def nsynth(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Runs the command line of this clone."""

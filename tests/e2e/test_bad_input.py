@@ -46,7 +46,9 @@ def nsynth_run(tmp_path, monkeypatch, capfd) -> Callable[..., tuple[int, str]]:
 
     def run(*arguments: str) -> tuple[int, str]:
         monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["nsynth", "run", "--config", TINY, *arguments])
+        monkeypatch.setattr(
+            sys, "argv", ["nsynth", "run", "--config", TINY, "--set", "workspace=workspace", *arguments]
+        )
         with pytest.raises(SystemExit) as leave:
             cli.main()
         return int(leave.value.code or 0), capfd.readouterr().err

@@ -1,17 +1,21 @@
 """`nsynth report`, `nsynth runs` and `nsynth lineage` on past runs."""
 
+import io
 import json
 import shutil
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+from rich.console import Console
 
 import nsynth
 from components.registry import Registry
 from pipeline import cli, history
 from pipeline.fingerprint import step_fingerprint
 from pipeline.lineage import trace, unchanged
+from pipeline.lineage_command import tree
 from pipeline.runs_command import list_runs
 from tests.pipeline.report.past_run import Told, write_run
 from tests.pipeline.report.workspace import RUN, Workspace
@@ -174,6 +178,24 @@ def test_a_cache_of_other_notes_is_no_origin(tmp_path):
     workspace.step("Transform", {"examples": [new], "cache": [cache]}, {"graph": [made]}, run=LATER)
     origin = trace(workspace.store, history.find_artifact(workspace.store, made))
     assert [step.name for _, step in origin.steps()] == ["ExampleGen-000002", "Transform"]
+
+
+def test_what_housekeeping_removed_is_told_as_such(tmp_path):
+    workspace = Workspace(tmp_path / "workspace")
+    notes, model = (
+        workspace.artifact(kind, workspace.folder("Step", "key", number))
+        for number, kind in enumerate(("Examples", "Model"))
+    )
+    workspace.step("ExampleGen", {}, {"examples": [notes]})
+    workspace.step("Trainer", {"examples": [notes]}, {"model": [model]})
+    [artifact] = workspace.store.get_artifacts_by_id([notes])
+    artifact.state = mlmd.Artifact.DELETED
+    workspace.store.put_artifacts([artifact])
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(tree(trace(workspace.store, history.find_artifact(workspace.store, model))))
+    said = console.export_text()
+    assert f"Examples #{notes} from ExampleGen, cleaned up" in said
+    assert f"Model #{model} from Trainer" in said
 
 
 def test_of_a_cleaned_up_run_that_was_pushed_the_version_still_knows(tmp_path):
