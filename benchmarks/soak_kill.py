@@ -110,7 +110,7 @@ def configuration(folder: Path, which: str) -> Config:
         folder / which / "workspace",
         data / "spans",
         data / "holdout",
-        ("recipe.epochs=2",),
+        ("recipe.size=tiny", "recipe.epochs=2"),
     )
 
 

@@ -94,8 +94,8 @@ def test_a_recipe_is_chosen_on_nothing_that_is_reported(notes):
     for choice in (by_group, by_font):
         assert not groups(notes, choice.test) & groups(notes, choice.known)
         assert not groups(notes, whole.test) & (groups(notes, choice.test) | groups(notes, choice.known))
-    assert set(notes.font[by_font.test]) == {"two"}
-    assert set(notes.font[by_font.known]) == {"one"}
+    assert set(notes.font[by_font.test]) == {"one"}
+    assert set(notes.font[by_font.known]) == {"two"}
 
 
 def test_normalization_is_over_train_notes_and_each_bin(notes):

@@ -55,7 +55,7 @@ def test_the_password_is_not_told():
 
 def test_the_password_is_not_logged_however_tfx_tells_of_the_connection(caplog):
     connection = connection_config("postgresql://me:secret@db/history")
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="absl"):
         absl.logging.info("Using connection config:\n %s", connection)
         absl.logging.info("Using deployment config:\n %s", json_format.MessageToJson(connection))
         absl.logging.info("half done: 50%")
