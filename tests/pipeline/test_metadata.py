@@ -1,14 +1,9 @@
-"""The history lives in sqlite, or on a server named by its address; PostgreSQL is tried for real where installed."""
+"""The history lives in sqlite, or on a server named by its address; tried for real where installed."""
 
 import json
 import logging
-import os
-import pwd
-import shutil
-import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +16,8 @@ import nsynth
 from pipeline import history
 from pipeline.config import load_config
 from pipeline.metadata import connect, connection_config
+from pipeline.retrain.faults import may_pass
+from tests.pipeline import servers
 
 
 def test_a_path_is_sqlite(tmp_path):
@@ -71,73 +68,43 @@ def test_the_password_is_not_logged_however_tfx_tells_of_the_connection(caplog):
 
 @pytest.fixture(scope="module")
 def postgresql() -> Iterator[str]:
-    """Address of an empty database on a server of our own."""
-    tools = {name: _find(name) for name in ("initdb", "pg_ctl", "createdb")}
-    if not all(tools.values()):
-        pytest.skip("PostgreSQL is not installed (on Debian: postgresql)")
-    folder = _folder_for_others()
-    # PostgreSQL refuses to run as root.
-    user = next((u for u in ("postgres", "nobody") if _exists(u)), None) if os.geteuid() == 0 else None
-    if user:
-        shutil.chown(folder, user)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    data = folder / "data"
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder}"
-
-    def run(*command: str | Path) -> None:
-        subprocess.run(command, check=True, user=user, cwd=folder, stdout=subprocess.DEVNULL)
-
-    run(tools["initdb"], "-D", data, "-U", "nsynth", "--auth=trust")
-    run(tools["pg_ctl"], "-D", data, "-w", "-l", folder / "log", "-o", options, "start")
-    try:
-        run(tools["createdb"], "-h", "127.0.0.1", "-p", str(port), "-U", "nsynth", "history")
-        yield f"postgresql://nsynth@127.0.0.1:{port}/history"
-    finally:
-        run(tools["pg_ctl"], "-D", data, "-w", "-m", "immediate", "stop")
+    """Address of an empty database on a PostgreSQL of our own."""
+    with servers.postgresql() as address:
+        yield address
 
 
-def _folder_for_others() -> Path:
-    """A folder that another user may enter: pytest's own are closed to others."""
-    folder = tempfile.mkdtemp(prefix="nsynth-pg-")
-    os.chmod(folder, 0o755)
-    return Path(folder)
+@pytest.fixture(scope="module")
+def mariadb() -> Iterator[str]:
+    """Address of an empty database on a MariaDB of our own."""
+    with servers.mariadb() as address:
+        yield address
 
 
-def _find(name: str) -> str | None:
-    installed = sorted(
-        Path("/usr/lib/postgresql").glob(f"*/bin/{name}")
-    )  # where Debian puts it, off the path
-    return shutil.which(name) or (str(installed[-1]) if installed else None)
+@pytest.fixture(params=["postgresql", "mariadb"])
+def server(request) -> str:
+    """Each of them in turn."""
+    return request.getfixturevalue(request.param)
 
 
-def _exists(user: str) -> bool:
-    try:
-        return bool(pwd.getpwnam(user))
-    except KeyError:
-        return False
-
-
-def test_postgresql_keeps_the_history(postgresql):
-    store = connect(postgresql)
+def test_a_server_keeps_the_history(server):
+    store = connect(server)
     type_id = store.put_artifact_type(mlmd.ArtifactType(name="Model"))
     store.put_artifacts([mlmd.Artifact(type_id=type_id, uri="somewhere")])
-    assert [artifact.uri for artifact in connect(postgresql).get_artifacts()] == ["somewhere"]
+    assert [artifact.uri for artifact in connect(server).get_artifacts()] == ["somewhere"]
 
 
 @pytest.mark.parametrize(
     "text", ["\\", 'in JSON: {"a": "\\"b\\""}', "it's", "\\'; --", "é\\u00e9", "$0 {1} %s"]
 )
-def test_postgresql_takes_and_gives_any_text(postgresql, text):
-    store = connect(postgresql)
+def test_a_server_takes_and_gives_any_text(server, text):
+    store = connect(server)
     type_id = store.put_execution_type(mlmd.ExecutionType(name="Step", properties={"told": mlmd.STRING}))
     step = mlmd.Execution(type_id=type_id)
     step.properties["told"].string_value = text
     step.custom_properties["more"].string_value = text
     [step_id] = store.put_executions([step])
     assert step.properties["told"].string_value == text, "the caller's own message was changed"
-    [found] = connect(postgresql).get_executions_by_id([step_id])
+    [found] = connect(server).get_executions_by_id([step_id])
     assert (found.properties["told"].string_value, found.custom_properties["more"].string_value) == (
         text,
         text,
@@ -163,18 +130,53 @@ def test_ml_metadata_alone_still_cannot_store_a_backslash(postgresql):
     assert "syntax error at or near" in answer.stderr
 
 
-def test_a_server_that_does_not_answer_is_told(postgresql):
-    nobody = postgresql.rpartition(":")[0] + ":1/history"
-    with pytest.raises(nsynth.UserError, match="metadata server"):
-        connect(nobody)
+def test_a_server_that_is_down_is_told_and_a_round_tries_again(server):
+    kind = server.partition(":")[0]
+    with pytest.raises(nsynth.UserError, match=r"127\.0\.0\.1:1 cannot be reached: .*refused") as told:
+        connect(f"{kind}://nsynth@127.0.0.1:1/history")
+    assert may_pass(told.value)
+
+
+@pytest.mark.parametrize(
+    ("right", "mistaken", "words"),
+    [
+        ("127.0.0.1", "no-such-host.invalid", r"no-such-host\.invalid:\d+ cannot be reached: "),
+        ("/history", "/no-history", "does not let nsynth use the database no-history"),
+    ],
+)
+def test_a_mistaken_address_is_told_in_a_line(server, right, mistaken, words):
+    with pytest.raises(nsynth.UserError, match=words) as told:
+        connect(server.replace(right, mistaken))
+    assert "\n" not in str(told.value)
+
+
+def test_a_run_tells_it_too(tmp_path):
+    from pipeline.local_runner import run_local
+
+    overrides = [
+        f"workspace={tmp_path}",
+        f"data={tmp_path}",
+        "metadata_server=mysql://nsynth@127.0.0.1:1/history",
+    ]
+    with pytest.raises(nsynth.UserError, match="cannot be reached"):
+        run_local(load_config(overrides=overrides))
+
+
+def test_a_wrong_password_is_told_without_it(mariadb):
+    with pytest.raises(nsynth.UserError, match="does not let nsynth use") as told:
+        connect(mariadb.replace("Unused-Secret", "Mistaken"))
+    assert "Mistaken" not in str(told.value)
+
+
+def test_localhost_is_reached_by_its_port(mariadb):
+    connect(mariadb.replace("127.0.0.1", "localhost"))
 
 
 @pytest.mark.e2e
-def test_rounds_and_all_that_look_at_them_use_the_server(postgresql, tmp_path):
-    password = postgresql.replace("nsynth@", "nsynth:Unused-Secret@")  # trusted anyway
+def test_rounds_and_all_that_look_at_them_use_the_server(server, tmp_path):
 
     def nsynth_command(name: str, *arguments: str | Path, code: int = 0) -> str:
-        settings = [f"workspace={tmp_path}/workspace", f"metadata_server={password}", "retrain.settle_s=0"]
+        settings = [f"workspace={tmp_path}/workspace", f"metadata_server={server}", "retrain.settle_s=0"]
         settings += [f"retrain.spans={tmp_path}/spans", "retrain.cleanup.keep_runs=1"]
         overrides = [part for setting in settings for part in ("--set", setting)]
         command = [sys.executable, "-m", "pipeline.cli", name, *map(str, arguments)]
@@ -199,9 +201,9 @@ def test_rounds_and_all_that_look_at_them_use_the_server(postgresql, tmp_path):
 
     done = json.loads(nsynth_command("retrain", "--json"))
     assert done["outcome"] == "pushed"
-    [run] = history.run_names(connect(postgresql))
+    [run] = history.run_names(connect(server))
     assert run == done["run"]
-    assert history.load_run(connect(postgresql)).steps["Transform"].state == "COMPLETE"
+    assert history.load_run(connect(server)).steps["Transform"].state == "COMPLETE"
     assert run in nsynth_command("runs", "--json")
     nsynth_command("report", "--out", tmp_path / "report.html")
     assert (tmp_path / "report.html").stat().st_size > 10_000
@@ -210,7 +212,7 @@ def test_rounds_and_all_that_look_at_them_use_the_server(postgresql, tmp_path):
     left.mkdir()
     assert str(left) in nsynth_command("gc", "--yes", "--json")
     assert not left.exists()
-    states = {artifact.uri: artifact.state for artifact in connect(postgresql).get_artifacts()}
+    states = {artifact.uri: artifact.state for artifact in connect(server).get_artifacts()}
     assert all(Path(uri).exists() for uri, state in states.items() if state == mlmd.Artifact.LIVE)
     files = [path for path in (tmp_path / "workspace").rglob("*") if path.is_file()]
     assert [path for path in files if path.suffix == ".sqlite"] == []
