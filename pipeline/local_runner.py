@@ -4,13 +4,18 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
 from pipeline.config import Config
 from pipeline.graph import create_pipeline
-from pipeline.metadata import connection_config
+from pipeline.metadata import connect, connection_config
 from pipeline.step_memory import record_memory
 
 
 def run_local(config: Config) -> None:
-    """Runs every step that the cache does not already hold. An error of a step is raised as it is."""
+    """Runs every step that the cache does not already hold. An error of a step is raised as it is.
+
+    Raises:
+      nsynth.UserError: among others, a server for the history that cannot be reached.
+    """
     config.engine.check([str(config.workspace), config.input_base])
+    connect(config.metadata)  # tells more than TFX if that fails
     connection = connection_config(config.metadata)
     pipeline = create_pipeline(config, str(config.artifacts), metadata_connection_config=connection)
     with record_memory(connection):

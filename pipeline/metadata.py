@@ -7,6 +7,7 @@ import functools
 import logging
 import os
 import re
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 PASSWORD_VARIABLE = "NSYNTH_METADATA_PASSWORD"
 _PASSWORD_IN_TEXT = re.compile(r'(password"?: ")[^"]*(")')  # of protocol buffers, as text or JSON
 _PORTS = {"mysql": 3306, "postgresql": 5432}
+_REACH_S = 10
 
 
 class Address(NamedTuple):
@@ -92,6 +94,8 @@ def connection_config(where: Path | str) -> "mlmd.ConnectionConfig":
     if address.kind == "mysql":
         server = connection.mysql
         server.port, server.database = address.port, address.database
+        if address.host == "localhost":  # to MySQL's library a socket file, whatever the port
+            address = address._replace(host="127.0.0.1")
     else:
         from pipeline.postgresql import mend
 
@@ -121,11 +125,31 @@ def connect(where: Path | str) -> "MetadataStore":
     """Opens the history.
 
     Raises:
-      nsynth.UserError: the server does not answer, or turns us away.
+      nsynth.UserError: the server cannot be reached, or turns us away.
     """
     from ml_metadata.metadata_store import MetadataStore
 
+    connection = connection_config(where)
+    if is_server(where):
+        _reach(parse(str(where)))
     try:
-        return MetadataStore(connection_config(where))
+        return MetadataStore(connection)
     except RuntimeError as error:
-        raise nsynth.UserError(f"the metadata server does not take us: {str(error).strip()[:300]}") from error
+        said = " ".join(str(error).split())[:300]
+        if not is_server(where):
+            raise nsynth.UserError(f"the history {where} cannot be opened: {said}") from error
+        address = parse(str(where))
+        raise nsynth.UserError(
+            f"the metadata server {address.host}:{address.port} answers, but does not let {address.user} use the "
+            f"database {address.database} (user, password, database?): {said}"
+        ) from error
+
+
+def _reach(address: Address) -> None:
+    """Tells why a server cannot be reached, since ML Metadata does not; MySQL's library waits for long, too."""
+    try:
+        socket.create_connection((address.host, address.port), timeout=_REACH_S).close()
+    except OSError as error:
+        raise nsynth.UserError(
+            f"the metadata server {address.host}:{address.port} cannot be reached: {error.strerror or error}"
+        ) from error

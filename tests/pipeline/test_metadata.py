@@ -1,10 +1,10 @@
-"""The history lives in sqlite, or on a server named by its address; PostgreSQL and MySQL are tried for real where
-installed."""
+"""The history lives in sqlite, or on a server named by its address; tried for real where installed."""
 
 import json
 import logging
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import absl.logging
@@ -16,6 +16,8 @@ import nsynth
 from pipeline import history
 from pipeline.config import load_config
 from pipeline.metadata import connect, connection_config
+from pipeline.retrain.faults import may_pass
+from tests.pipeline import servers
 
 
 def test_a_path_is_sqlite(tmp_path):
@@ -64,6 +66,26 @@ def test_the_password_is_not_logged_however_tfx_tells_of_the_connection(caplog):
     assert "half done: 50%" in caplog.text
 
 
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[str]:
+    """Address of an empty database on a PostgreSQL of our own."""
+    with servers.postgresql() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def mariadb() -> Iterator[str]:
+    """Address of an empty database on a MariaDB of our own."""
+    with servers.mariadb() as address:
+        yield address
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def server(request) -> str:
+    """Each of them in turn."""
+    return request.getfixturevalue(request.param)
+
+
 def test_a_server_keeps_the_history(server):
     store = connect(server)
     type_id = store.put_artifact_type(mlmd.ArtifactType(name="Model"))
@@ -108,18 +130,53 @@ def test_ml_metadata_alone_still_cannot_store_a_backslash(postgresql):
     assert "syntax error at or near" in answer.stderr
 
 
-def test_a_server_that_does_not_answer_is_told(server):
-    nobody = server.rpartition(":")[0] + ":1/history"
-    with pytest.raises(nsynth.UserError, match="metadata server"):
-        connect(nobody)
+def test_a_server_that_is_down_is_told_and_a_round_tries_again(server):
+    kind = server.partition(":")[0]
+    with pytest.raises(nsynth.UserError, match=r"127\.0\.0\.1:1 cannot be reached: .*refused") as told:
+        connect(f"{kind}://nsynth@127.0.0.1:1/history")
+    assert may_pass(told.value)
+
+
+@pytest.mark.parametrize(
+    ("right", "mistaken", "words"),
+    [
+        ("127.0.0.1", "no-such-host.invalid", r"no-such-host\.invalid:\d+ cannot be reached: "),
+        ("/history", "/no-history", "does not let nsynth use the database no-history"),
+    ],
+)
+def test_a_mistaken_address_is_told_in_a_line(server, right, mistaken, words):
+    with pytest.raises(nsynth.UserError, match=words) as told:
+        connect(server.replace(right, mistaken))
+    assert "\n" not in str(told.value)
+
+
+def test_a_run_tells_it_too(tmp_path):
+    from pipeline.local_runner import run_local
+
+    overrides = [
+        f"workspace={tmp_path}",
+        f"data={tmp_path}",
+        "metadata_server=mysql://nsynth@127.0.0.1:1/history",
+    ]
+    with pytest.raises(nsynth.UserError, match="cannot be reached"):
+        run_local(load_config(overrides=overrides))
+
+
+def test_a_wrong_password_is_told_without_it(mariadb):
+    with pytest.raises(nsynth.UserError, match="does not let nsynth use") as told:
+        connect(mariadb.replace("Unused-Secret", "Mistaken"))
+    assert "Mistaken" not in str(told.value)
+
+
+def test_localhost_is_reached_by_its_port(mariadb):
+    connect(mariadb.replace("127.0.0.1", "localhost"))
 
 
 @pytest.mark.e2e
 def test_rounds_and_all_that_look_at_them_use_the_server(server, tmp_path):
-    password = server.replace("nsynth@", "nsynth:Unused-Secret@")  # PostgreSQL trusts us anyway
 
     def nsynth_command(name: str, *arguments: str | Path, code: int = 0) -> str:
-        settings = [f"workspace={tmp_path}/workspace", f"metadata_server={password}", "retrain.settle_s=0"]
+        settings = [f"workspace={tmp_path}/workspace", f"metadata_server={server}", "retrain.settle_s=0"]
         settings += [f"retrain.spans={tmp_path}/spans", "retrain.cleanup.keep_runs=1"]
         overrides = [part for setting in settings for part in ("--set", setting)]
         command = [sys.executable, "-m", "pipeline.cli", name, *map(str, arguments)]
