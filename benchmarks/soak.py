@@ -41,7 +41,7 @@ WEEK = (
 )  # fmt: skip
 """One day of each kind, but the better recipe."""
 
-RECIPE = ("recipe.size=tiny", "recipe.epochs=6")
+RECIPE = ("recipe.epochs=6",)
 BETTER_RECIPE = ("recipe.size=small", "recipe.epochs=12")
 """What somebody hopes to be better one day: a network with room for more, trained for longer; used from then on."""
 
@@ -102,8 +102,8 @@ def fork(log: Path) -> int:
     return pid
 
 
-def configure(workspace: Path, spans: Path, holdout: Path, recipe: Sequence[str] = RECIPE) -> Config:
-    """The smallest pipeline that can tell good from bad."""
+def configure(workspace: Path, spans: Path, holdout: Path, recipe: Sequence[str]) -> Config:
+    """The smallest pipeline that can tell good from bad; `recipe` holds settings of the day."""
     places = {"workspace": workspace, "retrain.spans": spans, "retrain.holdout": holdout}
     settings = [f"{key}={json.dumps(str(path))}" for key, path in places.items()]
     return load_config(Path(__file__).with_suffix(".yaml"), [*settings, *recipe])

@@ -106,12 +106,7 @@ class Rounds:
 def configuration(folder: Path, which: str) -> Config:
     """Settings of one of the two workspaces below `folder`."""
     data = folder / "data"
-    return configure(
-        folder / which / "workspace",
-        data / "spans",
-        data / "holdout",
-        ("recipe.size=tiny", "recipe.epochs=2"),
-    )
+    return configure(folder / which / "workspace", data / "spans", data / "holdout", ("recipe.epochs=2",))
 
 
 def diary(folder: Path) -> list[str]:

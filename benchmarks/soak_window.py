@@ -22,7 +22,7 @@ from pipeline.retrain.round import Retraining
 from pipeline.retrain.spans import folder_name
 
 WINDOW = 10
-RECIPE = ("recipe.size=tiny", "recipe.epochs=1")
+RECIPE = ("recipe.epochs=1",)
 PARTS = {
     "ingest": ("ExampleGen", "HeldOut"),
     "judgement": (
