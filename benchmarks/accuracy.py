@@ -57,7 +57,9 @@ class Job(NamedTuple):
 )
 @click.option("--only", multiple=True, metavar="NAME", help="Train these contenders or folds only.")
 @click.option("--seeds", default=3, show_default=True, help="Trainings of our network on the first fold.")
-@click.option("--minutes", default=30.0, show_default=True, help="Budget of one training.")
+@click.option(
+    "--minutes", default=6.0, show_default=True, help="Of processor time that the ancestor may train for."
+)
 @click.option("--real", envvar="NSYNTH_REAL_NOTES", type=Path, help="Folder with real NSynth notes.")
 @click.option("--report", is_flag=True, help="Train nothing, show what is there.")
 def main(
@@ -154,7 +156,7 @@ def _keep(result: dict[str, Any], file: Path) -> None:
 
 
 def _train(
-    job: Job, notes: Any, fold: Any, transfer: Any, settings: Any, seconds: float, folder: Path
+    job: Job, notes: Any, fold: Any, transfer: Any, settings: Any, cpu_s: float, folder: Path
 ) -> dict[str, Any]:
     """Trains, and asks for the family of each test note and each real note."""
     import numpy as np
@@ -163,7 +165,7 @@ def _train(
 
     of_recipe = hashlib.sha256(settings.recipe.model_dump_json().encode()).hexdigest()[:8]
     scratch = folder / "training" / f"{job.fold}-{job.contender}-{job.seed}-{of_recipe}"
-    task = Task(notes, fold, job.seed, settings.recipe, settings.spectrogram, scratch, seconds)
+    task = Task(notes, fold, job.seed, settings.recipe, settings.spectrogram, scratch, cpu_s)
     wall, cpu = time.monotonic(), time.process_time()
     answer = CONTENDERS[job.contender](task)
     wall, cpu = time.monotonic() - wall, time.process_time() - cpu

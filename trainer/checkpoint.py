@@ -1,7 +1,7 @@
 """A training's whole state on disk after each epoch, so that a killed one goes on as if nothing had happened.
 
 The batches of an epoch depend on the seed and the step alone (see trainer.input), so that variables, history
-and best weights are all that needs saving. A training killed within an epoch repeats that epoch.
+and kept weights are all that needs saving. A training killed within an epoch repeats that epoch.
 """
 
 import hashlib
@@ -41,8 +41,8 @@ class Checkpoint:
         """Writes the state under a temporary name, then renames it: there is always one whole state."""
         self.folder.mkdir(parents=True, exist_ok=True)
         arrays = {f"variable_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(_variables(model))}
-        arrays |= {f"best_{i}": weight for i, weight in enumerate(state.best_weights)}
-        known = {"history": state.rows(), "best_epoch": state.best_epoch}
+        arrays |= {f"kept_{i}": weight for i, weight in enumerate(state.kept_weights)}
+        known = {"history": state.rows(), "kept_epoch": state.kept_epoch, "lowest": state.lowest}
         temporary = self.folder / f".{_FILE}.{os.getpid()}"
         with temporary.open("wb") as file:
             np.savez(file, known=np.frombuffer(json.dumps(known).encode(), np.uint8), **arrays)
@@ -73,8 +73,8 @@ class Checkpoint:
             variable.assign(arrays[f"variable_{i}"])
         history = [Epoch(**row) for row in known["history"]]
         log.info("going on after epoch %d, from %s", len(history), path)
-        best = [arrays[f"best_{i}"] for i in range(sum(name.startswith("best_") for name in arrays))]
-        return State(history, known["best_epoch"], best)
+        kept = [arrays[f"kept_{i}"] for i in range(sum(name.startswith("kept_") for name in arrays))]
+        return State(history, known["kept_epoch"], kept, known["lowest"])
 
     def clear(self) -> None:
         """Removes the state: the training has succeeded."""

@@ -1,4 +1,4 @@
-"""The training itself, from indexed notes to the best weights."""
+"""The training itself, from indexed notes to the kept weights."""
 
 import logging
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from trainer.index import NoteIndex
 from trainer.input import evaluation_batches, steps_per_epoch, training_batches
 from trainer.model import build, multiply_accumulates, with_auxiliary_heads
 from trainer.options import RecipeOptions
-from trainer.progress import Progress
+from trainer.progress import Judge, Progress
 from trainer.state import State
 from transform.options import SpectrogramOptions
 
@@ -25,8 +25,8 @@ class Trained:
     """What a training leaves.
 
     Attributes:
-      network: float32, without optimizer, with the best averaged weights; ready to serve.
-      state: history and best epoch.
+      network: float32, without optimizer, with the kept averaged weights; ready to serve.
+      state: history and kept epoch.
       parameters: of the served network.
       macs: multiply-accumulate operations it takes to classify one note.
     """
@@ -46,7 +46,7 @@ def fit(
     start_weights: Path | None = None,
     logs: Path | None = None,
 ) -> Trained:
-    """Trains on `train` and keeps the weights that do best on `dev`.
+    """Trains on `train` and keeps the last weights that `dev` does not find worse than the best.
 
     Dev holds instruments that are not in train. It is not the valid split, and for a reason: NSynth's valid
     and test splits share their instruments, so whoever chooses on valid has chosen on test.
@@ -76,8 +76,8 @@ def fit(
         recipe.size, f"{network.count_params():,}", macs / 1e6,
         len(train), len(train.instruments), len(dev), len(dev.instruments),
     )  # fmt: skip
-    judged = evaluation_batches(dev, recipe.batch_size, spectrogram)
-    progress = Progress(network, judged, recipe, per_epoch * recipe.batch_size, state, checkpoint)
+    judge = Judge(network, dev, evaluation_batches(dev, recipe.batch_size, spectrogram))
+    progress = Progress(judge, recipe, per_epoch * recipe.batch_size, state, checkpoint)
     done = len(state.history)
     if not progress.finished:
         model.fit(
@@ -93,7 +93,7 @@ def fit(
 
 
 def _compile(model: keras.Model, network: keras.Model, recipe: RecipeOptions, per_epoch: int) -> None:
-    """Gives the training model its optimizer and losses, and the network its measures on dev."""
+    """Gives the training model its optimizer and losses."""
     warmup = round(recipe.warmup_epochs * per_epoch)
     rate = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=0.0 if warmup else recipe.learning_rate,
@@ -118,7 +118,7 @@ def _compile(model: keras.Model, network: keras.Model, recipe: RecipeOptions, pe
         metrics={FAMILY: keras.metrics.CategoricalAccuracy(name="accuracy")},
         jit_compile=False,
     )
-    network.compile(loss="categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
+    network.compile(jit_compile=False)
 
 
 def _tensorboard(logs: Path | None) -> list[keras.callbacks.Callback]:
@@ -128,5 +128,5 @@ def _tensorboard(logs: Path | None) -> list[keras.callbacks.Callback]:
 def _served(recipe: RecipeOptions, spectrogram: SpectrogramOptions, state: State) -> keras.Model:
     """The network outside of any strategy and in full precision."""
     network = build(recipe, spectrogram.n_mels)
-    network.set_weights(state.best_weights)
+    network.set_weights(state.kept_weights)
     return network

@@ -59,7 +59,9 @@ class RecipeOptions(BaseModel, frozen=True, extra="forbid"):
         0.99, ge=0, lt=1, description="of the weights' moving average; 0 turns it off"
     )
     patience: int = Field(
-        0, ge=0, description="epochs without a better dev loss before stopping; 0: never stop"
+        0,
+        ge=0,
+        description="epochs in a row that dev finds worse than the best before stopping; 0: never stop",
     )
     balance: float = Field(
         0.5,

@@ -11,27 +11,44 @@ import tensorflow as tf
 import nsynth
 from trainer.checkpoint import Checkpoint
 from trainer.heads import FAMILY
+from trainer.index import NoteIndex
 from trainer.options import RecipeOptions
 from trainer.state import Epoch, State
 
 log = logging.getLogger("trainer")
 
 
+class Judge:
+    """Asks the network about the dev notes."""
+
+    def __init__(self, network: keras.Model, dev: NoteIndex, batches: tf.data.Dataset):
+        """Takes what to ask and about what.
+
+        Args:
+          network: compiled.
+          dev: the notes.
+          batches: their spectrograms, in the index's order.
+        """
+        self.network, self._dev, self._batches = network, dev, batches
+
+    def __call__(self) -> tuple[np.ndarray, float]:
+        """Mean cross-entropy of each instrument, float64 [instruments], and the share of notes that are right."""
+        probabilities = self.network.predict(self._batches, verbose=0)
+        family, instrument = self._dev.family, self._dev.instrument
+        of_truth = probabilities[np.arange(len(family)), family].astype(float)
+        loss = -np.log(np.maximum(of_truth, keras.config.epsilon()))
+        right = float((probabilities.argmax(axis=1) == family).mean())
+        return np.bincount(instrument, weights=loss) / np.bincount(instrument), right
+
+
 class Progress(keras.callbacks.Callback):
     """Keras callback around one training."""
 
     def __init__(
-        self,
-        network: keras.Model,
-        dev: tf.data.Dataset,
-        recipe: RecipeOptions,
-        notes_per_epoch: int,
-        state: State,
-        checkpoint: Checkpoint,
+        self, judge: Judge, recipe: RecipeOptions, notes_per_epoch: int, state: State, checkpoint: Checkpoint
     ):
         super().__init__()
-        self._network = network
-        self._dev = dev
+        self._judge = judge
         self._recipe = recipe
         self._notes = notes_per_epoch
         self._checkpoint = checkpoint
@@ -42,7 +59,7 @@ class Progress(keras.callbacks.Callback):
         self._started = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Judges, tells, keeps the best, saves.
+        """Judges, tells, keeps what is not worse, saves.
 
         Raises:
           UserError: the loss is no longer a number.
@@ -54,41 +71,38 @@ class Progress(keras.callbacks.Callback):
             )
         trained = time.perf_counter() - self._started
         prefix = f"{FAMILY}_" if f"{FAMILY}_accuracy" in logs else ""  # Keras names no head that is alone
-        judged, weights = self._judge()
+        losses, dev_accuracy, weights = self._judge_average()
         row = Epoch(
             epoch=epoch + 1,
             loss=float(logs[f"{prefix}loss"]),
             accuracy=float(logs[f"{prefix}accuracy"]),
-            dev_loss=judged["loss"],
-            dev_accuracy=judged["accuracy"],
+            dev_loss=float(losses.mean()),
+            dev_accuracy=dev_accuracy,
             learning_rate=float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
             seconds=time.perf_counter() - self._started,
             examples_per_second=self._notes / trained,
         )
-        state = self.state
-        if not state.history or row.dev_loss < state.history[state.best_epoch - 1].dev_loss:
-            state.best_epoch, state.best_weights = row.epoch, weights
-        state.history.append(row)
+        self.state.add(row, losses, weights)
         logs.update(dev_loss=row.dev_loss, dev_accuracy=row.dev_accuracy)  # for TensorBoard
         log.info(_line(row, self._recipe.epochs))
-        self._checkpoint.save(self.model, state)
+        self._checkpoint.save(self.model, self.state)
         if self.finished:
             self.model.stop_training = True
 
     @property
     def finished(self) -> bool:
-        """All epochs done, or too many without a better dev loss."""
+        """All epochs done, or too many since the one that is kept."""
         done, patience = len(self.state.history), self._recipe.patience
-        return done >= self._recipe.epochs or bool(patience and done - self.state.best_epoch >= patience)
+        return done >= self._recipe.epochs or bool(patience and done - self.state.kept_epoch >= patience)
 
-    def _judge(self) -> tuple[dict[str, float], list[np.ndarray]]:
-        """Loss and accuracy on dev of the averaged weights, and these weights; training goes on with its own."""
+    def _judge_average(self) -> tuple[np.ndarray, float, list[np.ndarray]]:
+        """What the judge says of the averaged weights, and these weights; training goes on with its own."""
         own = self.model.get_weights()
         self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
-        averaged = self._network.get_weights()
-        judged = self._network.evaluate(self._dev, verbose=0, return_dict=True)
+        averaged = self._judge.network.get_weights()
+        losses, accuracy = self._judge()
         self.model.set_weights(own)
-        return {name: float(value) for name, value in judged.items()}, averaged
+        return losses, accuracy, averaged
 
 
 def _line(row: Epoch, epochs: int) -> str:

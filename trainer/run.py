@@ -64,12 +64,12 @@ def run_fn(fn_args: "FnArgs") -> None:
 
 
 def write_history(trained: Trained, recipe: RecipeOptions, path: Path) -> None:
-    """Writes what happened as JSON: a row an epoch, the best epoch, the recipe, parameters and operations."""
-    best = trained.state.best_epoch
-    log.info("best on dev: epoch %d, accuracy %.3f", best, trained.state.history[best - 1].dev_accuracy)
+    """Writes what happened as JSON: a row an epoch, the kept epoch, the recipe, parameters and operations."""
+    kept = trained.state.kept_epoch
+    log.info("kept: epoch %d, accuracy on dev %.3f", kept, trained.state.history[kept - 1].dev_accuracy)
     path.parent.mkdir(parents=True, exist_ok=True)
     told = {
-        "best_epoch": best,
+        "kept_epoch": kept,
         "parameters": trained.parameters,
         "multiply_accumulates_per_note": trained.macs,
         "recipe": recipe.model_dump(mode="json"),

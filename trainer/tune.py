@@ -76,7 +76,7 @@ class RecipeTuner(keras_tuner.RandomSearch):
         checkpoint = Checkpoint(self._checkpoints, **self._identity, recipe=recipe.model_dump(mode="json"))
         self._trials.append(checkpoint)
         state = fit(recipe, spectrogram, train, dev, checkpoint).state
-        return state.history[state.best_epoch - 1].dev_loss
+        return state.history[state.kept_epoch - 1].dev_loss
 
     def on_search_end(self) -> None:
         """Removes what the trials saved: nobody goes on from it."""

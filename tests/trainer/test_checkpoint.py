@@ -22,7 +22,7 @@ def values(net: keras.Model) -> list[np.ndarray]:
 @pytest.fixture
 def state() -> State:
     row = Epoch(1, 2.0, 0.1, 1.9, 0.2, 1e-3, 4.0, 100.0)
-    return State([row], best_epoch=1, best_weights=[np.ones((3, 2)), np.zeros(2)])
+    return State([row], kept_epoch=1, kept_weights=[np.ones((3, 2)), np.zeros(2)], lowest=[1.5, 2.3])
 
 
 def test_all_variables_and_the_history_come_back(tmp_path, state):
@@ -36,7 +36,8 @@ def test_all_variables_and_the_history_come_back(tmp_path, state):
     for a, b in zip(values(first), values(second), strict=True):
         np.testing.assert_array_equal(a, b)
     assert restored.history == state.history
-    np.testing.assert_array_equal(restored.best_weights[0], state.best_weights[0])
+    np.testing.assert_array_equal(restored.kept_weights[0], state.kept_weights[0])
+    assert restored.lowest == state.lowest
 
 
 def test_another_identity_finds_nothing(tmp_path, state):

@@ -14,6 +14,7 @@ from tests.trainer.conftest import SPECTROGRAM
 from trainer.checkpoint import Checkpoint
 from trainer.fit import Trained, fit
 from trainer.index import NoteIndex
+from trainer.input import evaluation_batches
 from trainer.options import RecipeOptions
 from trainer.progress import Progress
 from trainer.state import Epoch, State
@@ -84,7 +85,18 @@ def test_it_learns_families_that_unseen_instruments_share(trained):
     history = trained.state.history
     assert history[-1].dev_accuracy > 0.6  # 11 families: 0.09 by chance
     assert history[-1].loss < history[0].loss
-    assert trained.state.best_epoch == 1 + int(np.argmin([row.dev_loss for row in history]))
+    assert trained.state.kept_epoch >= 1 + int(np.argmin([row.dev_loss for row in history]))
+
+
+def test_the_figures_on_dev_are_those_of_the_kept_weights(trained, dev):
+    batches = evaluation_batches(dev, 16, SPECTROGRAM)
+    families = np.concatenate([np.asarray(truth).argmax(axis=1) for _, truth in batches])
+    probabilities = trained.network.predict(batches.map(lambda notes, _: notes), verbose=0)
+    loss = -np.log(probabilities[np.arange(len(families)), families])
+    kept = trained.state.history[trained.state.kept_epoch - 1]
+    assert kept.dev_accuracy == pytest.approx((probabilities.argmax(axis=1) == families).mean())
+    by_instrument = [loss[dev.instrument == number].mean() for number in range(len(dev.instruments))]
+    assert kept.dev_loss == pytest.approx(np.mean(by_instrument), rel=1e-4)
 
 
 def test_the_rate_warms_up_and_falls_to_nothing(trained):
@@ -132,12 +144,12 @@ def test_a_diverged_training_is_told_as_such(train, dev, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("patience", "epochs_done", "best", "finished"),
+    ("patience", "epochs_done", "kept", "finished"),
     [(2, 4, 3, False), (2, 4, 2, True), (0, 9, 1, False), (0, 10, 10, True), (20, 10, 10, True)],
 )
-def test_a_training_ends_with_its_epochs_or_its_patience(patience, epochs_done, best, finished):
+def test_a_training_ends_with_its_epochs_or_its_patience(patience, epochs_done, kept, finished):
     row = Epoch(1, loss=1.0, accuracy=0.5, dev_loss=1.0, dev_accuracy=0.5, learning_rate=0.1, seconds=1.0,
                 examples_per_second=1.0)  # fmt: skip
-    state = State(history=[row] * epochs_done, best_epoch=best)
+    state = State(history=[row] * epochs_done, kept_epoch=kept)
     recipe = recipe_of(patience=patience, epochs=10)
-    assert Progress(None, None, recipe, 1, state, None).finished is finished
+    assert Progress(None, recipe, 1, state, None).finished is finished

@@ -1,4 +1,4 @@
-"""How the training went: loss and accuracy on train and dev, the learning rate, the best epoch."""
+"""How the training went: loss and accuracy on train and dev, the learning rate, the kept epoch."""
 
 from typing import Any
 
@@ -18,17 +18,17 @@ CURVES = {
 def build(record: RunRecord) -> dict[str, Any]:
     """Curves and the model's size."""
     history = record.json("Trainer", "model_run", "history.json")
-    epochs, best = history["epochs"], history["best_epoch"]
+    epochs, kept = history["epochs"], history["kept_epoch"]
     return {
         "history": history,
-        "best": next(row for row in epochs if row["epoch"] == best),
+        "kept": next(row for row in epochs if row["epoch"] == kept),
         "seconds": sum(row["seconds"] for row in epochs),
-        "curves": [curve(epochs, best, *keys) for keys in CURVES.values()] + [_learning_rate(epochs)],
+        "curves": [curve(epochs, kept, *keys) for keys in CURVES.values()] + [_learning_rate(epochs)],
     }
 
 
-def curve(epochs: list[dict[str, Any]], best: int, train: str, dev: str, title: str, form: str) -> Markup:
-    """One measure by epoch, on train and on the held-out dev instruments; a line marks the best epoch."""
+def curve(epochs: list[dict[str, Any]], kept: int, train: str, dev: str, title: str, form: str) -> Markup:
+    """One measure by epoch, on train and on the held-out dev instruments; a line marks the kept epoch."""
     rows = [
         {"epoch": row["epoch"], "split": split, "value": row[key]}
         for row in epochs
@@ -44,7 +44,7 @@ def curve(epochs: list[dict[str, Any]], best: int, train: str, dev: str, title: 
         "split:N", sort=None, scale=alt.Scale(domain=["train", "dev"], range=list(charts.SERIES))
     )
     told = ["split:N", "epoch:Q", alt.Tooltip("value:Q", title=title, format=".3f")]
-    marker = alt.Chart(charts.values([{"epoch": best}])).mark_rule(strokeDash=[4, 3], color=charts.MUTED)
+    marker = alt.Chart(charts.values([{"epoch": kept}])).mark_rule(strokeDash=[4, 3], color=charts.MUTED)
     layers = [
         marker.encode(x="epoch:Q"),
         data.mark_line(strokeWidth=2).encode(x=x, y=y, color=colour),

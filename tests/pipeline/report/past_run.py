@@ -193,7 +193,7 @@ def _trainer(workspace: Workspace, ids: dict[str, int], notes: list[Note], told:
          "learning_rate": 1e-3, "seconds": 2.0}
         for e in (1, 2, 3)
     ]  # fmt: skip
-    history = {"best_epoch": 3, "parameters": 21355, "multiply_accumulates_per_note": 10**6, "epochs": epochs}
+    history = {"kept_epoch": 3, "parameters": 21355, "multiply_accumulates_per_note": 10**6, "epochs": epochs}
     model, model_run = workspace.folder("Trainer", "model"), workspace.folder("Trainer", "model_run")
     (model_run / "history.json").write_text(json.dumps(history))
     ids["model"] = workspace.artifact("Model", model)
