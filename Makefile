@@ -88,8 +88,9 @@ golden: $(READY)  ## accept what compiling for a cluster yields now as tests/kub
 	@UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q -k it_is_what_it_was tests/kubeflow/test_whole_pipeline.py
 
 .PHONY: soak
-soak: $(READY)  ## a month of unattended rounds in minutes, bad days and kills included
-	@$(BIN)/python -m benchmarks.soak --rounds 30 --chart workspace/benchmarks/soak.svg $(ARGS)
+soak: $(READY)  ## a month of unattended rounds in minutes, bad days and kills included (SoundFonts: fluid-soundfont-gm, minuet-data)
+	@$(BIN)/python -m benchmarks.soak --rounds 30 --chart workspace/benchmarks/soak.svg \
+	    --soundfont TimGM6mb --soundfont FluidR3_GM --soundfont GeneralUser $(ARGS)
 
 .PHONY: soak-kill
 soak-kill: $(READY)  ## kill -9 in every step in turn, then compare with an undisturbed round

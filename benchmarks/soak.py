@@ -22,6 +22,7 @@ from typing import Any
 
 import click
 
+import nsynth
 from benchmarks.soak_checks import Champion, faults_of_day, levels_off
 from components.registry import Registry
 from pipeline.config import Config, load_config
@@ -31,15 +32,16 @@ from pipeline.retrain.round import Retraining
 from pipeline.retrain.status import disk_use
 
 MONTH = (
-    "ordinary", "ordinary", "ordinary", "no data", "corrupt file", "ordinary", "one family", "killed", "ordinary",
+    "ordinary", "ordinary", "ordinary", "no data", "corrupt file", "better recipe", "one family", "killed", "ordinary",
     "mislabelled", "ordinary", "another level", "ordinary", "disk full", "ordinary", "killed", "no data", "ordinary",
-    "better recipe", "ordinary", "killed", "ordinary", "corrupt file", "ordinary", "one family", "mislabelled",
-    "ordinary", "killed", "another level", "ordinary",
+    "ordinary", "ordinary", "killed", "ordinary", "corrupt file", "ordinary", "one family", "mislabelled", "ordinary",
+    "killed", "another level", "ordinary",
 )  # fmt: skip
 WEEK = (
-    "ordinary", "no data", "corrupt file", "one family", "mislabelled", "another level", "disk full", "killed",
+    "ordinary", "better recipe", "no data", "corrupt file", "one family", "mislabelled", "another level", "disk full",
+    "killed",
 )  # fmt: skip
-"""One day of each kind, but the better recipe."""
+"""One day of each kind."""
 
 RECIPE = ("recipe.epochs=6",)
 BETTER_RECIPE = ("recipe.size=small", "recipe.epochs=12")
@@ -112,11 +114,11 @@ def configure(workspace: Path, spans: Path, holdout: Path, recipe: Sequence[str]
 class Soak:
     """The month, day by day."""
 
-    def __init__(self, folder: Path, days: tuple[str, ...], seed: int = 0):
+    def __init__(self, folder: Path, days: tuple[str, ...], seed: int, soundfonts: tuple[str, ...]):
         from benchmarks.soak_spans import Deliveries
 
         self.folder, self.days = folder, days
-        self._deliveries = Deliveries(folder / "data", seed)
+        self._deliveries = Deliveries(folder / "data", seed, soundfonts)
         self._random = random.Random(seed)
         self._file_limit: int | None = None
         self._typical_s: list[float] = []
@@ -219,8 +221,18 @@ def _locked(config: Config) -> bool:
 @click.option("--chart", type=Path, help="Draw the month into this file (.svg or .png).")
 @click.option("--folder", default="workspace/soak", show_default=True, type=Path, help="Is emptied first.")
 @click.option("--seed", default=0, show_default=True)
+@click.option("--soundfont", "soundfonts", multiple=True, metavar="NAME|PATH", default=("TimGM6mb",),
+              show_default=True, help="What the notes are rendered with. May be repeated.")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on after the last day of a month that was cut short.")
-def main(rounds: int, output: Path, chart: Path | None, folder: Path, seed: int, resume: bool) -> int:
+def main(
+    rounds: int,
+    output: Path,
+    chart: Path | None,
+    folder: Path,
+    seed: int,
+    soundfonts: tuple[str, ...],
+    resume: bool,
+) -> int:
     """Run unattended rounds day by day over good and bad data, kills included, and check every morning."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     days = (MONTH * (1 + rounds // len(MONTH)))[:rounds] if rounds else WEEK
@@ -229,7 +241,10 @@ def main(rounds: int, output: Path, chart: Path | None, folder: Path, seed: int,
     for part in ("workspace", "data/spans", "data/holdout") if not month else ():
         shutil.rmtree(folder / part, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
-    soak = Soak(folder, days, seed)
+    try:
+        soak = Soak(folder, days, seed, soundfonts)
+    except nsynth.UserError as error:
+        sys.exit(f"Error: {error}")
     import pipeline.retrain.run  # noqa: F401  # once, for all processes forked from here
 
     began = time.monotonic() - past["seconds"]

@@ -1,9 +1,10 @@
 """Spans of data for the soak: what a day brings, good or bad, dealt from a rendered corpus."""
 
+import mmap
 import random
 import struct
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,24 +20,31 @@ VALID_NOTES = 66
 CORPUS = CorpusOptions(size=16)
 QUIET_DB = -30.0
 
-Notes = list[bytes]
+Note = bytes | memoryview
+"""A serialized tf.Example."""
+
+Notes = list[Note]
 
 
 class Deliveries:
     """Writes a span a day. The held-out folder and the spans share no instrument with each other's training."""
 
-    def __init__(self, folder: Path, seed: int = 0):
-        """Renders the corpus and lays the held-out notes aside, once; goes on after spans that are there."""
+    def __init__(self, folder: Path, seed: int = 0, soundfonts: Sequence[str] = CORPUS.soundfonts):
+        """Renders the corpus and lays the held-out notes aside, once; goes on after spans that are there.
+
+        Raises:
+          UserError: a SoundFont is not installed; the message names the package.
+        """
         self.spans, self.holdout = folder / "spans", folder / "holdout"
         self._random = random.Random(seed)
-        render_corpus(CORPUS, folder / "corpus")
+        render_corpus(CORPUS.model_copy(update={"soundfonts": tuple(soundfonts)}), folder / "corpus")
         self._train = by_family(records(folder / "corpus" / "nsynth-train.tfrecord"))
         valid = list(records(folder / "corpus" / "nsynth-valid.tfrecord"))
         self._random.shuffle(valid)
         held_out = self.holdout / "nsynth-valid.tfrecord"
         if not held_out.exists():  # it must never change
             self.holdout.mkdir(parents=True, exist_ok=True)
-            write(held_out, valid[: len(valid) // 2])
+            write(held_out, [*valid[: len(valid) // 2], *records(folder / "corpus" / "nsynth-test.tfrecord")])
         self._valid = by_family(valid[len(valid) // 2 :])
         self._number = len(list(self.spans.glob("span-*")))
         if self._number:
@@ -73,16 +81,18 @@ class Deliveries:
         ]
 
 
-def records(path: Path) -> Iterator[bytes]:
-    """The records of an undamaged TFRecord."""
-    content, start = path.read_bytes(), 0
+def records(path: Path) -> Iterator[memoryview]:
+    """The records of an undamaged TFRecord; they stay in the file, and no process carries them along."""
+    with path.open("rb") as file:
+        content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    start = 0
     while start < len(content):
         (length,) = struct.unpack_from("<Q", content, start)
         yield content[start + 12 : start + 12 + length]
         start += 12 + length + 4
 
 
-def by_family(notes: Sequence[bytes] | Iterator[bytes]) -> dict[str, Notes]:
+def by_family(notes: Iterable[Note]) -> dict[str, Notes]:
     """Family → its notes."""
     families: dict[str, Notes] = defaultdict(list)
     for note in notes:
@@ -90,16 +100,16 @@ def by_family(notes: Sequence[bytes] | Iterator[bytes]) -> dict[str, Notes]:
     return dict(families)
 
 
-def parsed(note: bytes):
+def parsed(note: Note):
     """The tf.Example."""
     import tensorflow as tf
 
-    return tf.train.Example.FromString(note)
+    return tf.train.Example.FromString(bytes(note))
 
 
-def write(path: Path, notes: Sequence[bytes]) -> None:
+def write(path: Path, notes: Iterable[Note]) -> None:
     """Writes a TFRecord."""
-    path.write_bytes(b"".join(frame(note) for note in notes))
+    path.write_bytes(b"".join(frame(bytes(note)) for note in notes))
 
 
 def mislabelled(notes: Notes) -> Notes:
@@ -107,7 +117,7 @@ def mislabelled(notes: Notes) -> Notes:
     return [_renamed(note) for note in notes]
 
 
-def _renamed(note: bytes) -> bytes:
+def _renamed(note: Note) -> bytes:
     example = parsed(note)
     feature = example.features.feature
     family = (feature[nsynth.FAMILY].int64_list.value[0] + 1) % len(nsynth.FAMILIES)
@@ -127,7 +137,7 @@ def quieter(notes: Notes) -> Notes:
     return [_at(note, 10 ** (QUIET_DB / 20)) for note in notes]
 
 
-def _at(note: bytes, gain: float) -> bytes:
+def _at(note: Note, gain: float) -> bytes:
     example = parsed(note)
     audio = example.features.feature[nsynth.AUDIO].float_list
     samples = np.asarray(audio.value, np.float32) * np.float32(gain)
