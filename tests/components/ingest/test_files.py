@@ -35,6 +35,9 @@ class ElsewhereFileSystem(LocalFileSystem):
     def _path_open(self, path: str, *args: Any, **kwargs: Any) -> Any:
         return super()._path_open(path.removeprefix(PREFIX), *args, **kwargs)
 
+    def create(self, path: str, *args: Any, **kwargs: Any) -> Any:
+        return super().create(path.removeprefix(PREFIX), *args, **kwargs)
+
     def metadata(self, path: str) -> Any:
         found = super().metadata(path.removeprefix(PREFIX))
         found.path = path
