@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import socket
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -22,6 +23,8 @@ PASSWORD_VARIABLE = "NSYNTH_METADATA_PASSWORD"
 _PASSWORD_IN_TEXT = re.compile(r'(password"?: ")[^"]*(")')  # of protocol buffers, as text or JSON
 _PORTS = {"mysql": 3306, "postgresql": 5432}
 _REACH_S = 10
+_GREETINGS = {"mysql": b"", "postgresql": struct.pack("!ii", 8, 80877103)}
+"""What makes a server say something: MySQL speaks first, PostgreSQL is asked whether it can encrypt."""
 
 
 class Address(NamedTuple):
@@ -146,9 +149,12 @@ def connect(where: Path | str) -> "MetadataStore":
 
 
 def _reach(address: Address) -> None:
-    """Tells why a server cannot be reached, since ML Metadata does not; MySQL's library waits for long, too."""
+    """Tells why a server cannot be reached, since ML Metadata does not, and waits for ever for a silent one."""
     try:
-        socket.create_connection((address.host, address.port), timeout=_REACH_S).close()
+        with socket.create_connection((address.host, address.port), timeout=_REACH_S) as server:
+            server.sendall(_GREETINGS[address.kind])
+            if not server.recv(1):
+                raise ConnectionError("it hung up")
     except OSError as error:
         raise nsynth.UserError(
             f"the metadata server {address.host}:{address.port} cannot be reached: {error.strerror or error}"

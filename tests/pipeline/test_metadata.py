@@ -2,10 +2,12 @@
 
 import json
 import logging
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 
 import absl.logging
 import pytest
@@ -13,7 +15,7 @@ from google.protobuf import json_format
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 import nsynth
-from pipeline import history
+from pipeline import history, metadata
 from pipeline.config import load_config
 from pipeline.metadata import connect, connection_config
 from pipeline.retrain.faults import may_pass
@@ -134,6 +136,19 @@ def test_a_server_that_is_down_is_told_and_a_round_tries_again(server):
     kind = server.partition(":")[0]
     with pytest.raises(nsynth.UserError, match=r"127\.0\.0\.1:1 cannot be reached: .*refused") as told:
         connect(f"{kind}://nsynth@127.0.0.1:1/history")
+    assert may_pass(told.value)
+
+
+@pytest.mark.parametrize("kind", ["mysql", "postgresql"])
+@pytest.mark.parametrize(("hangs_up", "words"), [(False, "timed out"), (True, "(it hung up|reset by peer)")])
+def test_a_server_that_says_nothing_is_not_waited_for(kind, hangs_up, words, monkeypatch):
+    monkeypatch.setattr(metadata, "_REACH_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        if hangs_up:
+            Thread(target=lambda: silent.accept()[0].close(), daemon=True).start()
+        with pytest.raises(nsynth.UserError, match=f"127.0.0.1:{port} cannot be reached: .*{words}") as told:
+            connect(f"{kind}://nsynth@127.0.0.1:{port}/history")
     assert may_pass(told.value)
 
 
