@@ -36,10 +36,17 @@ _SHARDS = 4
 @click.option("--epochs", default=3, show_default=True, help="Of each measurement; the first does not count.")
 @click.option("--rounds", default=2, show_default=True, help="Each variant is measured this often.")
 @click.option("--size", default="small", show_default=True, help="Of the network.")
+@click.option("--batch-size", default=32, show_default=True, help="Notes of a step.")
 @click.option("--output", default="workspace/benchmarks/train.json", show_default=True, type=Path)
 @click.option("--measure", hidden=True, help="Measure one variant in this process.")
 def main(
-    notes: tuple[int, ...], epochs: int, rounds: int, size: str, output: Path, measure: str | None
+    notes: tuple[int, ...],
+    epochs: int,
+    rounds: int,
+    size: str,
+    batch_size: int,
+    output: Path,
+    measure: str | None,
 ) -> None:
     """Measure the Trainer's own loop against the same model fed from memory, and against a plain Keras loop."""
     if measure:
@@ -52,11 +59,19 @@ def main(
         jobs = [(variant, sizes[0]) for variant in VARIANTS]
         jobs += [("pipeline", count) for count in sizes[1:]]
         runs = [
-            _fresh(variant=variant, count=count, folder=folder, epochs=epochs, size=size)
+            _fresh(
+                variant=variant, count=count, folder=folder, epochs=epochs, size=size, batch_size=batch_size
+            )
             for _ in range(rounds)
             for variant, count in jobs
         ]
-    result = {"machine": machine(), "size": size, "runs": runs, "summary": summarize(runs)}
+    result = {
+        "machine": machine(),
+        "size": size,
+        "batch_size": batch_size,
+        "runs": runs,
+        "summary": summarize(runs),
+    }
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(result, indent=2))
     _print(result)
@@ -100,13 +115,15 @@ def _generate(folder: Path, count: int) -> None:
                 writer.write(codec.encode(note))
 
 
-def _measure(variant: str, count: int, folder: str, epochs: int, size: str) -> dict[str, Any]:
+def _measure(
+    variant: str, count: int, folder: str, epochs: int, size: str, batch_size: int
+) -> dict[str, Any]:
     """Trains in this process: notes a second and CPU milliseconds a note after the first epoch, peak memory."""
     from trainer import index
     from trainer.options import RecipeOptions
     from transform.options import SpectrogramOptions
 
-    recipe, spectrogram = RecipeOptions(size=size, epochs=epochs), SpectrogramOptions()
+    recipe, spectrogram = RecipeOptions(size=size, epochs=epochs, batch_size=batch_size), SpectrogramOptions()
     train = index.scan(index.expand([f"{folder}/{count}/train-*"]), spectrogram)
     if variant.startswith("plain"):
         marks = list(_plain_loop(recipe, spectrogram, train, augmented=variant == "plain-augmented"))
