@@ -57,9 +57,6 @@ class Job(NamedTuple):
 )
 @click.option("--only", multiple=True, metavar="NAME", help="Train these contenders or folds only.")
 @click.option("--seeds", default=3, show_default=True, help="Trainings of our network on the first fold.")
-@click.option(
-    "--minutes", default=6.0, show_default=True, help="Of processor time that the ancestor may train for."
-)
 @click.option("--real", envvar="NSYNTH_REAL_NOTES", type=Path, help="Folder with real NSynth notes.")
 @click.option("--report", is_flag=True, help="Train nothing, show what is there.")
 def main(
@@ -71,12 +68,12 @@ def main(
     choose: bool,
     only: tuple[str, ...],
     seeds: int,
-    minutes: float,
     real: Path | None,
     report: bool,
 ) -> None:
     """Measure accuracy on unheard instruments: ours, the ancestor's, two classical opponents' and the ablations'."""
     from benchmarks import accuracy_report
+    from benchmarks.accuracy_contenders import ANCESTOR_EPOCHS
     from benchmarks.accuracy_data import real_notes, rendered_notes
     from benchmarks.accuracy_folds import choosing, cross_validation, learning_curve, lineages
 
@@ -107,13 +104,13 @@ def main(
             "fold": by_name[job.fold].fingerprint,
             "real": bool(transfer),
         }
-        if job.contender == "ancestor":  # the only one that trains for as long as it may
-            made_of["minutes"] = minutes
+        if job.contender == "ancestor":
+            made_of["epochs"] = ANCESTOR_EPOCHS
         file = folder / "results" / job.file
         result = kept(file, made_of)
         if result is None and not report and (not only or {job.contender, job.fold} & set(only)):
             click.echo(f"[{number}/{len(jobs)}] {job.contender} on {job.fold}, seed {job.seed}")
-            answers = _train(job, notes, by_name[job.fold], transfer, settings, minutes * 60, folder)
+            answers = _train(job, notes, by_name[job.fold], transfer, settings, folder)
             result = {**job._asdict(), **answers, "made_of": made_of}
             _keep(result, file)
         if result:
@@ -155,9 +152,7 @@ def _keep(result: dict[str, Any], file: Path) -> None:
     part.rename(file)
 
 
-def _train(
-    job: Job, notes: Any, fold: Any, transfer: Any, settings: Any, cpu_s: float, folder: Path
-) -> dict[str, Any]:
+def _train(job: Job, notes: Any, fold: Any, transfer: Any, settings: Any, folder: Path) -> dict[str, Any]:
     """Trains, and asks for the family of each test note and each real note."""
     import numpy as np
 
@@ -165,7 +160,7 @@ def _train(
 
     of_recipe = hashlib.sha256(settings.recipe.model_dump_json().encode()).hexdigest()[:8]
     scratch = folder / "training" / f"{job.fold}-{job.contender}-{job.seed}-{of_recipe}"
-    task = Task(notes, fold, job.seed, settings.recipe, settings.spectrogram, scratch, cpu_s)
+    task = Task(notes, fold, job.seed, settings.recipe, settings.spectrogram, scratch)
     wall, cpu = time.monotonic(), time.process_time()
     answer = CONTENDERS[job.contender](task)
     wall, cpu = time.monotonic() - wall, time.process_time() - cpu

@@ -73,7 +73,9 @@ def open_store(where: Path | str) -> MetadataStore:
 
 def run_names(store: MetadataStore) -> list[str]:
     """Names of all runs, the newest first."""
-    return sorted((context.name for context in store.get_contexts_by_type(RUN_CONTEXT)), reverse=True)
+    # Not by name, which is a local time: an hour of it comes twice when summer time ends.
+    contexts = sorted(store.get_contexts_by_type(RUN_CONTEXT), key=lambda context: context.id, reverse=True)
+    return [context.name for context in contexts]
 
 
 def load_run(store: MetadataStore, name: str | None = None) -> Run:

@@ -77,10 +77,15 @@ def _logs(config: Config) -> Path:
 
 
 def _run(config: Config) -> None:
-    from pipeline.local_runner import run_local  # 15 s of imports, under the status line
+    """Runs the graph, alone in the workspace: a round or a clean-up would take a step's output for a left-over."""
+    from pipeline.retrain import lock
+    from pipeline.retrain.round import Retraining
 
     try:
-        run_local(config)
+        with lock.hold(Retraining(config).lock_file, "nsynth run"):
+            from pipeline.local_runner import run_local  # 15 s of imports, under the status line
+
+            run_local(config)
     except BaseException:
         logging.getLogger(__name__).exception("the run ended early")
         raise

@@ -17,7 +17,7 @@ class ScheduleOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
     """When rounds start by themselves."""
 
     cron: str = "0 3 * * *"
-    """Minute, hour, day of month, month, day of week."""
+    """Minute, hour, day of month, month, day of week (0 is Sunday, or by name); all five have to fit."""
     timezone: str = "UTC"
     """Of the cron expression, such as Europe/Berlin."""
     jitter_s: int = Field(default=60, ge=0)

@@ -2,10 +2,12 @@
 
 import datetime
 import logging
+import random
 import signal
 import threading
 from zoneinfo import ZoneInfo
 
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 
@@ -15,30 +17,48 @@ from pipeline.retrain.options import ScheduleOptions
 from pipeline.retrain.round import Retraining
 
 _JOB = "round"
+_LOCKED_S = 60.0  # between two looks whether the workspace is free
+_WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")  # as cron counts them, 0 and 7 alike
 _log = logging.getLogger(__name__)
 
 
 def trigger(options: ScheduleOptions) -> CronTrigger:
-    """When rounds are due.
+    """When rounds are due, jitter aside.
 
     Raises:
       nsynth.UserError: no cron expression.
     """
+    *fields, weekday = options.cron.split()
     try:
-        found = CronTrigger.from_crontab(options.cron, ZoneInfo(options.timezone))
+        return CronTrigger.from_crontab(" ".join([*fields, _by_name(weekday)]), ZoneInfo(options.timezone))
     except ValueError as error:
         raise nsynth.UserError(
             f"retrain.schedule.cron = {options.cron!r}: {error}; write it like 0 3 * * * for every day at 3"
         ) from error
-    found.jitter = options.jitter_s or None
-    return found
+
+
+def _by_name(weekday: str) -> str:
+    """The field with weekdays by name, since APScheduler's 0 is Monday and cron's is Sunday.
+
+    Raises:
+      ValueError: a number that is no weekday.
+    """
+    if not any(character.isdigit() for character in weekday):
+        return weekday
+    days: list[str] = []
+    for part in weekday.split(","):
+        span, _, step = part.partition("/")
+        first, _, last = span.partition("-")
+        numbers = range(7) if span == "*" else range(int(first), int(last or first) + 1)
+        if not set(numbers) <= set(range(len(_WEEKDAYS))):
+            raise ValueError(f"{part} is no weekday: 0 is Sunday, 6 is Saturday")
+        days += [_WEEKDAYS[number] for number in numbers[:: int(step or 1)]]
+    return ",".join(days)
 
 
 def next_round(options: ScheduleOptions, after: datetime.datetime) -> datetime.datetime | None:
     """When the first round after `after` is due, jitter aside; None if never."""
-    due = trigger(options)
-    due.jitter = None
-    return due.get_next_fire_time(None, after)
+    return trigger(options).get_next_fire_time(None, after)
 
 
 class Scheduler:
@@ -49,11 +69,13 @@ class Scheduler:
         self._options = options
         self._stopping = threading.Event()  # no more rounds
         self._stop_round = threading.Event()  # nor this one
+        self._due_again = threading.Event()  # while a round was running
         self._scheduler = BackgroundScheduler(
             timezone=ZoneInfo(options.timezone),
-            # Rounds that came due while one was running, or the machine asleep, are made up for by one.
+            # Rounds that came due while the machine was asleep are made up for by one.
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
+        self._scheduler.add_listener(lambda _: self._due_again.set(), EVENT_JOB_MAX_INSTANCES)
 
     def run(self) -> None:
         """Runs rounds by the clock until SIGTERM or SIGINT, then lets a running round end in its grace time."""
@@ -90,22 +112,35 @@ class Scheduler:
         self._stopping.set()
 
     def round(self) -> None:
-        """One round; an error is told and the clock goes on."""
+        """One round, and another one if that came due meanwhile; an error is told and the clock goes on."""
+        # By ourselves, since APScheduler's jitter loses track in the hour that the end of summer time repeats.
+        self._stopping.wait(random.uniform(0, self._options.jitter_s))
+        again = True
+        while again and not self._stopping.is_set():
+            self._due_again.clear()
+            again = self._round() or self._due_again.is_set()
+
+    def _round(self) -> bool:
+        """One round; whether it is still to be run, since somebody else was at work."""
         try:
             line = self._retraining.retrain("nsynth schedule", stop=self._stop_round)
         except LockedError as error:
-            _log.warning("round skipped: %s", error)
+            _log.warning("the round waits: %s", error)
+            self._stopping.wait(_LOCKED_S)
+            return True
         except nsynth.UserError as error:
             _log.error("round failed: %s", error)
         except Exception:
             _log.exception("round failed")
         else:
             _log.info("round %d: %s: %s", line.number, line.outcome, line.words)
+        return False
 
     def _missed(self) -> datetime.datetime | None:
         """When the first round was due since the last one, if that is past."""
         rounds = self._retraining.ledger.rounds()
         if not rounds:
             return None
-        due = next_round(self._options, rounds[-1].started)
+        started = rounds[-1].started + datetime.timedelta(seconds=1)  # it is cut to the second
+        due = next_round(self._options, started)
         return due if due and due <= datetime.datetime.now(datetime.UTC) else None

@@ -113,7 +113,7 @@ def test_contenders_learn_what_can_be_learned(name, notes, tmp_path):
     quick = {"epochs": 5, "batch_size": 16, "learning_rate": 1e-2, "ema_momentum": 0.8}
     recipe = RecipeOptions(size="tiny", augment=AugmentOptions.off(), **quick)
     fold = cross_validation(notes)[0]
-    task = Task(notes, fold, 0, recipe, SPECTROGRAM, tmp_path, seconds=60)
+    task = Task(notes, fold, 0, recipe, SPECTROGRAM, tmp_path)
     answers = CONTENDERS[name](task)(notes, fold.test)
     right = (answers == notes.family[fold.test]).mean()
     assert right == pytest.approx(1 / FAMILIES) if name == "majority" else right > 0.5

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from pipeline import exit_codes
+from pipeline.config import load_config
+from pipeline.retrain import lock
+from pipeline.retrain.round import Retraining
 
 PROJECT = Path(__file__).parents[2]
 # Not even root may write then.
@@ -25,6 +28,17 @@ def run_in(workspace: Path, *before: str) -> str:
     assert answer.returncode == exit_codes.ERROR
     assert answer.stdout == "", "no log is there to be named"
     return answer.stderr
+
+
+def test_a_workspace_in_which_somebody_is_at_work(tmp_path):
+    """A round that cleans up would take what a run is writing for what a killed one has left."""
+    with lock.hold(Retraining(load_config(overrides=[f"workspace={tmp_path}"])).lock_file, "nsynth retrain"):
+        command = [sys.executable, "-m", "pipeline.cli", "run", "--data", str(tmp_path)]
+        answer = subprocess.run(
+            [*command, "--set", f"workspace={tmp_path}"], cwd=PROJECT, capture_output=True, text=True
+        )
+    assert answer.returncode == exit_codes.ERROR
+    assert "is in use by nsynth retrain, process" in " ".join(answer.stderr.split())
 
 
 def test_a_workspace_below_a_file(tmp_path):

@@ -5,11 +5,16 @@ import os
 import signal
 import threading
 import time
+from itertools import pairwise
 
 import pydantic
 import pytest
+from apscheduler.triggers.base import BaseTrigger
 
 import nsynth
+from pipeline.retrain import schedule
+from pipeline.retrain.ledger import Round
+from pipeline.retrain.lock import LockedError
 from pipeline.retrain.options import ScheduleOptions
 from pipeline.retrain.outcome import Outcome
 from pipeline.retrain.round import Retraining
@@ -36,6 +41,93 @@ def test_a_bad_expression_or_zone_is_told():
         ScheduleOptions(cron="0 0 3 * * *")
     with pytest.raises(pydantic.ValidationError, match="Europe/Berlin"):
         ScheduleOptions(timezone="Mars/Olympus")
+
+
+@pytest.mark.parametrize(
+    ("weekday", "days"),
+    [
+        ("0", "Sun"), ("7", "Sun"), ("1-5", "Mon Tue Wed Thu Fri"), ("5-7", "Fri Sat Sun"), ("6,0", "Sat Sun"),
+        ("*/3", "Wed Sat Sun"), ("mon-wed", "Mon Tue Wed"),
+    ],
+)  # fmt: skip
+def test_weekdays_are_counted_as_cron_counts_them(weekday, days):
+    options = ScheduleOptions(cron=f"0 3 * * {weekday}")
+    monday = utc(2026, 11, 2)
+    week = [monday + datetime.timedelta(days=number) for number in range(7)]
+    due = [day.strftime("%a") for day in week if next_round(options, day).date() == day.date()]
+    assert due == days.split()
+
+
+def test_a_number_that_is_no_weekday_is_told():
+    with pytest.raises(nsynth.UserError, match="8 is no weekday"):
+        trigger(ScheduleOptions(cron="0 3 * * 8"))
+
+
+def test_the_hour_that_comes_twice_is_left_again():
+    """With APScheduler's own jitter the clock would find each round of the second hour to be past, for ever."""
+    due = trigger(ScheduleOptions(cron="*/20 * * * *", timezone="Europe/Berlin"))
+    moments = [due.get_next_fire_time(None, utc(2026, 10, 24, 23, 50))]
+    for _ in range(6):
+        moments.append(due.get_next_fire_time(moments[-1], moments[-1]))
+    moments = [moment.astimezone(datetime.UTC) for moment in moments]
+    assert [later - earlier for earlier, later in pairwise(moments)] == [datetime.timedelta(minutes=20)] * 6
+
+
+def test_a_round_starts_a_little_late(config, stand_in, monkeypatch):
+    asked = []
+    monkeypatch.setattr("random.uniform", lambda *bounds: asked.append(bounds) or 0.0)
+    start(config, stand_in, jitter_s=40).round()
+    assert asked == [(0, 40)]
+
+
+class Counted:
+    """Stands in for a workspace's rounds."""
+
+    def __init__(self, takes_s: float = 0.0, locked: int = 0):
+        self.rounds, self._takes_s, self._locked = 0, takes_s, locked
+
+    def retrain(self, name: str, stop: threading.Event) -> Round:
+        self.rounds += 1
+        time.sleep(self._takes_s)
+        if self.rounds <= self._locked:
+            raise LockedError("in use by nsynth gc")
+        return Round(
+            number=self.rounds, outcome=Outcome.KEPT, words="", started=utc(2026, 1, 1), ended=utc(2026, 1, 1)
+        )
+
+
+def test_a_round_that_came_due_while_one_ran_is_run_after_it(monkeypatch):
+    now = datetime.datetime.now(datetime.UTC)
+    moments = [now + datetime.timedelta(seconds=wait) for wait in (0.2, 0.5)]
+
+    class Twice(BaseTrigger):
+        def get_next_fire_time(self, before, now):
+            return next((moment for moment in moments if not before or moment > before), None)
+
+    monkeypatch.setattr(schedule, "trigger", lambda options: Twice())
+    rounds = Counted(takes_s=1.0)
+    scheduler = Scheduler(rounds, ScheduleOptions(jitter_s=0, catch_up=False))
+    send_when(lambda: rounds.rounds == 2, signal.SIGTERM)
+    scheduler.run()
+    assert rounds.rounds == 2
+
+
+def test_a_round_waits_for_whoever_is_at_work(monkeypatch):
+    monkeypatch.setattr(schedule, "_LOCKED_S", 0.01)
+    rounds = Counted(locked=2)
+    Scheduler(rounds, ScheduleOptions(jitter_s=0)).round()
+    assert rounds.rounds == 3
+
+
+def test_a_round_that_started_on_the_second_was_not_missed(config, stand_in, deliver):
+    deliver(1)
+    scheduler = start(config, stand_in.will(PUSHED), cron="0 3 * * *")
+    ledger = Retraining(config, stand_in.start).ledger
+    line = Retraining(config, stand_in.start).retrain("me")
+    today = datetime.datetime.now(datetime.UTC).replace(hour=3, minute=0, second=0, microsecond=0)
+    last = today if today < datetime.datetime.now(datetime.UTC) else today - datetime.timedelta(days=1)
+    ledger.file.write_text(line.model_copy(update={"started": last}).model_dump_json() + "\n")
+    assert scheduler._missed() is None
 
 
 def start(config, stand_in, **options) -> Scheduler:
