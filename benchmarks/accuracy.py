@@ -19,6 +19,7 @@ import click
 import nsynth
 from corpus.options import CorpusOptions
 from pipeline.config import load_config
+from pipeline.fingerprint import step_fingerprint
 
 REAL_NOTES = "nsynth-train.tfrecord"
 CORPUS = CorpusOptions(
@@ -101,6 +102,7 @@ def main(
             "corpus": corpus.model_dump(mode="json"),
             "spectrogram": settings.spectrogram.model_dump(mode="json"),
             "recipe": settings.recipe.model_dump(mode="json") if job.contender.startswith("ours") else None,
+            "code": step_fingerprint("Trainer") if job.contender.startswith("ours") else None,
             "fold": by_name[job.fold].fingerprint,
             "real": bool(transfer),
         }
@@ -138,11 +140,15 @@ def plan(folds: list[str], seeds: int, ablations: bool) -> list[Job]:
 
 
 def kept(file: Path, made_of: dict[str, Any]) -> dict[str, Any] | None:
-    """An earlier result, if it is of the same notes, spectrograms and recipe."""
+    """An earlier result, if it is of the same notes, spectrograms, recipe and code.
+
+    One with answers about real notes will do where none are asked for.
+    """
     if not file.exists():
         return None
     result = json.loads(file.read_text())
-    return result if result["made_of"] == made_of else None
+    before = result["made_of"]
+    return result if before in (made_of, {**made_of, "real": True}) else None
 
 
 def _keep(result: dict[str, Any], file: Path) -> None:

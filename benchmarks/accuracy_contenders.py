@@ -16,6 +16,7 @@ from sklearn.svm import SVC
 import nsynth
 from benchmarks.accuracy_data import IMAGE, Notes, normalizer, write_split
 from benchmarks.accuracy_folds import Fold
+from pipeline.fingerprint import step_fingerprint
 from trainer import index
 from trainer.checkpoint import Checkpoint
 from trainer.fit import fit
@@ -119,7 +120,13 @@ def ours(task: Task, per_bin: bool = True) -> Answer:
         )
         for name, part in (("train", task.fold.train), ("dev", task.fold.dev))
     )
-    checkpoint = Checkpoint(task.folder, recipe=recipe.model_dump(mode="json"), train=train.fingerprint)
+    checkpoint = Checkpoint(
+        task.folder,
+        recipe=recipe.model_dump(mode="json"),
+        code=step_fingerprint("Trainer"),
+        train=train.fingerprint,
+        dev=dev.fingerprint,
+    )
     trained = fit(recipe, task.spectrogram, train, dev, checkpoint)
     task.told.update(
         kept_epoch=trained.state.kept_epoch,

@@ -62,8 +62,8 @@ def learning_curve(notes: Notes, fold: Fold) -> list[Fold]:
     """The same fold with fewer instruments to learn from."""
     curve = []
     for share in CURVE:
-        train = _parts(notes, fold.train, round(1 / share))[0]
-        curve.append(replace(fold, name=f"{fold.name}-{share:.0%}", train=train))
+        train, dev = (_parts(notes, part, round(1 / share))[0] for part in (fold.train, fold.dev))
+        curve.append(replace(fold, name=f"{fold.name}-{share:.0%}", train=train, dev=dev))
     return curve
 
 

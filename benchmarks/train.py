@@ -196,10 +196,10 @@ def _plain_loop(recipe: Any, spectrogram: Any, train: Any, augmented: bool) -> I
     network = build(recipe, spectrogram.n_mels)
     model = with_auxiliary_heads(network, recipe, len(train.instruments))
     per_epoch = input.steps_per_epoch(train, recipe.batch_size)
-    fit._compile(model, network, recipe, per_epoch)
+    fit.compile_model(model, recipe, per_epoch)
     serialized = tf.data.TFRecordDataset(list(train.files)).batch(len(train)).get_single_element()
     parsed = codec.parse_batch(serialized, spectrogram)
-    targets = input.targets_of(parsed, input.instrument_vocabulary(train))
+    targets = input.targets_of(parsed, train.instrument, len(train.instruments))
     tensors = parsed[features.LOG_MEL], {head: targets[head] for head in active_heads(recipe)}
     batches = tf.data.Dataset.from_tensor_slices(tensors).shuffle(len(train), seed=0).repeat()
     batches = batches.batch(recipe.batch_size)

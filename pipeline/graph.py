@@ -70,6 +70,7 @@ def _train(config: Config, data: Data) -> _Model:
     recipe = {
         "recipe": config.recipe.model_dump(mode="json"),
         "spectrogram": config.spectrogram.model_dump(mode="json"),
+        "splits": config.ingest.fractions,
         "code": code("Trainer"),
         "checkpoint_dir": config.checkpoints,
     }

@@ -69,7 +69,12 @@ class Checkpoint:
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             log.warning("the checkpoint %s cannot be read (%s): training starts anew", path, error)
             return State()
-        for i, variable in enumerate(_variables(model)):
+        variables = list(_variables(model))
+        shapes = [arrays[name].shape for i in range(len(arrays)) if (name := f"variable_{i}") in arrays]
+        if shapes != [tuple(variable.shape) for variable in variables]:  # other devices have other variables
+            log.warning("the checkpoint %s is of another kind of device: training starts anew", path)
+            return State()
+        for i, variable in enumerate(variables):
             variable.assign(arrays[f"variable_{i}"])
         history = [Epoch(**row) for row in known["history"]]
         log.info("going on after epoch %d, from %s", len(history), path)

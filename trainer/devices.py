@@ -20,12 +20,20 @@ def strategy() -> tf.distribute.Strategy:
 def precision() -> Iterator[None]:
     """Half-precision arithmetic with float32 weights inside, where a GPU can do it; as before after."""
     before = keras.config.dtype_policy()
-    if tf.config.list_logical_devices("GPU"):
-        keras.config.set_dtype_policy("mixed_float16")
+    keras.config.set_dtype_policy(policy(len(tf.config.list_logical_devices("GPU"))))
     try:
         yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def policy(gpus: int) -> str:
+    """Keras's name of the arithmetic on so many GPUs.
+
+    On several it is bfloat16, whose range needs no scaling of the loss: Keras 3.15 looks for an overflow in the first
+    device's gradients only, before they are summed up, and one on another device would end in the weights.
+    """
+    return {0: "float32", 1: "mixed_float16"}.get(gpus, "mixed_bfloat16")
 
 
 def make_repeatable(seed: int) -> None:

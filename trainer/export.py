@@ -69,6 +69,7 @@ def export(
     transform_output: tft.TFTransformOutput,
     recipe: RecipeOptions,
     spectrogram: SpectrogramOptions,
+    splits: dict[str, float],
     folder: Path,
 ) -> None:
     """Saves the model with its signatures, its weights and recipe for a later warm start, and warm-up requests.
@@ -78,6 +79,7 @@ def export(
       transform_output: of the Transform that made the training data.
       recipe: it was trained with.
       spectrogram: options of the front end.
+      splits: by which the instruments were dealt out.
       folder: to be created; it appears whole or not at all.
     """
     classifier = Classifier(network, transform_output)
@@ -94,7 +96,8 @@ def export(
     )
     (unfinished / EXTRA).mkdir()
     network.save_weights(unfinished / WEIGHTS)
-    described = {"recipe": recipe.model_dump(mode="json"), "spectrogram": spectrogram.model_dump(mode="json")}
+    options = {"recipe": recipe.model_dump(mode="json"), "spectrogram": spectrogram.model_dump(mode="json")}
+    described = {**options, "splits": splits}
     (unfinished / RECIPE).write_text(json.dumps(described, indent=2) + "\n")
     _write_warmup_requests(unfinished / WARMUP)
     if folder.exists():
@@ -103,19 +106,27 @@ def export(
 
 
 def start_weights(
-    champion: Path | None, recipe: RecipeOptions, spectrogram: SpectrogramOptions
+    champion: Path | None, recipe: RecipeOptions, spectrogram: SpectrogramOptions, splits: dict[str, float]
 ) -> Path | None:
-    """The champion's weights file if the recipe asks for that very network; else None, and a line says why."""
+    """The champion's weights file if the recipe asks for that very network; else None, and a line says why.
+
+    Where instruments are dealt out otherwise, the champion may have learned from those that are now to judge by.
+    """
     if champion is None or not recipe.warm_start:
+        log.info(
+            "starting fresh: %s", "there is no champion" if recipe.warm_start else "recipe.warm_start is off"
+        )
         return None
     try:
         described = json.loads((champion / RECIPE).read_text())
-        before = described["recipe"]["size"], described["spectrogram"]
+        before = described["recipe"]["size"], described["spectrogram"], described["splits"]
     except (OSError, ValueError, KeyError):
         log.info("starting fresh: the champion %s carries no weights to start from", champion)
         return None
-    if before != (recipe.size, spectrogram.model_dump(mode="json")):
-        log.info("starting fresh: the champion's network or spectrogram is another (%s %s)", *before)
+    if before != (recipe.size, spectrogram.model_dump(mode="json"), splits):
+        log.info(
+            "starting fresh: the champion's network, spectrogram or splits are others (%s %s %s)", *before
+        )
         return None
     weights = champion / WEIGHTS
     try:

@@ -62,12 +62,14 @@ def fit(
     """
     devices.make_repeatable(recipe.seed)
     per_epoch = steps_per_epoch(train, recipe.batch_size)
-    with devices.precision(), devices.strategy().scope():
+    strategy = devices.strategy()
+    with devices.precision(), strategy.scope():
         network = build(recipe, spectrogram.n_mels)
         if start_weights:
             network.load_weights(start_weights)
         model = with_auxiliary_heads(network, recipe, len(train.instruments))
-        _compile(model, network, recipe, per_epoch)
+        compile_model(model, recipe, per_epoch, strategy.num_replicas_in_sync)
+        network.compile(jit_compile=False)
         model.optimizer.build(model.trainable_variables)
         state = checkpoint.restore(model)
     macs = multiply_accumulates(recipe, spectrogram.n_mels, spectrogram.frames)
@@ -92,8 +94,15 @@ def fit(
     return Trained(_served(recipe, spectrogram, state), state, network.count_params(), macs)
 
 
-def _compile(model: keras.Model, network: keras.Model, recipe: RecipeOptions, per_epoch: int) -> None:
-    """Gives the training model its optimizer and losses."""
+def compile_model(model: keras.Model, recipe: RecipeOptions, per_epoch: int, devices: int = 1) -> None:
+    """Gives the training model its optimizer and losses.
+
+    Args:
+      model: with all heads.
+      recipe: the recipe.
+      per_epoch: steps of an epoch.
+      devices: that share each step.
+    """
     warmup = round(recipe.warmup_epochs * per_epoch)
     rate = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=0.0 if warmup else recipe.learning_rate,
@@ -104,7 +113,7 @@ def _compile(model: keras.Model, network: keras.Model, recipe: RecipeOptions, pe
     optimizer = keras.optimizers.AdamW(
         rate,
         weight_decay=recipe.weight_decay,
-        global_clipnorm=recipe.clip_norm,
+        global_clipnorm=recipe.clip_norm / devices,  # Keras clips on each device, then sums up
         use_ema=recipe.ema_momentum > 0,
         ema_momentum=recipe.ema_momentum or 0.99,  # unused where the average is off
     )
@@ -118,7 +127,6 @@ def _compile(model: keras.Model, network: keras.Model, recipe: RecipeOptions, pe
         metrics={FAMILY: keras.metrics.CategoricalAccuracy(name="accuracy")},
         jit_compile=False,
     )
-    network.compile(jit_compile=False)
 
 
 def _tensorboard(logs: Path | None) -> list[keras.callbacks.Callback]:

@@ -77,7 +77,7 @@ def training_batches(
       where the notes were mixed.
     """
     files = tf.constant(index.files)
-    file, offset = tf.constant(index.file), tf.constant(index.offset)
+    file, offset, instrument = map(tf.constant, (index.file, index.offset, index.instrument))
     probabilities = tf.constant(draw_probabilities(index, recipe.balance))
 
     def read(note: tf.Tensor) -> tf.data.Dataset:
@@ -93,12 +93,13 @@ def training_batches(
     def prepare(step: tf.Tensor, serialized: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         notes = codec.parse_batch(serialized, spectrogram)
         seed = tf.stack([tf.constant(recipe.seed * 8 + _SALT_AUGMENT, tf.int64), step])
-        targets = targets_of(notes, vocabulary)
+        # Not looked up by name: a stateful op would make all of this sequential where ops have to repeat.
+        drawn = draw(step, probabilities, recipe.batch_size, recipe.seed)
+        targets = targets_of(notes, tf.gather(instrument, drawn), len(index.instruments))
         wanted = {head: targets[head] for head in heads}
         return augment(notes[features.LOG_MEL], wanted, recipe.augment, seed)
 
     heads = active_heads(recipe)
-    vocabulary = instrument_vocabulary(index)
     steps = tf.data.Dataset.range(first_step, np.iinfo(np.int64).max // recipe.batch_size)
     serialized = (
         steps.map(lambda step: draw(step, probabilities, recipe.batch_size, recipe.seed))
@@ -114,14 +115,19 @@ def training_batches(
 
 
 def evaluation_batches(index: NoteIndex, batch_size: int, spectrogram: SpectrogramOptions) -> tf.data.Dataset:
-    """Each note once, in file order: (float32 [batch, frames, n_mels], families one-hot [batch, families])."""
+    """Each note in file order, and some again: (float32 [batch, frames, n_mels], families one-hot [batch, families]).
+
+    The first notes fill up the last batch, so that with several devices none is left without a note: what Keras
+    predicts there is an error.
+    """
+    records = tf.data.TFRecordDataset(list(index.files))
 
     def prepare(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         notes = codec.parse_batch(serialized, spectrogram)
         return notes[features.LOG_MEL], _one_hot(notes[features.FAMILY_ID], len(nsynth.FAMILIES))
 
     return (
-        tf.data.TFRecordDataset(list(index.files))
+        records.concatenate(records.repeat().take(-len(index) % batch_size))
         .batch(batch_size)
         .apply(tf.data.experimental.assert_cardinality(steps_per_epoch(index, batch_size)))
         .map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
@@ -129,21 +135,19 @@ def evaluation_batches(index: NoteIndex, batch_size: int, spectrogram: Spectrogr
     )
 
 
-def instrument_vocabulary(index: NoteIndex) -> tf.lookup.StaticHashTable:
-    """Instrument name to its number in the auxiliary head."""
-    numbers = tf.range(len(index.instruments), dtype=tf.int64)
-    entries = tf.lookup.KeyValueTensorInitializer(tf.constant(index.instruments), numbers)
-    return tf.lookup.StaticHashTable(entries, default_value=-1)
+def targets_of(notes: dict[str, tf.Tensor], instrument: tf.Tensor, instruments: int) -> dict[str, tf.Tensor]:
+    """One-hot targets float32 [batch, classes] of each head.
 
-
-def targets_of(notes: dict[str, tf.Tensor], vocabulary: tf.lookup.StaticHashTable) -> dict[str, tf.Tensor]:
-    """One-hot targets float32 [batch, classes] of each head."""
-    instruments = int(vocabulary.size())
+    Args:
+      notes: as parsed.
+      instrument: int [batch], numbers among all `instruments`.
+      instruments: how many there are.
+    """
     return {
         FAMILY: _one_hot(notes[features.FAMILY_ID], len(nsynth.FAMILIES)),
         SOURCE: _one_hot(notes[features.SOURCE_ID], len(nsynth.SOURCES)),
         PITCH: _one_hot(notes[features.PITCH], len(nsynth.PITCHES)),
-        INSTRUMENT: _one_hot(vocabulary.lookup(notes[features.INSTRUMENT]), instruments),
+        INSTRUMENT: _one_hot(instrument, instruments),
     }
 
 

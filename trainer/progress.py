@@ -27,13 +27,13 @@ class Judge:
         Args:
           network: compiled.
           dev: the notes.
-          batches: their spectrograms, in the index's order.
+          batches: their spectrograms, in the index's order; what comes after them is passed over.
         """
         self.network, self._dev, self._batches = network, dev, batches
 
     def __call__(self) -> tuple[np.ndarray, float]:
         """Mean cross-entropy of each instrument, float64 [instruments], and the share of notes that are right."""
-        probabilities = self.network.predict(self._batches, verbose=0)
+        probabilities = self.network.predict(self._batches, verbose=0)[: len(self._dev)]
         family, instrument = self._dev.family, self._dev.instrument
         of_truth = probabilities[np.arange(len(family)), family].astype(float)
         loss = -np.log(np.maximum(of_truth, keras.config.epsilon()))
@@ -64,14 +64,14 @@ class Progress(keras.callbacks.Callback):
         Raises:
           UserError: the loss is no longer a number.
         """
-        if not math.isfinite(logs["loss"]):
+        trained = time.perf_counter() - self._started
+        losses, dev_accuracy, weights = self._judge_average()
+        if not (math.isfinite(logs["loss"]) and np.isfinite(losses).all()):
             raise nsynth.UserError(
                 f"the training diverged in epoch {epoch + 1}: its loss is no longer a number; lower the recipe's "
                 f"learning_rate (now {self._recipe.learning_rate})"
             )
-        trained = time.perf_counter() - self._started
         prefix = f"{FAMILY}_" if f"{FAMILY}_accuracy" in logs else ""  # Keras names no head that is alone
-        losses, dev_accuracy, weights = self._judge_average()
         row = Epoch(
             epoch=epoch + 1,
             loss=float(logs[f"{prefix}loss"]),

@@ -28,9 +28,9 @@ def run_fn(fn_args: "FnArgs") -> None:
 
     Args:
       fn_args: TFX's. Of `custom_config`, `recipe` and `spectrogram` hold the fields of RecipeOptions and
-        SpectrogramOptions, `code` a hash of the code, and `checkpoint_dir` (optional) a folder that outlives
-        a killed run. `hyperparameters` holds a keras-tuner configuration whose values, by dotted names of
-        recipe fields, replace the recipe's.
+        SpectrogramOptions, `splits` what instruments were dealt out by, `code` a hash of the code, and
+        `checkpoint_dir` (optional) a folder that outlives a killed run. `hyperparameters` holds a keras-tuner
+        configuration whose values, by dotted names of recipe fields, replace the recipe's.
 
     Raises:
       UserError: the transformed examples are missing or damaged, or the training diverged.
@@ -45,7 +45,7 @@ def run_fn(fn_args: "FnArgs") -> None:
     train = index.scan(index.expand(fn_args.train_files), spectrogram)
     dev = index.scan(index.expand(fn_args.eval_files), spectrogram)
     champion = Path(fn_args.base_model) if fn_args.base_model else None
-    weights = start_weights(champion, recipe, spectrogram)
+    weights = start_weights(champion, recipe, spectrogram, config["splits"])
     run_dir = Path(fn_args.model_run_dir)
     checkpoint = Checkpoint(
         Path(config.get("checkpoint_dir") or run_dir / "checkpoints"),
@@ -59,7 +59,8 @@ def run_fn(fn_args: "FnArgs") -> None:
     trained = fit(recipe, spectrogram, train, dev, checkpoint, weights, run_dir / TENSORBOARD)
     write_history(trained, recipe, run_dir / HISTORY)
     transform_output = tft.TFTransformOutput(fn_args.transform_graph_path)
-    export(trained.network, transform_output, recipe, spectrogram, Path(fn_args.serving_model_dir))
+    folder = Path(fn_args.serving_model_dir)
+    export(trained.network, transform_output, recipe, spectrogram, config["splits"], folder)
     checkpoint.clear()
 
 

@@ -30,6 +30,11 @@ class IngestOptions(BaseModel, frozen=True, extra="forbid"):
     cache_dir: str = ""
     """Keeps offset indexes and unpacked archives between runs; empty means beside the component's outputs."""
 
+    @property
+    def fractions(self) -> dict[str, float]:
+        """What decides which split an instrument is dealt into, beside the data."""
+        return {name: getattr(self, name) for name in ("dev_fraction", "valid_fraction", "test_fraction")}
+
     @model_validator(mode="after")
     def _leaves_something_to_train_on(self) -> "IngestOptions":
         carved = self.dev_fraction + self.valid_fraction + self.test_fraction

@@ -84,6 +84,7 @@ def test_the_learning_curve_has_fewer_groups_and_the_same_test(notes):
     quarter, half = learning_curve(notes, whole)
     for fold in (quarter, half):
         assert groups(notes, fold.train) < groups(notes, whole.train)
+        assert groups(notes, fold.dev) < groups(notes, whole.dev)
         assert fold.test is whole.test
     assert len(quarter.train) < len(half.train) < len(whole.train)
 
@@ -125,6 +126,13 @@ def test_a_result_is_kept_and_used_for_the_same_question_only(tmp_path):
     assert accuracy.kept(file, {"recipe": 1})["answers"] == [3]
     assert accuracy.kept(file, {"recipe": 2}) is None
     assert accuracy.kept(tmp_path / "none", {"recipe": 1}) is None
+
+
+def test_a_result_with_real_notes_will_do_without_them_too(tmp_path):
+    accuracy._keep({"made_of": {"real": True}}, tmp_path / "with.json")
+    accuracy._keep({"made_of": {"real": False}}, tmp_path / "without.json")
+    assert accuracy.kept(tmp_path / "with.json", {"real": False})
+    assert accuracy.kept(tmp_path / "without.json", {"real": True}) is None
 
 
 def test_quick_is_the_main_rows_of_one_fold():

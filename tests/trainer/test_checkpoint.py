@@ -45,6 +45,17 @@ def test_another_identity_finds_nothing(tmp_path, state):
     assert Checkpoint(tmp_path, recipe={"a": 2}).restore(model()) == State()
 
 
+def test_a_state_of_another_kind_of_device_starts_anew_and_says_so(tmp_path, state, caplog):
+    """Half precision keeps the loss's scale among the optimizer's variables."""
+    checkpoint = Checkpoint(tmp_path, recipe=1)
+    checkpoint.save(model(), state)
+    scaled = model()
+    scaled.compile(keras.optimizers.LossScaleOptimizer(keras.optimizers.AdamW(use_ema=True)), "mse")
+    scaled.optimizer.build(scaled.trainable_variables)
+    assert checkpoint.restore(scaled) == State()
+    assert "starts anew" in caplog.text
+
+
 def test_an_unreadable_checkpoint_starts_anew_and_says_so(tmp_path, state, caplog):
     checkpoint = Checkpoint(tmp_path, recipe=1)
     checkpoint.save(model(), state)

@@ -11,12 +11,14 @@ import pytest
 
 import nsynth
 from tests.trainer.conftest import SPECTROGRAM
+from trainer import devices
 from trainer.checkpoint import Checkpoint
-from trainer.fit import Trained, fit
+from trainer.fit import Trained, compile_model, fit
 from trainer.index import NoteIndex
 from trainer.input import evaluation_batches
+from trainer.model import build, with_auxiliary_heads
 from trainer.options import RecipeOptions
-from trainer.progress import Progress
+from trainer.progress import Judge, Progress
 from trainer.state import Epoch, State
 
 ROOT = Path(__file__).parents[2]
@@ -89,9 +91,9 @@ def test_it_learns_families_that_unseen_instruments_share(trained):
 
 
 def test_the_figures_on_dev_are_those_of_the_kept_weights(trained, dev):
-    batches = evaluation_batches(dev, 16, SPECTROGRAM)
-    families = np.concatenate([np.asarray(truth).argmax(axis=1) for _, truth in batches])
-    probabilities = trained.network.predict(batches.map(lambda notes, _: notes), verbose=0)
+    batches = evaluation_batches(dev, len(dev), SPECTROGRAM)
+    [notes, truth] = next(iter(batches))
+    probabilities, families = trained.network.predict(notes, verbose=0), np.asarray(truth).argmax(axis=1)
     loss = -np.log(probabilities[np.arange(len(families)), families])
     kept = trained.state.history[trained.state.kept_epoch - 1]
     assert kept.dev_accuracy == pytest.approx((probabilities.argmax(axis=1) == families).mean())
@@ -135,6 +137,42 @@ def test_two_devices_train_the_same_way(train, dev, trained, tmp_path):
     accuracy = float(last.split("dev loss")[1].split("accuracy")[1].split()[0])
     # Batch statistics are each device's own, so that numbers differ in the digits, not in kind.
     assert accuracy > trained.state.history[-1].dev_accuracy - 0.25
+
+
+def test_a_last_batch_of_fewer_notes_than_devices_is_judged(train, dev, tmp_path):
+    batch_size = next(size for size in range(9, len(dev), 3) if len(dev) % size in (1, 2))
+    process = child(train, dev, recipe_of(epochs=1, batch_size=batch_size), tmp_path, devices=3)
+    said, _ = process.communicate()
+    assert process.returncode == 0, said
+
+
+@pytest.mark.parametrize(("count", "each"), [(1, 1.0), (4, 0.25)])
+def test_the_gradient_of_a_step_is_clipped_whatever_the_devices(count, each):
+    network = build(recipe_of(), SPECTROGRAM.n_mels)
+    model = with_auxiliary_heads(network, recipe_of(), 3)
+    compile_model(model, recipe_of(clip_norm=1.0), per_epoch=2, devices=count)
+    assert model.optimizer.global_clipnorm == each
+
+
+@pytest.mark.parametrize(("gpus", "named"), [(0, "float32"), (1, "mixed_float16"), (2, "mixed_bfloat16")])
+def test_several_gpus_need_no_scaling_of_the_loss(gpus, named):
+    assert devices.policy(gpus) == named
+
+
+def test_weights_that_are_no_numbers_are_never_kept(dev, tmp_path):
+    network = build(recipe_of(), SPECTROGRAM.n_mels)
+    network.compile(jit_compile=False)
+    network.set_weights([np.full_like(weight, np.nan) for weight in network.get_weights()])
+    judge = Judge(network, dev, evaluation_batches(dev, 16, SPECTROGRAM))
+    progress = Progress(judge, recipe_of(), 1, State(), Checkpoint(tmp_path, test=1))
+    model = with_auxiliary_heads(network, recipe_of(), 3)
+    compile_model(model, recipe_of(), per_epoch=2)
+    model.optimizer.build(model.trainable_variables)
+    progress.set_model(model)
+    progress.on_epoch_begin(0)
+    with pytest.raises(nsynth.UserError, match="diverged in epoch 1"):
+        progress.on_epoch_end(0, {"loss": 1.0, "family_loss": 1.0, "family_accuracy": 0.5})
+    assert progress.state == State()
 
 
 def test_a_diverged_training_is_told_as_such(train, dev, tmp_path):

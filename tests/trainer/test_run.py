@@ -22,6 +22,7 @@ from transform import codec, features, preprocessing
 from transform.options import SpectrogramOptions
 
 SPECTROGRAM = SpectrogramOptions(n_mels=32, hop_length=1024)
+SPLITS = {"dev_fraction": 0.1, "valid_fraction": 0.1, "test_fraction": 0.1}
 NOTES = 24
 SPEC = {
     nsynth.AUDIO: tf.io.FixedLenFeature([nsynth.NOTE_SAMPLES], tf.float32),
@@ -91,6 +92,7 @@ def fn_args(folder: Path, output: Path, recipe: RecipeOptions, **more) -> Simple
         "custom_config": {
             "recipe": recipe.model_dump(mode="json"),
             "spectrogram": SPECTROGRAM.model_dump(mode="json"),
+            "splits": SPLITS,
             "code": "abc",
             "checkpoint_dir": str(output / "checkpoints"),
         },
@@ -215,16 +217,19 @@ def test_a_champion_of_the_same_network_is_where_training_starts(prepared, expor
 
 
 @pytest.mark.parametrize(
-    ("recipe", "spectrogram", "says"),
+    ("recipe", "spectrogram", "splits", "says"),
     [
-        (RecipeOptions(size="small"), SPECTROGRAM, "is another"),
-        (RecipeOptions(size="tiny"), SpectrogramOptions(n_mels=64), "is another"),
-        (RecipeOptions(size="tiny", warm_start=False), SPECTROGRAM, ""),
+        (RecipeOptions(size="small"), SPECTROGRAM, SPLITS, "are others"),
+        (RecipeOptions(size="tiny"), SpectrogramOptions(n_mels=64), SPLITS, "are others"),
+        (RecipeOptions(size="tiny"), SPECTROGRAM, {**SPLITS, "dev_fraction": 0.2}, "are others"),
+        (RecipeOptions(size="tiny", warm_start=False), SPECTROGRAM, SPLITS, "warm_start is off"),
     ],
 )
-def test_a_champion_that_does_not_fit_is_not_started_from(exported, recipe, spectrogram, says, caplog):
+def test_a_champion_that_does_not_fit_is_not_started_from(
+    exported, recipe, spectrogram, splits, says, caplog
+):
     caplog.set_level("INFO", "trainer")
-    assert export.start_weights(exported / "Format-Serving", recipe, spectrogram) is None
+    assert export.start_weights(exported / "Format-Serving", recipe, spectrogram, splits) is None
     assert says in caplog.text
 
 
@@ -236,11 +241,17 @@ def test_weights_that_do_not_fit_are_not_started_from(exported, damage, tmp_path
         os.truncate(champion / export.WEIGHTS, 1000)
     else:  # as an earlier version of the code may have laid out a network of the same name
         build(RecipeOptions(size="tiny"), n_mels=64).save_weights(champion / export.WEIGHTS)
-    assert export.start_weights(champion, RecipeOptions(size="tiny"), SPECTROGRAM) is None
+    assert export.start_weights(champion, RecipeOptions(size="tiny"), SPECTROGRAM, SPLITS) is None
     assert "do not fit" in caplog.text
 
 
 def test_a_champion_without_weights_is_not_started_from(tmp_path, caplog):
     caplog.set_level("INFO", "trainer")
-    assert export.start_weights(tmp_path, RecipeOptions(), SPECTROGRAM) is None
+    assert export.start_weights(tmp_path, RecipeOptions(), SPECTROGRAM, SPLITS) is None
     assert "carries no weights" in caplog.text
+
+
+def test_a_training_without_a_champion_says_that_it_starts_fresh(caplog):
+    caplog.set_level("INFO", "trainer")
+    assert export.start_weights(None, RecipeOptions(), SPECTROGRAM, SPLITS) is None
+    assert "there is no champion" in caplog.text
