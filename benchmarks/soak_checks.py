@@ -61,6 +61,10 @@ def _unclean(config: Config, last: Round) -> Iterator[str]:
         yield f"left between rounds: {left}"
     if not last.outcome.settles:
         return
+    # Those of the window, those behind the champion, and one more for each of the last runs.
+    most = 2 * config.retrain.window + config.retrain.cleanup.keep_runs
+    if len(kept := kept_notes(config)) > most:
+        yield f"the notes of {len(kept)} spans are kept, more than {most}"
     store = connect(config.metadata)
     if running := [e.id for e in store.get_executions() if e.last_known_state == mlmd.Execution.RUNNING]:
         yield f"executions {running} still run"
@@ -75,6 +79,11 @@ def _unclean(config: Config, last: Round) -> Iterator[str]:
     blessed = run.steps["BothGates"].output("blessing")
     if (last.outcome == "pushed") != bool(blessed and blessed.properties["blessed"]):
         yield f"{last.outcome} although the blessing says {blessed and blessed.properties['blessed']}"
+
+
+def kept_notes(config: Config) -> list[Path]:
+    """Folders with the ingested notes of a span."""
+    return list(config.artifacts.glob("ExampleGen-*/examples/*"))
 
 
 def _computed_again(run: history.Run, old: int) -> Iterator[str]:
