@@ -44,6 +44,8 @@ class Result(pydantic.BaseModel, frozen=True):
     words: str
     step: str = ""
     """The step that failed."""
+    refused: int = 0
+    """The span whose data were refused."""
     run: str = ""
     version: int = 0
     accuracy: float | None = None

@@ -11,7 +11,7 @@ from pipeline.retrain.child import Request, Result, Starter, run_child, spawn
 from pipeline.retrain.hooks import call_hooks
 from pipeline.retrain.ledger import Ledger, Round
 from pipeline.retrain.outcome import Outcome
-from pipeline.retrain.spans import Span, Work, choose, find_spans
+from pipeline.retrain.spans import Work, choose, find_spans
 
 _log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class Retraining:
             ended=lock.now(),
             window=tuple(span.number for span in work.window),
             new=work.new,
-            refused=_refused_span(result, work) if outcome is Outcome.REFUSED else None,
+            refused=next((span for span in work.window if span.number == result.refused), None),
             run=result.run,
             attempts=attempts,
             version=result.version,
@@ -149,9 +149,3 @@ def _nothing_new(work: Work) -> str:
     if not work.window:
         return "no span has arrived yet"
     return f"no new span: {work.newest.number} is the newest and was used before (--force trains again)"
-
-
-def _refused_span(result: Result, work: Work) -> Span:
-    """The span named by the step that refused it: steps that judge end in the span's number."""
-    number = int(result.step.rpartition("-")[2])
-    return next(span for span in work.window if span.number == number)

@@ -18,8 +18,6 @@ import nsynth
 from pipeline.retrain.child import Ending, Request, Result
 from pipeline.retrain.faults import may_pass
 
-INGEST = "ExampleGen"
-
 
 def main(request_file: Path) -> None:
     """Runs the request and writes its result, whatever happens."""
@@ -51,7 +49,8 @@ def run(request: Request) -> Result:
             result = run_spans(request)
         except BaseException as error:
             logging.getLogger(__name__).exception("%s failed", step.now)
-            result = Result(ending=_ending(error, step.now), words=explain(error), step=step.now)
+            ending, span = _ending(error, step.now), _refused_span(error, step.now)
+            result = Result(ending=ending, words=explain(error), step=step.now, refused=span)
         finally:
             logging.getLogger().removeHandler(step)
             step.end()
@@ -69,12 +68,18 @@ def _ending(error: BaseException, step: str) -> Ending:
         return "interrupted"
     if may_pass(error):
         return "passing"
-    from components.data_gate.executor import RefusedDataError
+    return "refused" if _refused_span(error, step) else "failed"
 
-    if isinstance(error, RefusedDataError):
-        return "refused"
-    # What ingest cannot use is refused as well: it says so by a UserError.
-    return "refused" if isinstance(error, nsynth.UserError) and step.startswith(INGEST) else "failed"
+
+def _refused_span(error: BaseException, step: str) -> int:
+    """The span whose data are at fault: the name of a step that looks at one ends in its number.
+
+    0 if there is none: the held-out folder is nobody's delivery.
+    """
+    if not isinstance(error, nsynth.RefusedDataError):
+        return 0
+    number = step.rpartition("-")[2]
+    return error.span or (int(number) if number.isdecimal() else 0)
 
 
 class CurrentStep(logging.Handler):

@@ -27,7 +27,7 @@ FAILED = {"ending": "failed", "words": "a bug"}
 
 
 def refuse(span: int) -> dict:
-    return {"ending": "refused", "words": "one family only", "step": f"DataStop-{span:06d}"}
+    return {"ending": "refused", "words": "one family only", "refused": span}
 
 
 def changed(config, **options):
