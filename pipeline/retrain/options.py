@@ -108,7 +108,8 @@ class RetrainOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
     def _commands(cls, hooks: dict[Event, tuple[str, ...]]) -> dict[Event, tuple[str, ...]]:
         for hook in (hook for group in hooks.values() for hook in group):
             try:
-                shlex.split(hook)
+                if not shlex.split(hook):
+                    raise ValueError("it is blank")
             except ValueError as error:
                 raise ValueError(f"{hook!r} is no command: {str(error).lower()}") from error
         return hooks
