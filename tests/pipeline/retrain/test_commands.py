@@ -96,6 +96,15 @@ def test_status_tells_rounds_champion_next_round_and_disk(call, stand_in, delive
     assert "one family" in shown, "a reason of several lines is shown on one"
 
 
+def test_status_tells_what_keeps_the_next_round_from_its_spans(call, deliver, tmp_path):
+    deliver(1)
+    (tmp_path / "spans" / "span-5").mkdir()
+    code, printed = call(commands.status, "--json")
+    assert code == 0
+    assert "call it span-000005" in json.loads(printed)["trouble"]
+    assert "call it span-000005" in call(commands.status)[1].replace("\n", "")
+
+
 def test_status_answers_without_the_heavy_libraries(tmp_path):
     code = (
         "import sys; sys.argv = ['nsynth', 'status', '--set', 'workspace=' + sys.argv[1]]\n"
