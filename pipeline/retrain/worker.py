@@ -25,6 +25,7 @@ def main(request_file: Path) -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     request = Request.model_validate_json(request_file.read_text())
     result = run(request)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what has come of it is to be told
     draft = request.result_file.with_suffix(".draft")
     draft.write_text(result.model_dump_json())
     draft.rename(request.result_file)
