@@ -90,7 +90,8 @@ class Executor(BaseBeamExecutor):
         if utils.SPAN_PROPERTY_NAME in exec_properties:
             # TFX's driver writes it as a custom property, which Kubeflow forgets; the type has a property for it.
             examples.span = int(exec_properties[utils.SPAN_PROPERTY_NAME])
-            examples.set_int_custom_property(utils.SPAN_PROPERTY_NAME, examples.span)
+            for artifact in (examples, quarantine):
+                artifact.set_int_custom_property(utils.SPAN_PROPERTY_NAME, examples.span)
         for name in ("in", "used", "quarantined"):
             quarantine.set_int_custom_property(f"notes_{name}", account[name])
 

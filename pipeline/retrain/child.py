@@ -33,6 +33,8 @@ class Request(pydantic.BaseModel, frozen=True):
     """Spans to train on, the newest last."""
     judge: tuple[int, ...]
     """Spans of the window whose data is to be judged first."""
+    new: tuple[int, ...] = ()
+    """Those of them that no round has used."""
     log_file: Path
     result_file: Path
 

@@ -147,6 +147,7 @@ class Retraining:
             config=self._recipe_of(self._config),
             window=tuple(span.number for span in work.window),
             judge=tuple(span.number for span in work.window if span in work.new or span == work.newest),
+            new=tuple(span.number for span in work.new),
             log_file=self._config.workspace / "logs" / f"round-{number:06d}.log",
             result_file=self.folder / f"round-{number:06d}.json",
         )

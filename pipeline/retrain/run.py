@@ -33,7 +33,7 @@ def run_spans(request: Request) -> Result:
     sweep(config, store)
     if done := _pushed_before_a_crash(config, store, rounds):
         return done
-    spans = Spans(request.window, request.judge, _transform_cache(store, rounds))
+    spans = Spans(request.window, request.judge, request.new, _transform_cache(store, rounds))
     connection = connection_config(config.metadata)
     pipeline = create_pipeline(config, str(config.artifacts), spans, metadata_connection_config=connection)
     with record_memory(connection):

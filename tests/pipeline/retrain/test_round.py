@@ -45,6 +45,7 @@ def test_a_new_span_is_judged_and_the_newest_ones_are_trained_on(config, stand_i
     second = retraining.retrain("me")
     assert [request["window"] for request in stand_in.asked] == [[1, 2, 3], [2, 3, 4]]
     assert [request["judge"] for request in stand_in.asked] == [[1, 2, 3], [4]]
+    assert [request["new"] for request in stand_in.asked] == [[1, 2, 3], [4]]
     assert (first.outcome, first.version, first.accuracy) == (Outcome.PUSHED, 7, 0.5)
     assert (second.outcome, second.words) == (Outcome.KEPT, "not better")
     assert retraining.ledger.rounds() == [first, second]
