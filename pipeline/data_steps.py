@@ -208,7 +208,7 @@ class _Judge:
             accepted_folder=config.accepted,
             code=code("DataGate"),
         ).with_id(f"DataGate{suffix}")
-        self.stop = Stop(gate.outputs["verdict"]).with_id(f"DataStop{suffix}")
+        self.stop = Stop(gate.outputs["verdict"], "data_gate").with_id(f"DataStop{suffix}")
         self.steps: list[BaseComponent] = [statistics, validator, gate, self.stop]
 
     def drift(self, champion: BaseChannel, earlier: BaseChannel | None) -> list[BaseComponent]:
@@ -226,4 +226,6 @@ class _Judge:
             code=code("Drift"),
         ).with_id(f"Drift{self._suffix}")
         drift.add_upstream_node(self.stop)
-        return [drift, Stop(drift.outputs["verdict"]).with_id(f"DriftStop{self._suffix}")]
+        # The only bar of Drift that stops; the others warn.
+        stop = Stop(drift.outputs["verdict"], "retrain.drift.min_agreement")
+        return [drift, stop.with_id(f"DriftStop{self._suffix}")]

@@ -90,9 +90,9 @@ class StopExecutor(BaseExecutor):
             for c in reasons
         ]
         raise nsynth.RefusedDataError(
-            "the data gate refused the data:\n"
+            "the data are refused:\n"
             + "\n".join(lines)
-            + f"\nMend the data, or raise the bar under data_gate in the configuration. Verdict: {uri}"
+            + f"\nMend the data, or move the bar in the configuration: {exec_properties['bars']}. Verdict: {uri}"
         )
 
 
