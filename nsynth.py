@@ -91,3 +91,16 @@ class UserError(Exception):
 
     The message says what is wrong, where, and what to do.
     """
+
+
+class RefusedDataError(UserError):
+    """The data themselves cannot be used, on any machine and on any day: damaged, or not what was agreed.
+
+    A round of retraining leaves the span out for good, so nothing else may be told so: not a full disk, and not a
+    folder that is gone.
+    """
+
+    def __init__(self, message: str, span: int = 0):
+        super().__init__(message)
+        self.span = span
+        """The span that is meant, where the step that finds out looks at several; else 0."""

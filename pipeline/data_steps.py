@@ -41,6 +41,8 @@ class Spans:
     """The newest last."""
     judge: tuple[int, ...]
     """Those whose data is to be judged; the others were when they were new."""
+    new: tuple[int, ...] = ()
+    """Those that no round has used; where two spans do not go together, one of these is refused."""
     transform_cache: str = ""
     """URI of what an earlier Transform kept: spectrograms and sums of the spans that it has seen."""
 
@@ -97,7 +99,7 @@ def prepare_spans(config: Config, spans: Spans) -> Data:
     steps, stops = _judge_new(config, spans, ingests, schema.outputs["schema"])
     held_out = _ingest_held_out(config)
     accounts = [ingest.outputs["quarantine"] for ingest in (*ingests.values(), *held_out)]
-    apart = Apart(union(accounts), code=code("Apart"))
+    apart = Apart(union(accounts), spans.new, code=code("Apart"))
     transform = Transform(
         examples=union(examples.values()),
         schema=schema.outputs["schema"],
@@ -206,7 +208,7 @@ class _Judge:
             accepted_folder=config.accepted,
             code=code("DataGate"),
         ).with_id(f"DataGate{suffix}")
-        self.stop = Stop(gate.outputs["verdict"]).with_id(f"DataStop{suffix}")
+        self.stop = Stop(gate.outputs["verdict"], "data_gate").with_id(f"DataStop{suffix}")
         self.steps: list[BaseComponent] = [statistics, validator, gate, self.stop]
 
     def drift(self, champion: BaseChannel, earlier: BaseChannel | None) -> list[BaseComponent]:
@@ -224,4 +226,6 @@ class _Judge:
             code=code("Drift"),
         ).with_id(f"Drift{self._suffix}")
         drift.add_upstream_node(self.stop)
-        return [drift, Stop(drift.outputs["verdict"]).with_id(f"DriftStop{self._suffix}")]
+        # The only bar of Drift that stops; the others warn.
+        stop = Stop(drift.outputs["verdict"], "retrain.drift.min_agreement")
+        return [drift, stop.with_id(f"DriftStop{self._suffix}")]

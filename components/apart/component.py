@@ -4,6 +4,9 @@ Ingest keeps the splits of one folder apart. A round of retraining reads many: e
 the fixed held-out notes by another. Here they are held against each other.
 """
 
+import json
+from collections.abc import Iterable
+
 from tfx import types
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
@@ -16,7 +19,7 @@ from components.artifacts import QuarantinedNotes
 class ApartSpec(types.ComponentSpec):
     """What Apart reads; it writes nothing."""
 
-    PARAMETERS = {"code": ExecutionParameter(type=str)}
+    PARAMETERS = {"new": ExecutionParameter(type=str), "code": ExecutionParameter(type=str)}
     INPUTS = {"accounts": ChannelParameter(type=QuarantinedNotes)}
     OUTPUTS: dict = {}
 
@@ -26,11 +29,12 @@ class Apart(BaseComponent):
 
     Args:
       accounts: `quarantine` of every ingest, as a union of channels: its summary names the instruments.
+      new: spans that give way, one after the other, to all others and to what is held out.
       code: fingerprint of this step's code.
     """
 
     SPEC_CLASS = ApartSpec
     EXECUTOR_SPEC = ExecutorClassSpec(ApartExecutor)
 
-    def __init__(self, accounts: types.BaseChannel, code: str = ""):
-        super().__init__(ApartSpec(accounts=accounts, code=code))
+    def __init__(self, accounts: types.BaseChannel, new: Iterable[int] = (), code: str = ""):
+        super().__init__(ApartSpec(accounts=accounts, new=json.dumps(list(new)), code=code))

@@ -76,16 +76,21 @@ class DataGate(BaseComponent):
 class StopSpec(types.ComponentSpec):
     """What Stop reads."""
 
-    PARAMETERS: dict = {}
+    PARAMETERS = {"bars": ExecutionParameter(type=str)}
     INPUTS = {"verdict": ChannelParameter(type=DataVerdict)}
     OUTPUTS: dict = {}
 
 
 class Stop(BaseComponent):
-    """Fails the run where the verdict of DataGate says stop."""
+    """Fails the run where a verdict says stop.
+
+    Args:
+      verdict: of DataGate, or of a step that judges likewise.
+      bars: where in the configuration the bars of that step are set, for whoever reads why.
+    """
 
     SPEC_CLASS = StopSpec
     EXECUTOR_SPEC = ExecutorClassSpec(StopExecutor)
 
-    def __init__(self, verdict: types.BaseChannel):
-        super().__init__(StopSpec(verdict=verdict))
+    def __init__(self, verdict: types.BaseChannel, bars: str):
+        super().__init__(StopSpec(verdict=verdict, bars=bars))

@@ -24,10 +24,6 @@ VERDICT_MARKDOWN = "verdict.md"
 _SYMBOL = {"ok": "ok", "warn": "WARNING", "stop": "STOP"}
 
 
-class RefusedDataError(nsynth.UserError):
-    """The data gate refused the data; the run must not go on."""
-
-
 class DataGateExecutor(BaseExecutor):
     """Judges; always succeeds, so that the verdict is kept. `StopExecutor` acts on it."""
 
@@ -93,10 +89,10 @@ class StopExecutor(BaseExecutor):
             f"  {c['name']}: {c['words']} (measured {c['measured']:.3g}, allowed {c['limit']:g})"
             for c in reasons
         ]
-        raise RefusedDataError(
-            "the data gate refused the data:\n"
+        raise nsynth.RefusedDataError(
+            "the data are refused:\n"
             + "\n".join(lines)
-            + f"\nMend the data, or raise the bar under data_gate in the configuration. Verdict: {uri}"
+            + f"\nMend the data, or move the bar in the configuration: {exec_properties['bars']}. Verdict: {uri}"
         )
 
 

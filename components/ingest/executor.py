@@ -1,5 +1,6 @@
 """The Beam executor of ingest: index, deal out, let each worker write its shards, account for every record."""
 
+import errno
 import json
 import os
 import re
@@ -63,7 +64,8 @@ class Executor(BaseBeamExecutor):
             exec_properties: `input_base`, `input_config` (patterns with the span filled in), `options`.
 
         Raises:
-            nsynth.UserError: the data cannot be used; no examples are left then, the quarantine is.
+            nsynth.RefusedDataError: the data cannot be used; no examples are left then, the quarantine is.
+            nsynth.UserError: a file or a folder cannot be read or written.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         options = IngestOptions.model_validate_json(exec_properties.get(OPTIONS_KEY) or "{}")
@@ -88,7 +90,8 @@ class Executor(BaseBeamExecutor):
         if utils.SPAN_PROPERTY_NAME in exec_properties:
             # TFX's driver writes it as a custom property, which Kubeflow forgets; the type has a property for it.
             examples.span = int(exec_properties[utils.SPAN_PROPERTY_NAME])
-            examples.set_int_custom_property(utils.SPAN_PROPERTY_NAME, examples.span)
+            for artifact in (examples, quarantine):
+                artifact.set_int_custom_property(utils.SPAN_PROPERTY_NAME, examples.span)
         for name in ("in", "used", "quarantined"):
             quarantine.set_int_custom_property(f"notes_{name}", account[name])
 
@@ -152,7 +155,7 @@ def _check_room(indexes: list[Index], layout: Layout) -> None:
         raise nsynth.UserError(
             f"The disk is too full: {layout.examples} needs {needed / 1e6:,.0f} MB, "
             f"{free / 1e6:,.0f} MB are free. Make room and run again."
-        )
+        ) from OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _line(record: Refused) -> bytes:

@@ -38,7 +38,8 @@ def load_or_scan(source: Source, cache_dir: str) -> Index:
     A source that cannot be read from the middle is unpacked into the cache first.
 
     Raises:
-        nsynth.UserError: the file cannot be read, is empty or is not what its name says.
+        nsynth.UserError: the file cannot be read.
+        nsynth.RefusedDataError: it is empty or is not what its name says.
     """
     try:
         size, changed = files.stat(source.path)
@@ -60,7 +61,7 @@ def scan(source: Source) -> Index:
     """Find the records of a seekable source.
 
     Raises:
-        nsynth.UserError: the file is empty or is not what its name says.
+        nsynth.RefusedDataError: the file is empty or is not what its name says.
     """
     size = files.stat(source.path).size
     records: list[Record] = []
@@ -74,7 +75,9 @@ def scan(source: Source) -> Index:
                 (records if isinstance(found, Record) else damage).append(found)  # type: ignore[arg-type]
     if not records:
         what = "is empty" if not size else "is not a TFRecord of notes: no record header in it holds"
-        raise nsynth.UserError(f"{source.path} {what}. Download it again or take it out of the folder.")
+        raise nsynth.RefusedDataError(
+            f"{source.path} {what}. Download it again or take it out of the folder."
+        )
     places = np.array(records, np.int64).reshape(-1, 2)
     return Index(source, places[:, 0].copy(), places[:, 1].copy(), damage)
 

@@ -1,5 +1,6 @@
 """The JSON/WAV distribution: `examples.json` tells of the notes, `audio/<note_str>.wav` holds their sound."""
 
+import errno
 import io
 import json
 import os
@@ -16,6 +17,8 @@ from components.ingest.sources import AUDIO_FOLDER
 from components.ingest.tfrecord import Record
 
 _CHUNK_BYTES = 1 << 20
+# Of the disk or of this process, whatever the file holds; others, such as a file that is missing, are the data's.
+_NO_FAULT_OF_THE_FILE = {errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE}
 _DECODER = json.JSONDecoder()
 
 
@@ -23,7 +26,7 @@ def scan(file: BinaryIO, path: str) -> Iterator[Record]:
     """Where each note's entry lies in `{"<note_str>": {...}, ...}`, in constant memory.
 
     Raises:
-        nsynth.UserError: the file is no such JSON.
+        nsynth.RefusedDataError: the file is no such JSON.
     """
     # One character a byte: the structure of JSON is ASCII, and offsets stay those of the file.
     text, start, place = file.read(_CHUNK_BYTES).decode("latin-1"), 0, 0
@@ -42,11 +45,13 @@ def scan(file: BinaryIO, path: str) -> Iterator[Record]:
             if end == len(text):
                 raise IndexError  # a number could go on in the next chunk
             if not isinstance(entry, dict):
-                raise nsynth.UserError(f"{path}: byte {start + value}: wanted an object for each note.")
+                raise nsynth.RefusedDataError(
+                    f"{path}: byte {start + value}: wanted an object for each note."
+                )
         except (IndexError, json.JSONDecodeError) as error:
             more = file.read(_CHUNK_BYTES).decode("latin-1")
             if not more:
-                raise nsynth.UserError(
+                raise nsynth.RefusedDataError(
                     f"{path}: no valid JSON from byte {start + place} on. Download it again."
                 ) from error
             text, start, place = text[place:] + more, start + place, 0
@@ -71,7 +76,8 @@ def read_example(entry: bytes, folder: str) -> bytes:
     """The note of an entry of `folder`/examples.json as a serialized tf.Example.
 
     Raises:
-        ContractError: the entry has a value of an unknown kind, or the WAV is missing or unreadable.
+        ContractError: the entry has a value of an unknown kind, or the WAV is missing or no sound.
+        OSError: the WAV may not be read, or the disk fails.
     """
     try:
         note = json.loads(entry)
@@ -92,13 +98,20 @@ def read_example(entry: bytes, folder: str) -> bytes:
 
 
 def _read_wav(path: str) -> tuple[np.ndarray, int]:
-    """Samples as float32 in [-1, 1) and their rate in Hz."""
+    """Samples as float32 in [-1, 1) and their rate in Hz.
+
+    Raises:
+        ContractError: the file is missing, no sound, or not of one channel.
+        OSError: the file may not be read, or the disk fails.
+    """
     import soundfile  # loads a shared library that TFRecords do not need
 
     try:
         with files.open_to_read(path) as file:
             samples, rate = soundfile.read(io.BytesIO(file.read()), dtype="float32")
     except (OSError, soundfile.LibsndfileError) as error:
+        if isinstance(error, OSError) and error.errno in _NO_FAULT_OF_THE_FILE:
+            raise
         raise ContractError(Reason.WAV, f"{path}: {error}") from error
     if samples.ndim != 1:
         raise ContractError(Reason.WAV, f"{path}: {samples.shape[1]} channels, wanted one")

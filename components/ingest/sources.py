@@ -74,7 +74,8 @@ def find(folder: str, pattern: str = "*", split: str | None = None) -> list[Sour
         split: the split of all that is found; None reads it from the names. Where no name tells one, all is train.
 
     Raises:
-        nsynth.UserError: the folder is missing or holds no notes in a form known here, or some names tell a split and
+        nsynth.UserError: the folder is missing, may not be read or holds no file that matches.
+        nsynth.RefusedDataError: no file that matches holds notes in a form known here, or some names tell a split and
             others do not: a mistyped `valid` must not be trained on.
     """
     if not files.exists(folder):
@@ -87,7 +88,7 @@ def find(folder: str, pattern: str = "*", split: str | None = None) -> list[Sour
     splits = {path: split or split_of(path) for path in forms}
     nameless = [path for path in forms if not splits[path]]
     if nameless and len(nameless) < len(forms):
-        raise nsynth.UserError(
+        raise nsynth.RefusedDataError(
             f"{', '.join(nameless[:5])}: the name tells no split, while those of other files do. Put train, valid or "
             "test into the name, or take the file out of the folder."
         )
@@ -98,7 +99,9 @@ def find(folder: str, pattern: str = "*", split: str | None = None) -> list[Sour
     sources = [source for source in found if chosen[source.split] == source.form]
     if not sources:
         what = "is empty" if not _match(folder, "*") else f"holds no notes that match {pattern!r}"
-        raise nsynth.UserError(
+        # Where nothing matches, the files may have gone with their disk: that is no fault of theirs.
+        kind = nsynth.RefusedDataError if _match(folder, pattern) else nsynth.UserError
+        raise kind(
             f"{folder} {what}. Wanted: nsynth-train.tfrecord (or .tfrecord.gz), a folder nsynth-train/ with "
             f"{EXAMPLES_JSON} and {AUDIO_FOLDER}/, or nsynth-train.jsonwav.tar.gz; likewise valid and test."
         )

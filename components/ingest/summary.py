@@ -226,25 +226,25 @@ def stop_if_unusable(summary: dict[str, Any], splits: Iterable[str], layout: Lay
     """Stop the run where the data cannot be trusted.
 
     Raises:
-        nsynth.UserError: too many notes quarantined, an instrument on both sides of the wall, or a split without
+        nsynth.RefusedDataError: too many notes quarantined, an instrument on both sides of the wall, or a split without
             notes.
     """
     share, bar = summary["quarantined_fraction"], summary["max_quarantine_fraction"]
     if share > bar:
-        raise nsynth.UserError(
+        raise nsynth.RefusedDataError(
             f"{share:.1%} of the notes cannot be used, more than max_quarantine_fraction allows ({bar:.1%}):\n"
             f"{reasons_table(summary)}\nSee {layout.quarantine}/{RECORDS_FILE}; mend the data or raise the bar."
         )
     if leaks := summary["leaks"]:
         named = "; ".join(f"{name} in {' and '.join(splits)}" for name, splits in list(leaks.items())[:5])
-        raise nsynth.UserError(
+        raise nsynth.RefusedDataError(
             f"{len(leaks)} instrument(s) leak from training into held-out data: {named}. "
             "Take their notes out of one of the files."
         )
     empty = [split for split in splits if not summary["splits"][split]["notes"]]
     if empty:
         instruments = sum(table["instruments"] for table in summary["splits"].values())
-        raise nsynth.UserError(
+        raise nsynth.RefusedDataError(
             f"No note for {', '.join(empty)}: {instruments} instruments are too few for the fractions set. "
             f"Raise {', '.join(f'{split}_fraction' for split in empty)} or bring more instruments."
         )

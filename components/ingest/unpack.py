@@ -27,7 +27,7 @@ def unpack(source: Source, folder: str) -> Source:
         The seekable source in `folder`.
 
     Raises:
-        nsynth.UserError: the archive is damaged or holds no notes.
+        nsynth.RefusedDataError: the archive is damaged or holds no notes.
     """
     done = os.path.join(folder, "done")
     if source.form == Form.TFRECORD_GZIP:
@@ -48,7 +48,9 @@ def unpack(source: Source, folder: str) -> Source:
             pass
     except (EOFError, gzip.BadGzipFile, zlib.error, tarfile.TarError) as error:
         files.remove_tree(folder)
-        raise nsynth.UserError(f"{source.path}: damaged archive ({error}). Download it again.") from error
+        raise nsynth.RefusedDataError(
+            f"{source.path}: damaged archive ({error}). Download it again."
+        ) from error
     except BaseException:
         files.remove_tree(folder)
         raise
@@ -76,7 +78,9 @@ def _untar(archive: str, folder: str) -> None:
             target = os.path.join(folder, name if name == EXAMPLES_JSON else os.path.join(AUDIO_FOLDER, name))
             _copy_member(packed, member, target)
     if not found:
-        raise nsynth.UserError(f"{archive}: no {EXAMPLES_JSON} inside. Wanted: NSynth's JSON/WAV archive.")
+        raise nsynth.RefusedDataError(
+            f"{archive}: no {EXAMPLES_JSON} inside. Wanted: NSynth's JSON/WAV archive."
+        )
 
 
 def _copy_member(packed: tarfile.TarFile, member: tarfile.TarInfo, target: str) -> None:

@@ -20,8 +20,9 @@ from pipeline.config import Config
 
 _LOOK_EVERY_S = 0.1
 _END_WITHIN_S = 10.0  # between SIGTERM and SIGKILL
+_DONE = ("pushed", "kept", "refused")  # stands, though the child was ended on its way out
 
-Ending = Literal["pushed", "kept", "refused", "failed", "passing", "timed out", "interrupted"]
+Ending = Literal["pushed", "kept", "no new data", "refused", "failed", "passing", "timed out", "interrupted"]
 
 
 class Request(pydantic.BaseModel, frozen=True):
@@ -32,6 +33,8 @@ class Request(pydantic.BaseModel, frozen=True):
     """Spans to train on, the newest last."""
     judge: tuple[int, ...]
     """Spans of the window whose data is to be judged first."""
+    new: tuple[int, ...] = ()
+    """Those of them that no round has used."""
     log_file: Path
     result_file: Path
 
@@ -44,12 +47,16 @@ class Result(pydantic.BaseModel, frozen=True):
     words: str
     step: str = ""
     """The step that failed."""
+    refused: int = 0
+    """The span whose data were refused."""
     run: str = ""
     version: int = 0
     accuracy: float | None = None
     champion_accuracy: float | None = None
     facts: dict[str, Any] = {}
     warnings: tuple[str, ...] = ()
+    late: tuple[int, ...] = ()
+    """Spans of an earlier run whose push nobody has written down: this result is that run's."""
 
 
 class Process(Protocol):
@@ -75,7 +82,7 @@ def spawn(request_file: Path, alive: int, lock: int) -> Process:
 def run_child(
     request: Request,
     lock: int,
-    time_limit_s: float,
+    deadline: float,
     stop: threading.Event,
     start: Starter = spawn,
 ) -> Result:
@@ -84,39 +91,53 @@ def run_child(
     Args:
       request: what to run; it and the result pass through files beside `request.result_file`.
       lock: descriptor of the lock that is held.
-      time_limit_s: the child is ended after so long.
+      deadline: when the child is ended, by time.monotonic().
       stop: once set, the child is ended.
       start: how to start it.
+
+    Raises:
+      OSError: the request cannot be written, or the child not be started.
     """
     request_file = request.result_file.with_suffix(".request.json")
     request_file.parent.mkdir(parents=True, exist_ok=True)
-    request_file.touch(mode=0o600)  # the address of the history may hold a password
-    request_file.write_text(request.model_dump_json())
     request.result_file.unlink(missing_ok=True)
+    try:
+        request_file.touch(mode=0o600)  # the address of the history may hold a password
+        request_file.write_text(request.model_dump_json())
+        exit_code, ended_by = _run_to_its_end(request_file, lock, deadline, stop, start)
+        try:
+            result = Result.model_validate_json(request.result_file.read_text())
+        except FileNotFoundError:
+            result = _without_result(exit_code, request.log_file)
+    finally:
+        for file in (request_file, request.result_file):
+            file.unlink(missing_ok=True)
+    if ended_by is None or result.ending in _DONE:
+        return result
+    limit_s = request.config.retrain.time_limit_s
+    limit = f"ended after {limit_s:g} s, the limit of a round (retrain.time_limit_s)"
+    words = limit if ended_by == "timed out" else "told to stop"
+    return result.model_copy(update={"ending": ended_by, "words": words})
+
+
+def _run_to_its_end(
+    request_file: Path, lock: int, deadline: float, stop: threading.Event, start: Starter
+) -> tuple[int | None, Ending | None]:
+    """Exit code of the child, and why it was ended if it did not end by itself."""
     alive, keep_alive = os.pipe()
     try:
-        process = start(request_file, alive, lock)
-        os.close(alive)
-        ended_by = _watch(process, time_limit_s, stop)
+        try:
+            process = start(request_file, alive, lock)
+        finally:
+            os.close(alive)
+        ended_by = _watch(process, deadline, stop)
+        return process.poll(), ended_by
     finally:
         os.close(keep_alive)
-    try:
-        result = Result.model_validate_json(request.result_file.read_text())
-    except FileNotFoundError:
-        result = _without_result(process.poll(), request.log_file)
-    for file in (request_file, request.result_file):
-        file.unlink(missing_ok=True)
-    if ended_by == "timed out":
-        words = f"ended after {time_limit_s:g} s, the limit of a round (retrain.time_limit_s)"
-        return result.model_copy(update={"ending": ended_by, "words": words})
-    if ended_by == "interrupted":
-        return result.model_copy(update={"ending": ended_by, "words": "told to stop"})
-    return result
 
 
-def _watch(process: Process, time_limit_s: float, stop: threading.Event) -> Ending | None:
+def _watch(process: Process, deadline: float, stop: threading.Event) -> Ending | None:
     """Waits for the child to end, or ends it and says why."""
-    deadline = time.monotonic() + time_limit_s
     while process.poll() is None:
         if stop.wait(_LOOK_EVERY_S):
             end(process)

@@ -88,7 +88,7 @@ def clean(config: Config, name: str, remove: bool) -> Plan:
     Raises:
       lock.LockedError: a round is running.
     """
-    with lock.hold(Retraining(config).lock_file, name):
+    with lock.hold(Retraining(config).lock_file, name, is_round=False):
         return clean_alone(config, remove)
 
 

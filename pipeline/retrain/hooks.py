@@ -1,5 +1,6 @@
 """Tells others how a round ended: commands and webhooks. A hook that fails never changes the round."""
 
+import http.client
 import os
 import shlex
 import subprocess
@@ -31,6 +32,8 @@ def call_hooks(hooks: Iterable[str], event: str, line: str, timeout_s: float) ->
             (_post if hook.startswith(("http://", "https://")) else _run)(hook, event, line, timeout_s)
         except nsynth.UserError as error:
             failures.append(f"hook {hook!r} for {event}: {error}")
+        except Exception as error:  # nothing that a hook does may cost the round its line in the ledger
+            failures.append(f"hook {hook!r} for {event}: {type(error).__name__}: {error}")
     return failures
 
 
@@ -61,5 +64,5 @@ def _post(address: str, event: str, line: str, timeout_s: float) -> None:
             pass
     except urllib.error.HTTPError as error:
         raise nsynth.UserError(f"answered {error.code} {error.reason}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise nsynth.UserError(f"cannot be reached: {error}") from error

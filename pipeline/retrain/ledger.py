@@ -42,6 +42,8 @@ class Round(pydantic.BaseModel, frozen=True):
     facts: dict[str, Any] = {}
     """What else was measured: seconds of each step, drift, memory."""
     warnings: tuple[str, ...] = ()
+    late: bool = False
+    """Whether it does nothing but write down the push of an earlier round, which was ended before it could."""
 
     @property
     def seconds(self) -> float:
@@ -91,10 +93,24 @@ class Ledger:
 
 
 def settled(rounds: Iterable[Round]) -> set[Span]:
-    """Spans that a round has used to its end."""
-    return {span for line in rounds if line.outcome.settles for span in line.new}
+    """Spans that a round has used to its end, unless a later one refused them."""
+    return _last_word(rounds)[0]
 
 
 def refused(rounds: Iterable[Round]) -> set[Span]:
-    """Spans whose data was refused."""
-    return {line.refused for line in rounds if line.refused}
+    """Spans whose data was refused, unless a later round used them to its end (--force)."""
+    return _last_word(rounds)[1]
+
+
+def _last_word(rounds: Iterable[Round]) -> tuple[set[Span], set[Span]]:
+    """What is settled and what is refused after all rounds: the last that judged a span decides."""
+    settled: set[Span] = set()
+    refused: set[Span] = set()
+    for line in rounds:
+        if line.outcome.settles:
+            settled.update(line.new)
+            refused.difference_update(line.new)
+        elif line.refused:
+            refused.add(line.refused)
+            settled.discard(line.refused)
+    return settled, refused

@@ -29,6 +29,10 @@ class Holder(pydantic.BaseModel, frozen=True):
     pid: int
     host: str
     started: datetime.datetime
+    is_round: bool = True
+    """Whether the next round is to tell of it, should it be killed; housekeeping is none."""
+    found: "Holder | None" = None
+    """The killed round whose name a holder that is no round keeps for the next one."""
 
     @classmethod
     def me(cls, name: str) -> "Holder":
@@ -50,7 +54,7 @@ class Lock:
         self.descriptor = descriptor
         """For the child to inherit."""
         self.left_behind = left_behind
-        """Who held it before and never gave it back: a process that was killed."""
+        """The round that held it last and never gave it back: it was killed."""
 
 
 def now() -> datetime.datetime:
@@ -59,8 +63,13 @@ def now() -> datetime.datetime:
 
 
 @contextlib.contextmanager
-def hold(file: Path, name: str) -> Iterator[Lock]:
+def hold(file: Path, name: str, is_round: bool = True) -> Iterator[Lock]:
     """Holds the lock as `name`.
+
+    Args:
+      file: the lock.
+      name: of the holder.
+      is_round: else what a killed round left behind stays there, for the next round to tell.
 
     Raises:
       LockedError: it is held; the message says by whom.
@@ -69,12 +78,14 @@ def hold(file: Path, name: str) -> Iterator[Lock]:
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         _take(descriptor, file)
-        lock = Lock(descriptor, holder(file))
-        _write(descriptor, Holder.me(name).model_dump_json())
+        before = holder(file)
+        killed = before if before is None or before.is_round else before.found
+        me = Holder.me(name).model_copy(update={"is_round": is_round, "found": None if is_round else killed})
+        _write(descriptor, me.model_dump_json())
         try:
-            yield lock
+            yield Lock(descriptor, killed)
         finally:
-            _write(descriptor, "")
+            _write(descriptor, me.found.model_dump_json() if me.found else "")
     finally:
         os.close(descriptor)
 

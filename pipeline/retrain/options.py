@@ -87,7 +87,7 @@ class RetrainOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
     window: int = Field(default=10, ge=1)
     """How many of the newest spans are trained on."""
     settle_s: float = Field(default=60.0, ge=0)
-    """A span is taken up once none of its files has changed for so long: until then it may be half copied."""
+    """A span is taken up once nothing in it has changed or arrived for so long: until then it may be half copied."""
     fresh_every: int = Field(default=0, ge=0)
     """Every so many rounds training starts afresh and not from the champion; 0 leaves it to recipe.warm_start."""
     time_limit_s: float = Field(default=6 * 3600.0, gt=0)
@@ -108,7 +108,8 @@ class RetrainOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
     def _commands(cls, hooks: dict[Event, tuple[str, ...]]) -> dict[Event, tuple[str, ...]]:
         for hook in (hook for group in hooks.values() for hook in group):
             try:
-                shlex.split(hook)
+                if not shlex.split(hook):
+                    raise ValueError("it is blank")
             except ValueError as error:
                 raise ValueError(f"{hook!r} is no command: {str(error).lower()}") from error
         return hooks

@@ -2,12 +2,17 @@
 
 import logging
 import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
 
 import nsynth
 from components.registry import Registry
+from pipeline.cli import explain
 from pipeline.config import Config
 from pipeline.retrain import ledger, lock
 from pipeline.retrain.child import Request, Result, Starter, run_child, spawn
+from pipeline.retrain.faults import may_pass
 from pipeline.retrain.hooks import call_hooks
 from pipeline.retrain.ledger import Ledger, Round
 from pipeline.retrain.outcome import Outcome
@@ -28,7 +33,7 @@ class Retraining:
         self.ledger = Ledger(self.folder / "rounds.jsonl")
 
     def retrain(self, name: str, force: bool = False, stop: threading.Event | None = None) -> Round:
-        """Runs a round; after a refused span another one, if other new spans are left.
+        """Runs a round; after a refused span another one, if other spans are left.
 
         Args:
           name: of the caller, for the lock.
@@ -40,79 +45,120 @@ class Retraining:
 
         Raises:
           lock.LockedError: somebody else works in the workspace.
-          nsynth.UserError: no folder of spans, or a damaged ledger.
+          nsynth.UserError: retrain.spans is not set, or the ledger is damaged.
         """
         stop = stop or threading.Event()
+        self._folder_of_spans()
         with lock.hold(self.lock_file, name) as held:
             if held.left_behind:
                 self._write_down_crash(held.left_behind)
-            while True:
-                done = self._round(force, stop, held.descriptor)
-                force = False
-                if done.outcome is not Outcome.REFUSED or not self.work().new or stop.is_set():
-                    return done
+            left_out: set[Span] = set()
+            done = self._write_down(self._round(force, left_out, stop, held.descriptor))
+            while (done.refused or done.late) and not stop.is_set():
+                if done.refused:
+                    left_out.add(done.refused)
+                # A late push is what was asked for: after it only new spans need another round.
+                force = force and not done.late
+                following = self._round(force, left_out, stop, held.descriptor)
+                if following.outcome is Outcome.NO_NEW_DATA:
+                    break
+                done = self._write_down(following)
+            return done
 
-    def work(self, force: bool = False) -> Work:
-        """What the next round is to do; with `force`, refused spans have another chance."""
+    def work(self, force: bool = False, left_out: Iterable[Span] = ()) -> Work:
+        """What the next round is to do.
+
+        Args:
+          force: spans refused by earlier rounds have another chance.
+          left_out: spans that have none.
+
+        Raises:
+          nsynth.UserError: no folder of spans, a span under a wrong name, or a damaged ledger.
+          OSError: the folder cannot be read.
+        """
+        rounds = self.ledger.rounds()
+        found = find_spans(self._folder_of_spans(), self._options.settle_s)
+        refused = set() if force else ledger.refused(rounds)
+        return choose(found, ledger.settled(rounds), refused | set(left_out), self._options.window)
+
+    def _folder_of_spans(self) -> Path:
         if self._options.spans is None:
             raise nsynth.UserError(
                 "retrain.spans is not set: name the folder in which span-000001, span-000002 … arrive"
             )
-        rounds = self.ledger.rounds()
-        found = find_spans(self._options.spans, self._options.settle_s)
-        refused = set() if force else ledger.refused(rounds)
-        return choose(found, ledger.settled(rounds), refused, self._options.window)
+        return self._options.spans
 
-    def _round(self, force: bool, stop: threading.Event, held: int) -> Round:
-        started, work = lock.now(), self.work(force)
-        number = len(self.ledger.rounds()) + 1
-        if not work.window or not (work.new or force):
-            result, attempts = Result(ending="kept", words=_nothing_new(work)), 0
-            outcome = Outcome.NO_NEW_DATA
-        else:
-            result, attempts = self._run(number, work, stop, held)
-            outcome = Outcome(result.ending) if result.ending != "passing" else Outcome.FAILED
-        serving = Registry(self._config.models).serving()
-        line = Round(
+    def _round(self, force: bool, left_out: set[Span], stop: threading.Event, held: int) -> Round:
+        """Runs a round and tells what is to be written down."""
+        number, started = len(self.ledger.rounds()) + 1, lock.now()
+        work, result, attempts = self._try(number, force, left_out, stop, held)
+        window = result.late or tuple(span.number for span in work.window)
+        outcome = Outcome(result.ending if result.ending != "passing" else "failed")
+        champion, warnings = self._champion()
+        return Round(
             number=number,
             outcome=outcome,
             words=result.words,
             started=started,
             ended=lock.now(),
-            window=tuple(span.number for span in work.window),
-            new=work.new,
+            window=window,
+            new=tuple(span for span in work.new if span.number in window),
             refused=_refused_span(result, work) if outcome is Outcome.REFUSED else None,
             run=result.run,
             attempts=attempts,
             version=result.version,
-            champion=serving.number if serving else 0,
+            champion=champion,
             accuracy=result.accuracy,
             champion_accuracy=result.champion_accuracy,
             facts=result.facts,
-            warnings=result.warnings,
+            warnings=(*result.warnings, *warnings),
+            late=bool(result.late),
         )
-        self._write_down(line)
-        return line
 
-    def _run(self, number: int, work: Work, stop: threading.Event, held: int) -> tuple[Result, int]:
-        """Runs the pipeline until it succeeds, fails for good, or has had its attempts."""
-        request = Request(
+    def _try(
+        self, number: int, force: bool, left_out: set[Span], stop: threading.Event, held: int
+    ) -> tuple[Work, Result, int]:
+        """Tries until the round succeeds, fails for good, or has had its attempts or its time.
+
+        Returns:
+          The work, how it ended, and the number of attempts; 0 if there was nothing to do.
+        """
+        retry, deadline = self._options.retry, time.monotonic() + self._options.time_limit_s
+        for attempt in range(1, retry.attempts + 1):
+            work = Work((), ())
+            try:
+                work = self.work(force, left_out)
+                if not work.window or not (work.new or force):
+                    return work, Result(ending="no new data", words=_nothing_new(work)), 0
+                result = run_child(self._request(number, work), held, deadline, stop, self._start)
+            except (nsynth.UserError, OSError) as error:  # at night nobody would see it but in the ledger
+                result = Result(ending="passing" if may_pass(error) else "failed", words=explain(error))
+            wait_s = min(retry.wait_s * 2 ** (attempt - 1), retry.max_wait_s)
+            over = attempt == retry.attempts or time.monotonic() + wait_s >= deadline
+            if result.ending != "passing" or over:
+                break
+            _log.warning("attempt %d failed (%s); the next one in %g s", attempt, result.words, wait_s)
+            if stop.wait(wait_s):
+                return work, result.model_copy(update={"ending": "interrupted"}), attempt
+        return work, result, attempt
+
+    def _request(self, number: int, work: Work) -> Request:
+        return Request(
             config=self._recipe_of(self._config),
             window=tuple(span.number for span in work.window),
             judge=tuple(span.number for span in work.window if span in work.new or span == work.newest),
+            new=tuple(span.number for span in work.new),
             log_file=self._config.workspace / "logs" / f"round-{number:06d}.log",
             result_file=self.folder / f"round-{number:06d}.json",
         )
-        retry = self._options.retry
-        for attempt in range(1, retry.attempts + 1):
-            result = run_child(request, held, self._options.time_limit_s, stop, self._start)
-            if result.ending != "passing" or attempt == retry.attempts:
-                break
-            wait_s = min(retry.wait_s * 2 ** (attempt - 1), retry.max_wait_s)
-            _log.warning("attempt %d failed (%s); the next one in %g s", attempt, result.words, wait_s)
-            if stop.wait(wait_s):
-                return result.model_copy(update={"ending": "interrupted"}), attempt
-        return result, attempt
+
+    def _champion(self) -> tuple[int, tuple[str, ...]]:
+        """The version that serves, 0 if there is none; and what kept it from being known."""
+        try:
+            serving = Registry(self._config.models).serving()
+        except (nsynth.UserError, OSError) as error:
+            return 0, (f"which version serves is unknown: {explain(error)}",)
+        return (serving.number if serving else 0), ()
 
     def _recipe_of(self, config: Config) -> Config:
         """The configuration of this round: now and then training starts afresh, if so set."""
@@ -135,14 +181,16 @@ class Retraining:
         )
         self._write_down(line)
 
-    def _write_down(self, line: Round) -> None:
-        """Calls the hooks, then adds the line with what they said."""
+    def _write_down(self, line: Round) -> Round:
+        """Calls the hooks, then adds the line with what they said, which is returned."""
         event = line.outcome.event
         hooks = self._options.hooks.get(event, ()) if event else ()  # type: ignore[call-overload]
         failures = call_hooks(hooks, str(event), line.model_dump_json(), self._options.hook_timeout_s)
         for failure in failures:
             _log.warning("%s", failure)
-        self.ledger.append(line.model_copy(update={"warnings": (*line.warnings, *failures)}))
+        line = line.model_copy(update={"warnings": (*line.warnings, *failures)})
+        self.ledger.append(line)
+        return line
 
 
 def _nothing_new(work: Work) -> str:
@@ -152,6 +200,4 @@ def _nothing_new(work: Work) -> str:
 
 
 def _refused_span(result: Result, work: Work) -> Span:
-    """The span named by the step that refused it: steps that judge end in the span's number."""
-    number = int(result.step.rpartition("-")[2])
-    return next(span for span in work.window if span.number == number)
+    return next(span for span in work.window if span.number == result.refused)

@@ -1,6 +1,7 @@
 """Runs the graph on spans of data and reads from the artifacts what came of it. Imports TFX."""
 
 import json
+import logging
 from typing import Any
 
 from ml_metadata.metadata_store import MetadataStore
@@ -10,6 +11,7 @@ from components.data_gate.executor import VERDICT_JSON
 from components.gate.executor import REPORT_FILE
 from components.registry import Registry
 from pipeline import history
+from pipeline.cli import explain
 from pipeline.config import Config
 from pipeline.graph import Spans, create_pipeline
 from pipeline.metadata import connect, connection_config
@@ -29,18 +31,15 @@ def run_spans(request: Request) -> Result:
     store = connect(config.metadata)
     rounds = Ledger(request.result_file.parent / "rounds.jsonl").rounds()
     sweep(config, store)
-    if done := _pushed_before_a_crash(config, store, rounds, request.window):
+    if done := _pushed_before_a_crash(config, store, rounds):
         return done
-    spans = Spans(request.window, request.judge, _transform_cache(store, rounds))
+    spans = Spans(request.window, request.judge, request.new, _transform_cache(store, rounds))
     connection = connection_config(config.metadata)
     pipeline = create_pipeline(config, str(config.artifacts), spans, metadata_connection_config=connection)
     with record_memory(connection):
         LocalDagRunner().run(pipeline)
     result = result_of(history.load_run(store))
-    write_if_possible(config, result.run)
-    if config.retrain.cleanup.after_round:
-        clean_alone(config, remove=True)
-    return result
+    return _round_off(config, result)
 
 
 def result_of(run: history.Run, version: int = 0) -> Result:
@@ -79,10 +78,21 @@ def result_of(run: history.Run, version: int = 0) -> Result:
     )
 
 
-def _pushed_before_a_crash(
-    config: Config, store: MetadataStore, rounds: list[Round], window: tuple[int, ...]
-) -> Result | None:
-    """The result of a round that was killed right after its push.
+def _round_off(config: Config, result: Result) -> Result:
+    """Report and clean-up. How the round has ended stands, whatever happens here: being told to stop as well."""
+    try:
+        write_if_possible(config, result.run)
+        if config.retrain.cleanup.after_round:
+            clean_alone(config, remove=True)
+    except (Exception, KeyboardInterrupt) as error:
+        logging.getLogger(__name__).exception("report and clean-up")
+        why = "told to stop" if isinstance(error, KeyboardInterrupt) else explain(error)
+        return result.model_copy(update={"warnings": (*result.warnings, f"not cleaned up: {why}")})
+    return result
+
+
+def _pushed_before_a_crash(config: Config, store: MetadataStore, rounds: list[Round]) -> Result | None:
+    """The result of a round that was ended right after its push, before that was written down.
 
     Run again it would start from the model that it has just pushed itself, and push another one.
     """
@@ -93,9 +103,11 @@ def _pushed_before_a_crash(
         return None
     run = history.load_run(store, serving.record.run)
     spans = sorted(
-        examples.properties.get("span", 0) for examples in run.steps["Transform"].inputs["examples"]
+        int(examples.properties.get("span", 0)) for examples in run.steps["Transform"].inputs["examples"]
     )
-    return result_of(run, serving.number) if spans == sorted(window) else None
+    if 0 in spans:  # no round: a run on a folder
+        return None
+    return result_of(run, serving.number).model_copy(update={"late": tuple(spans)})
 
 
 def _transform_cache(store: MetadataStore, rounds: list[Round]) -> str:

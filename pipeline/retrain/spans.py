@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import re
+import stat
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -46,7 +47,8 @@ def find_spans(folder: Path, settle_s: float = 0.0) -> list[Span]:
 
     Args:
       folder: holds folders `span-<number, six digits>`.
-      settle_s: a span with a file younger than this, in seconds, may be half copied: it is left for later.
+      settle_s: a span in which anything changed or arrived within so many seconds may be half copied: it is left
+        for later.
 
     Raises:
       nsynth.UserError: no such folder, or a span under a wrong name.
@@ -70,12 +72,20 @@ def find_spans(folder: Path, settle_s: float = 0.0) -> list[Span]:
 
 
 def _fingerprint(folder: Path, latest: float) -> str:
-    """Hash of the folder's files; empty if there is none, or one that changed after `latest` (unix seconds)."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    stats = [(path.relative_to(folder), path.stat()) for path in files]
-    if not stats or max(stat.st_mtime for _, stat in stats) > latest:
+    """Hash of the folder's files; empty if there is none, or anything that changed after `latest` (unix seconds)."""
+    try:
+        # The folder comes last: what vanishes from it meanwhile makes it young.
+        paths = [path for path in (*folder.rglob("*"), folder) if path.exists() or not path.is_symlink()]
+        found = {path: path.stat() for path in paths}
+    except FileNotFoundError:  # it went since it was listed: somebody is still at it
         return ""
-    lines = "\n".join(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)
+    files = sorted(path for path, status in found.items() if stat.S_ISREG(status.st_mode))
+    # Copies keep the time of the original's last change (rsync -a, cp -p, tar); the other one tells when they came.
+    if not files or max(max(status.st_mtime, status.st_ctime) for status in found.values()) > latest:
+        return ""
+    lines = "\n".join(
+        f"{path.relative_to(folder)} {found[path].st_size} {found[path].st_mtime_ns}" for path in files
+    )
     return hashlib.sha256(lines.encode()).hexdigest()[:16]
 
 

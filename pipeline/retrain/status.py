@@ -11,7 +11,9 @@ import rich.markup
 import rich.table
 from rich.filesize import decimal
 
+import nsynth
 from components.registry import Registry, Version
+from pipeline.cli import explain
 from pipeline.config import Config
 from pipeline.retrain import lock
 from pipeline.retrain.ledger import Round
@@ -33,11 +35,13 @@ def status(config: Config, rounds: int) -> dict[str, Any]:
     lines = retraining.ledger.rounds()
     serving = Registry(config.models).serving()
     due = next_round(config.retrain.schedule, lock.now())
+    waiting, trouble = _waiting(retraining) if config.retrain.spans else ([], None)
     return {
         "running": str(lock.holder(retraining.lock_file)) if lock.is_held(retraining.lock_file) else None,
         "rounds": [line.model_dump(mode="json") for line in lines[-rounds:]],
         "rounds_in_all": len(lines),
-        "waiting": [span.number for span in retraining.work().new] if config.retrain.spans else [],
+        "waiting": waiting,
+        "trouble": trouble,
         "next_round": due.isoformat() if due else None,
         "champion": _champion(serving) if serving else None,
         "disk": {
@@ -56,6 +60,10 @@ def print_status(told: dict[str, Any], console: rich.console.Console) -> None:
     console.print(f"next round {told['next_round'] or 'never'} (if nsynth schedule runs)", highlight=False)
     if told["waiting"]:
         console.print(f"waiting    {len(told['waiting'])} new span(s): {told['waiting']}", highlight=False)
+    if told["trouble"]:
+        console.print(
+            "[red]trouble[/]   ", rich.markup.escape(told["trouble"]), highlight=False, soft_wrap=True
+        )
     champion = told["champion"]
     if champion:
         accuracy = f", accuracy {champion['accuracy']:.1%}" if champion["accuracy"] is not None else ""
@@ -107,6 +115,14 @@ def _numbers(spans: tuple[int, ...]) -> str:
     if len(spans) > 3:
         return f"{spans[0]} … {spans[-1]}"
     return ", ".join(map(str, spans)) or "–"
+
+
+def _waiting(retraining: Retraining) -> tuple[list[int], str | None]:
+    """New spans; or what keeps them from being found, as it will the next round."""
+    try:
+        return [span.number for span in retraining.work().new], None
+    except (nsynth.UserError, OSError) as error:
+        return [], explain(error)
 
 
 def disk_use(folder: Path) -> int:

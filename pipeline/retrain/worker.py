@@ -18,8 +18,6 @@ import nsynth
 from pipeline.retrain.child import Ending, Request, Result
 from pipeline.retrain.faults import may_pass
 
-INGEST = "ExampleGen"
-
 
 def main(request_file: Path) -> None:
     """Runs the request and writes its result, whatever happens."""
@@ -27,6 +25,7 @@ def main(request_file: Path) -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     request = Request.model_validate_json(request_file.read_text())
     result = run(request)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what has come of it is to be told
     draft = request.result_file.with_suffix(".draft")
     draft.write_text(result.model_dump_json())
     draft.rename(request.result_file)
@@ -51,7 +50,8 @@ def run(request: Request) -> Result:
             result = run_spans(request)
         except BaseException as error:
             logging.getLogger(__name__).exception("%s failed", step.now)
-            result = Result(ending=_ending(error, step.now), words=explain(error), step=step.now)
+            ending, span = _ending(error, step.now), _refused_span(error, step.now)
+            result = Result(ending=ending, words=explain(error), step=step.now, refused=span)
         finally:
             logging.getLogger().removeHandler(step)
             step.end()
@@ -69,12 +69,18 @@ def _ending(error: BaseException, step: str) -> Ending:
         return "interrupted"
     if may_pass(error):
         return "passing"
-    from components.data_gate.executor import RefusedDataError
+    return "refused" if _refused_span(error, step) else "failed"
 
-    if isinstance(error, RefusedDataError):
-        return "refused"
-    # What ingest cannot use is refused as well: it says so by a UserError.
-    return "refused" if isinstance(error, nsynth.UserError) and step.startswith(INGEST) else "failed"
+
+def _refused_span(error: BaseException, step: str) -> int:
+    """The span whose data are at fault: the name of a step that looks at one ends in its number.
+
+    0 if there is none: the held-out folder is nobody's delivery.
+    """
+    if not isinstance(error, nsynth.RefusedDataError):
+        return 0
+    number = step.rpartition("-")[2]
+    return error.span or (int(number) if number.isdecimal() else 0)
 
 
 class CurrentStep(logging.Handler):

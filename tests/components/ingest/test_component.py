@@ -66,6 +66,8 @@ def test_the_newest_span_is_read_and_nothing_twice(workspace: Workspace, notes, 
         found = workspace.artifacts(standard_artifacts.Examples.TYPE_NAME)
         spans = [artifact.custom_properties["span"].int_value for artifact in found]
         assert spans == [artifact.properties["span"].int_value for artifact in found]
+        accounts = workspace.artifacts(QuarantinedNotes.TYPE_NAME)
+        assert spans == [account.custom_properties["span"].int_value for account in accounts]
         return spans
 
     span(1)
@@ -95,6 +97,9 @@ def test_a_user_error_passes_through_tfx_unchanged(workspace: Workspace) -> None
         workspace.run(NSynthExampleGen(str(workspace.data)))
     with pytest.raises(nsynth.UserError, match="Cannot find matching"):
         workspace.run(NSynthExampleGen(str(workspace.data), "span-{SPAN}/*"))
+    (workspace.data / "README.md").touch()
+    with pytest.raises(nsynth.RefusedDataError, match="holds no notes"):
+        workspace.run(NSynthExampleGen(str(workspace.data)))
 
 
 def test_a_change_inside_a_wav_folder_changes_the_fingerprint(workspace: Workspace, notes, writers) -> None:

@@ -20,6 +20,7 @@ from components.ingest import tfrecord
 from components.ingest.contract import check
 from components.ingest.example_proto import serialize
 from components.ingest.synthetic import make_note, make_notes
+from pipeline.retrain.faults import may_pass
 
 OPTIONS = {"dev_fraction": 0.2, "valid_fraction": 0.3, "test_fraction": 0.2, "min_shards": 3}
 
@@ -67,6 +68,10 @@ def folders(tmp_path: Path) -> Folders:
 
 def write(path: Path, contents: list[bytes]) -> None:
     path.write_bytes(b"".join(map(tfrecord.frame, contents)))
+
+
+def no_fault_of_the_data(error: Exception) -> bool:
+    return not isinstance(error, nsynth.RefusedDataError)
 
 
 def shards(out: Path) -> dict[str, bytes]:
@@ -200,7 +205,7 @@ def test_bad_input_is_told_and_leaves_no_examples(case: str, folders: Folders, n
 
 def test_quarantine_outlives_a_run_that_it_stopped(folders: Folders, notes: list[dict]) -> None:
     write(folders[0] / "nsynth-train.tfrecord", [*broken_notes(notes[:20]), b"rubbish"])
-    with pytest.raises(nsynth.UserError, match=r"4\.8% of the notes"):
+    with pytest.raises(nsynth.RefusedDataError, match=r"4\.8% of the notes"):
         ingest(folders)
     assert summary(folders[1])["quarantined"] == 1
     assert len((folders[1] / "quarantine" / "1" / "records.jsonl").read_text().splitlines()) == 1
@@ -219,18 +224,44 @@ def test_a_disk_that_fills_up_is_told_in_one_line(folders: Folders, notes: list[
     monkeypatch.setattr(os, "fsync", fills_up)
     with pytest.raises(
         nsynth.UserError, match=r"^The disk is full: .*examples/1\. Make room and run again\.$"
-    ):
+    ) as told:
         ingest(folders)
     assert shards(folders[1]) == {}
+    assert no_fault_of_the_data(told.value)
+    assert may_pass(told.value)
 
 
 def test_a_disk_that_is_too_small_is_told_beforehand(folders: Folders, notes, monkeypatch) -> None:
     write(folders[0] / "nsynth-train.tfrecord", broken_notes(notes))
     usage = shutil.disk_usage(folders[0])
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1_000_000))
-    with pytest.raises(nsynth.UserError, match=r"needs \d+ MB, 1 MB are free"):
+    with pytest.raises(nsynth.UserError, match=r"needs \d+ MB, 1 MB are free") as told:
         ingest(folders)
     assert shards(folders[1]) == {}
+    assert no_fault_of_the_data(told.value)
+    assert may_pass(told.value)
+
+
+def test_a_file_that_may_not_be_read_and_a_folder_that_is_gone_are_no_fault_of_the_data(
+    folders: Folders, notes, monkeypatch
+) -> None:
+    write(folders[0] / "nsynth-train.tfrecord", broken_notes(notes))
+
+    def denied(path: str) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("components.ingest.files.stat", denied)
+        with pytest.raises(nsynth.UserError, match=r"train\.tfrecord: Permission denied") as told:
+            ingest(folders)
+    assert no_fault_of_the_data(told.value)
+    shutil.rmtree(folders[0])
+    for there in (False, True):  # and as it is where its disk is not mounted
+        if there:
+            folders[0].mkdir()
+        with pytest.raises(nsynth.UserError) as told:
+            ingest(folders, pattern="span-000001/*")
+        assert no_fault_of_the_data(told.value)
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["kill -9", "Ctrl-C"])

@@ -1,12 +1,15 @@
 """The index finds every note in every form, is stored, and is made anew when the file changes."""
 
+import errno
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
 
 import nsynth
+from components.ingest import files
 from components.ingest import index as index_module
 from components.ingest.contract import ContractError, Reason
 from components.ingest.index import load_or_scan
@@ -103,7 +106,7 @@ def test_what_is_not_what_its_name_says_is_refused(
 ) -> None:
     (tmp_path / name).write_bytes(content)
     [source] = find(str(tmp_path))
-    with pytest.raises(nsynth.UserError, match=told):
+    with pytest.raises(nsynth.RefusedDataError, match=told):
         load_or_scan(source, str(tmp_path / "cache"))
 
 
@@ -112,7 +115,7 @@ def test_a_truncated_archive_leaves_nothing_unpacked(notes, writers, tmp_path: P
     data.mkdir()
     path = writers["nsynth-train.tfrecord.gz"](data / "nsynth-train.tfrecord.gz", notes[:4])
     path.write_bytes(path.read_bytes()[:-1000])
-    with pytest.raises(nsynth.UserError, match="damaged archive"):
+    with pytest.raises(nsynth.RefusedDataError, match="damaged archive"):
         load_or_scan(find(str(data))[0], str(tmp_path / "cache"))
     assert list((tmp_path / "cache").iterdir()) == []
 
@@ -140,6 +143,22 @@ def test_a_missing_wav_is_that_notes_fault(notes, writers, tmp_path: Path) -> No
     assert caught.value.reason == Reason.WAV
     assert caught.value.note_str == notes[0][nsynth.NOTE_STR]
     assert b"instrument_family" in caught.value.raw
+
+
+def test_a_wav_that_the_disk_does_not_yield_is_no_fault_of_the_note(
+    notes, writers, tmp_path: Path, monkeypatch
+) -> None:
+    writers["nsynth-train"](tmp_path / "nsynth-train", notes[:2])
+    open_to_read = files.open_to_read
+
+    def fails(path: str) -> BinaryIO:
+        if path.endswith(".wav"):
+            raise OSError(errno.EIO, "Input/output error", path)
+        return open_to_read(path)
+
+    monkeypatch.setattr(files, "open_to_read", fails)
+    with pytest.raises(OSError, match="Input/output error"):
+        read_all(tmp_path, tmp_path / "cache")
 
 
 def test_a_long_examples_json_is_scanned_in_pieces(tmp_path: Path, monkeypatch) -> None:

@@ -57,7 +57,7 @@ def test_files_that_name_no_split_are_for_training(tmp_path: Path) -> None:
 
 def test_a_mistyped_split_is_not_trained_on(tmp_path: Path) -> None:
     touch(tmp_path, "nsynth-train.tfrecord", "nsynth-vaild.tfrecord")
-    with pytest.raises(nsynth.UserError, match=r"nsynth-vaild\.tfrecord: the name tells no split"):
+    with pytest.raises(nsynth.RefusedDataError, match=r"nsynth-vaild\.tfrecord: the name tells no split"):
         find(str(tmp_path))
     assert len(find(str(tmp_path), split="train")) == 2
     assert len(find(str(tmp_path), pattern="*vaild*")) == 1
@@ -106,5 +106,5 @@ def test_an_empty_folder_is_told_from_one_without_notes(tmp_path: Path) -> None:
     with pytest.raises(nsynth.UserError, match="is empty"):
         find(str(tmp_path))
     touch(tmp_path, "README.md")
-    with pytest.raises(nsynth.UserError, match=r"holds no notes.*Wanted: nsynth-train.tfrecord"):
+    with pytest.raises(nsynth.RefusedDataError, match=r"holds no notes.*Wanted: nsynth-train.tfrecord"):
         find(str(tmp_path))

@@ -25,15 +25,16 @@ script = json.loads((folder / "script.json").read_text())
 (folder / "script.json").write_text(json.dumps(script[1:]))
 if script[0] == "die":
     os.kill(os.getpid(), signal.SIGKILL)
-if script[0] == "hang":
+if script[0] != "hang":
+    pathlib.Path(request["result_file"]).write_text(json.dumps(script[0]))
+if script[0] == "hang" or script[0].get("lingers"):
     (folder / "hanging").write_text(str(os.getpid()))
     time.sleep(600)
-pathlib.Path(request["result_file"]).write_text(json.dumps(script[0]))
 """
 
 
 class StandIn:
-    """Starts stand-ins; `script` is a result, "die" or "hang" for each start."""
+    """Starts stand-ins; `script` is a result, "die" or "hang" for each; one that `lingers` hangs after telling it."""
 
     def __init__(self, folder: Path):
         self.folder = folder

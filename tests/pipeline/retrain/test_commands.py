@@ -40,7 +40,7 @@ def call(config, stand_in, tmp_path, monkeypatch):
 )
 def test_each_outcome_has_its_exit_code_and_its_words(call, stand_in, deliver, ending, code):
     deliver(1)
-    stand_in.will({"ending": ending, "words": "the reason", "step": "DataStop-000001"})
+    stand_in.will({"ending": ending, "words": "the reason", "refused": 1 if ending == "refused" else 0})
     answered, printed = call(commands.retrain)
     assert answered == code
     assert f"{ending}. the reason" in printed
@@ -79,7 +79,7 @@ def test_json_is_the_line_of_the_ledger_and_nothing_else(call, config, stand_in,
 
 def test_status_tells_rounds_champion_next_round_and_disk(call, stand_in, deliver):
     deliver(1)
-    stand_in.will({"ending": "refused", "words": "one\nfamily", "step": "DataStop-000001"})
+    stand_in.will({"ending": "refused", "words": "one\nfamily", "refused": 1})
     call(commands.retrain)
     deliver(2)
     code, printed = call(commands.status, "--json")
@@ -94,6 +94,15 @@ def test_status_tells_rounds_champion_next_round_and_disk(call, stand_in, delive
     assert "champion   none yet" in shown
     assert "refused" in shown
     assert "one family" in shown, "a reason of several lines is shown on one"
+
+
+def test_status_tells_what_keeps_the_next_round_from_its_spans(call, deliver, tmp_path):
+    deliver(1)
+    (tmp_path / "spans" / "span-5").mkdir()
+    code, printed = call(commands.status, "--json")
+    assert code == 0
+    assert "call it span-000005" in json.loads(printed)["trouble"]
+    assert "call it span-000005" in call(commands.status)[1].replace("\n", "")
 
 
 def test_status_answers_without_the_heavy_libraries(tmp_path):

@@ -234,3 +234,13 @@ def test_a_file_with_two_names_counts_once(tmp_path):
     (tmp_path / "file").write_bytes(b"x" * 1000)
     os.link(tmp_path / "file", tmp_path / "other")
     assert disk_use(tmp_path) == 1000
+
+
+def test_a_killed_round_is_still_told_by_the_next_one_after_a_cleaning(past, stand_in):
+    config = past[0].config
+    retraining = Retraining(config, stand_in.will({"ending": "kept", "words": ""}).start)
+    retraining.folder.mkdir()
+    retraining.lock_file.write_text(lock.Holder.me("nsynth schedule").model_dump_json())
+    gc.clean(config, "nsynth gc", remove=True)
+    retraining.retrain("me")
+    assert [line.outcome for line in retraining.ledger.rounds()] == [Outcome.CRASHED, Outcome.KEPT]

@@ -2,12 +2,16 @@
 
 import http.server
 import shlex
+import socketserver
 import sys
 import threading
 
+import pydantic
 import pytest
 
+from pipeline.retrain import hooks
 from pipeline.retrain.hooks import call_hooks
+from pipeline.retrain.options import RetrainOptions
 
 LINE = '{"number": 1}'
 
@@ -31,6 +35,21 @@ def webhook():
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}", posted
     server.shutdown()
+
+
+@pytest.fixture
+def no_http():
+    """Address of a server that answers with a greeting of its own, as a mail server does."""
+
+    class Greet(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request.recv(1000)
+            self.request.sendall(b"220 mail.example ready\r\n")
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Greet) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/"
+        server.shutdown()
 
 
 def python(code: str) -> str:
@@ -71,3 +90,24 @@ def test_each_failure_is_told_and_the_others_are_called(webhook, tmp_path):
     assert len(failures) == len(wanted)
     assert all(words in failure for words, failure in zip(wanted, failures, strict=True))
     assert len(posted) == 2
+
+
+def test_no_http_and_no_address_are_told_like_any_other_failure(no_http, webhook):
+    address, posted = webhook
+    failures = call_hooks([no_http, "http://no address/", " ", address], "pushed", LINE, 5)
+    assert ["cannot be reached" in failure for failure in failures] == [True, True, False]
+    assert len(posted) == 1
+
+
+def test_whatever_a_hook_raises_is_told(monkeypatch):
+    def surprise(*_):
+        raise ZeroDivisionError("of all things")
+
+    monkeypatch.setattr(hooks, "_run", surprise)
+    assert call_hooks(["a"], "pushed", LINE, 1) == ["hook 'a' for pushed: ZeroDivisionError: of all things"]
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\t\n"])
+def test_a_blank_hook_is_refused_in_the_options(blank):
+    with pytest.raises(pydantic.ValidationError, match=r"blank|at least 1 character"):
+        RetrainOptions(hooks={"pushed": (blank,)})

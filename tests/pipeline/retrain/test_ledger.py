@@ -71,3 +71,15 @@ def test_only_a_round_that_trained_settles_its_spans():
     ]
     assert ledger.settled(rounds) == {one}
     assert ledger.refused(rounds) == {two}
+
+
+def test_the_last_word_on_a_span_decides():
+    one, two = (Span(number=n, fingerprint="f") for n in (1, 2))
+    rounds = [
+        a_round(1, Outcome.REFUSED, new=(one, two), refused=one),
+        a_round(2, Outcome.KEPT, new=(one, two)),
+        a_round(3, Outcome.REFUSED, refused=two),
+    ]
+    assert ledger.refused(rounds[:1]) == {one}
+    assert (ledger.settled(rounds[:2]), ledger.refused(rounds[:2])) == ({one, two}, set())
+    assert (ledger.settled(rounds), ledger.refused(rounds)) == ({one}, {two})

@@ -69,3 +69,24 @@ def test_given_back_it_names_nobody_even_after_an_error(tmp_path):
     assert lock.holder(file) is None
     with lock.hold(file, "me") as held:
         assert held.left_behind is None
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_housekeeping_keeps_the_name_of_a_killed_round_and_leaves_none_of_its_own(tmp_path, killed):
+    file = tmp_path / "lock"
+    process, _ = holding(file)
+    process.kill()
+    process.wait()
+    with lock.hold(file, "nsynth gc", is_round=False) as held:
+        assert held.left_behind.pid == process.pid
+        assert lock.holder(file).name == "nsynth gc"
+        content = file.read_text()
+    if killed:
+        file.write_text(content)
+    with lock.hold(file, "me") as held:
+        assert held.left_behind.pid == process.pid
+    with lock.hold(file, "nsynth gc", is_round=False):
+        content = file.read_text()
+    file.write_text(content)
+    with lock.hold(file, "me") as held:
+        assert held.left_behind is None, "a killed clean-up is no killed round"

@@ -3,6 +3,7 @@
 A stand-in takes the place of the pipeline; tests/soak runs the real one.
 """
 
+import errno
 import os
 import shlex
 import signal
@@ -11,6 +12,7 @@ import sys
 import textwrap
 import threading
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -27,7 +29,7 @@ FAILED = {"ending": "failed", "words": "a bug"}
 
 
 def refuse(span: int) -> dict:
-    return {"ending": "refused", "words": "one family only", "step": f"DataStop-{span:06d}"}
+    return {"ending": "refused", "words": "one family only", "refused": span}
 
 
 def changed(config, **options):
@@ -43,6 +45,7 @@ def test_a_new_span_is_judged_and_the_newest_ones_are_trained_on(config, stand_i
     second = retraining.retrain("me")
     assert [request["window"] for request in stand_in.asked] == [[1, 2, 3], [2, 3, 4]]
     assert [request["judge"] for request in stand_in.asked] == [[1, 2, 3], [4]]
+    assert [request["new"] for request in stand_in.asked] == [[1, 2, 3], [4]]
     assert (first.outcome, first.version, first.accuracy) == (Outcome.PUSHED, 7, 0.5)
     assert (second.outcome, second.words) == (Outcome.KEPT, "not better")
     assert retraining.ledger.rounds() == [first, second]
@@ -66,6 +69,27 @@ def test_a_refused_span_is_left_out_for_good_and_the_others_go_on(config, stand_
     assert (refused.outcome, refused.refused.number, refused.words) == (Outcome.REFUSED, 1, "one family only")
     assert pushed.window == (2,)
     assert retraining.retrain("me").outcome is Outcome.NO_NEW_DATA
+
+
+def test_a_span_that_force_has_had_accepted_is_used_from_then_on(config, stand_in, deliver):
+    deliver(1)
+    retraining = Retraining(config, stand_in.will(refuse(1), PUSHED, PUSHED).start)
+    retraining.retrain("me")
+    assert retraining.retrain("me", force=True).outcome is Outcome.PUSHED
+    deliver(2)
+    assert retraining.retrain("me").window == (1, 2)
+
+
+def test_force_trains_on_the_others_if_a_span_is_refused_again(config, stand_in, deliver):
+    deliver(1)
+    deliver(2)
+    retraining = Retraining(config, stand_in.will(refuse(2), PUSHED).start)
+    retraining.retrain("me")
+    stand_in.will(refuse(2), KEPT)
+    done = retraining.retrain("me", force=True)
+    assert (done.outcome, done.window) == (Outcome.KEPT, (1,))
+    stand_in.will(refuse(2), refuse(1))
+    assert retraining.retrain("me", force=True).refused.number == 1
 
 
 def test_a_refused_span_that_is_delivered_anew_is_taken(config, stand_in, deliver):
@@ -118,6 +142,27 @@ def test_told_to_stop_the_child_is_ended_and_the_round_written_down(config, stan
     assert done.outcome is Outcome.INTERRUPTED
 
 
+@pytest.mark.parametrize("result", [PUSHED, KEPT, refuse(1)])
+def test_what_the_child_has_told_stands_though_it_was_ended_on_its_way_out(config, stand_in, deliver, result):
+    deliver(1)
+    config = changed(config, time_limit_s=1)
+    done = Retraining(config, stand_in.will({**result, "lingers": True}).start).retrain("me")
+    assert (done.outcome, done.words) == (result["ending"], result["words"])
+
+
+def test_all_attempts_share_the_time_of_the_round(config, stand_in, deliver):
+    deliver(1)
+    config = changed(config, time_limit_s=2)
+    began = time.monotonic()
+    stand_in.will({**PASSING, "lingers": True}, PUSHED)
+    done = Retraining(config, stand_in.start).retrain("me")
+    assert (done.outcome, done.attempts) == (Outcome.TIMED_OUT, 1)
+    retry = config.retrain.retry.model_copy(update={"wait_s": 60})
+    done = Retraining(changed(config, retry=retry), stand_in.will(PASSING, PUSHED).start).retrain("me")
+    assert (done.outcome, done.words) == (Outcome.FAILED, "disk full")
+    assert time.monotonic() - began < 20
+
+
 def test_training_starts_afresh_every_so_often(config, stand_in, deliver):
     config = changed(config, fresh_every=2)
     retraining = Retraining(config, stand_in.will(PUSHED, PUSHED, PUSHED).start)
@@ -136,6 +181,75 @@ def test_hooks_are_called_by_outcome_and_their_failures_written_down(config, sta
     [line] = Retraining(config).ledger.rounds()
     assert done.outcome is Outcome.PUSHED
     assert ["no-such-command" in warning for warning in line.warnings] == [True]
+
+
+def failures(config, tmp_path):
+    """The configuration with a hook for failures, and where it tells that it was called."""
+    told = tmp_path / "told"
+    hook = shlex.join([sys.executable, "-c", f"open({str(told)!r}, 'a').write(input())"])
+    return changed(config, hooks={"failed": (hook,)}), told
+
+
+def test_no_folder_or_a_misnamed_one_is_a_failed_round_with_its_line_and_hook(
+    config, stand_in, deliver, tmp_path
+):
+    config, told = failures(config, tmp_path)
+    retraining = Retraining(config, stand_in.start)
+    done = retraining.retrain("me")
+    assert done.outcome is Outcome.FAILED
+    assert "no such folder" in done.words
+    deliver(1)
+    (tmp_path / "spans" / "span-5").mkdir()
+    assert "call it span-000005" in retraining.retrain("me").words
+    assert [line.outcome for line in retraining.ledger.rounds()] == [Outcome.FAILED] * 2
+    assert told.read_text().count('"outcome":"failed"') == 2
+
+
+def test_a_full_disk_before_the_child_is_started_may_pass(config, stand_in, deliver):
+    deliver(1)
+    full, start = [True, True], stand_in.will(PUSHED).start
+
+    def starts_at_last(*arguments):
+        if full and full.pop():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return start(*arguments)
+
+    retraining = Retraining(config, starts_at_last)
+    done = retraining.retrain("me")
+    assert (done.outcome, done.attempts) == (Outcome.PUSHED, 3)
+    full += [True] * 3
+    done = retraining.retrain("me", force=True)
+    assert (done.outcome, done.words) == (Outcome.FAILED, "No space left on device")
+    assert list(retraining.folder.glob("round-*")) == []
+
+
+def test_a_folder_of_models_that_cannot_be_read_costs_no_line(config, stand_in, deliver):
+    deliver(1)
+    broken = Path(config.models) / "7" / "assets.extra" / "nsynth.json"
+    broken.parent.mkdir(parents=True)
+    broken.write_text("{")
+    done = Retraining(config, stand_in.will(PUSHED).start).retrain("me")
+    assert done.outcome is Outcome.PUSHED
+    assert "which version serves is unknown" in done.warnings[0]
+
+
+def test_a_push_that_was_never_written_down_has_a_line_of_its_own_and_the_round_goes_on(
+    config, stand_in, deliver, tmp_path
+):
+    deliver(1)
+    deliver(2)
+    tell = shlex.join([sys.executable, "-c", f"open({str(tmp_path / 'told')!r}, 'a').write(input())"])
+    retraining = Retraining(
+        changed(config, hooks={"pushed": (tell,)}), stand_in.will({**PUSHED, "late": [1]}, KEPT).start
+    )
+    assert retraining.retrain("me").outcome is Outcome.KEPT
+    pushed, kept = retraining.ledger.rounds()
+    assert (pushed.outcome, pushed.late, pushed.window) == (Outcome.PUSHED, True, (1,))
+    assert (kept.late, kept.window) == (False, (1, 2))
+    assert stand_in.asked[1]["judge"] == [2], "span 1 is settled by the push"
+    assert '"version":7' in (tmp_path / "told").read_text()
+    stand_in.will({**PUSHED, "late": [1, 2]})
+    assert retraining.retrain("me", force=True).late, "forced, a push is all that is asked for"
 
 
 def test_without_a_folder_of_spans_it_says_what_to_set(config):

@@ -180,5 +180,8 @@ def test_a_running_round_is_ended_after_its_grace_and_written_down(config, stand
 
 def test_an_error_in_a_round_does_not_stop_the_clock(config, stand_in, caplog):
     scheduler = start(config, stand_in)
-    scheduler.round()  # no folder of spans
+    ledger = Retraining(config).ledger.file
+    ledger.parent.mkdir(parents=True)
+    ledger.write_text("scribble\n")
+    scheduler.round()
     assert "round failed" in caplog.text

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,11 +29,54 @@ def test_spans_come_in_the_order_of_their_numbers(tmp_path):
     assert [span.number for span in find_spans(tmp_path)] == [2, 9, 10]
 
 
-def test_a_span_still_being_copied_is_left_for_later(tmp_path):
+@pytest.fixture
+def later(monkeypatch) -> Callable[[float], None]:
+    """Puts the clock forward: when a file came is nothing that a test can set."""
+
+    def later(seconds: float) -> None:
+        now = time.time() + seconds
+        monkeypatch.setattr("pipeline.retrain.spans.time.time", lambda: now)
+
+    return later
+
+
+def test_a_span_still_being_copied_is_left_for_later(tmp_path, later):
     deliver(tmp_path, "span-000001")
-    deliver(tmp_path, "span-000002", age_s=1)
+    deliver(tmp_path, "span-000002", age_s=-99)
     (tmp_path / "span-000003").mkdir()
+    later(100)
     assert [span.number for span in find_spans(tmp_path, settle_s=60)] == [1]
+
+
+def test_a_copy_that_keeps_its_date_is_as_young_as_its_arrival(tmp_path, later):
+    deliver(tmp_path, "span-000001", age_s=1e6)  # as rsync -a, cp -p and tar do
+    assert find_spans(tmp_path, settle_s=60) == []
+    later(61)
+    assert len(find_spans(tmp_path, settle_s=60)) == 1
+
+
+def test_a_folder_that_something_has_left_is_not_at_rest(tmp_path, later):
+    folder = deliver(tmp_path, "span-000001").parent
+    os.utime(folder, (time.time() + 90,) * 2)  # as if a file had gone then
+    later(100)
+    assert find_spans(tmp_path, settle_s=60) == []
+
+
+def test_a_file_that_vanishes_while_it_is_looked_at_means_not_yet(tmp_path, monkeypatch):
+    gone = deliver(tmp_path, "span-000001").with_name("nsynth-train.tfrecord.part")
+    deliver(tmp_path, "span-000002")
+    rglob = Path.rglob
+
+    def listed(self: Path, pattern: str) -> list[Path]:
+        return [*rglob(self, pattern), *([gone] if self == gone.parent else [])]
+
+    monkeypatch.setattr(Path, "rglob", listed)
+    assert [span.number for span in find_spans(tmp_path)] == [2]
+
+
+def test_a_link_to_nowhere_holds_nothing_up(tmp_path):
+    deliver(tmp_path, "span-000001").with_name("latest").symlink_to(tmp_path / "nowhere")
+    assert len(find_spans(tmp_path)) == 1
 
 
 def test_another_delivery_under_the_same_number_is_another_span(tmp_path):

@@ -45,9 +45,16 @@ def test_it_is_ended_with_all_that_it_started():
 def test_errors_are_told_apart():
     assert worker._ending(KeyboardInterrupt(), "Trainer") == "interrupted"
     assert worker._ending(ConnectionResetError(), "ExampleGen-000001") == "passing"
-    assert worker._ending(nsynth.UserError("damaged"), "ExampleGen-000001") == "refused"
+    assert worker._ending(nsynth.RefusedDataError("damaged"), "ExampleGen-000001") == "refused"
     assert worker._ending(nsynth.UserError("diverged"), "Trainer") == "failed"
     assert worker._ending(ValueError("a bug"), "ExampleGen-000001") == "failed"
+
+
+def test_only_data_at_fault_are_refused_and_only_where_it_is_known_whose_they_are():
+    assert worker._ending(nsynth.UserError("no permission"), "ExampleGen-000001") == "failed"
+    assert worker._ending(nsynth.RefusedDataError("damaged"), "HeldOut") == "failed"
+    assert worker._refused_span(nsynth.RefusedDataError("damaged"), "ExampleGen-000007") == 7
+    assert worker._refused_span(nsynth.RefusedDataError("collides", span=7), "Apart") == 7
 
 
 def test_progress_is_shown_on_standard_error_and_chatter_goes_to_the_log(tmp_path):
