@@ -82,7 +82,7 @@ def _run(config: Config) -> None:
     from pipeline.retrain.round import Retraining
 
     try:
-        with lock.hold(Retraining(config).lock_file, "nsynth run"):
+        with lock.hold(Retraining(config).lock_file, "nsynth run", is_round=False):
             from pipeline.local_runner import run_local  # 15 s of imports, under the status line
 
             run_local(config)
