@@ -157,8 +157,9 @@ def test_caches_go_though_a_pushed_model_came_from_them(past):
     earlier = history.artifact("Transform", "TransformCache", 80)
     own, transformed = (history.artifact("Transform", key, 81) for key in ("TransformCache", "transformed"))
     model = history.artifact("Trainer", "model", 81)
-    history.step("2024-12-31", made=[own, transformed], used=[earlier])
-    history.step("2024-12-31", made=[model], used=[transformed, own])
+    history.step("2025-01-05", made=[own, transformed], used=[earlier])
+    history.step("2025-01-05", made=[model], used=[transformed, own])
+    history.step("2025-01-06")
     Registry(history.config.models).publish(
         lambda folder: Path(folder, "saved_model.pb").write_bytes(b"n"), Record(model_uri=model.uri)
     )
