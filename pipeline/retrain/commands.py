@@ -11,6 +11,7 @@ import click
 import rich.console
 import rich.logging
 
+from pipeline import exit_codes
 from pipeline.config import DEFAULT_CONFIG, Config, load_config
 from pipeline.retrain import outcome
 
@@ -33,9 +34,19 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
     "--force", is_flag=True, help="Train although there is no new span, and judge refused ones again."
 )
+@click.option(
+    "--exit-zero",
+    is_flag=True,
+    help="0 too if the champion stays, nothing is new or data are refused: for what takes any other code for a failure.",
+)
 @_json
 def retrain(
-    config_file: Path, overrides: tuple[str, ...], spans: str | None, force: bool, as_json: bool
+    config_file: Path,
+    overrides: tuple[str, ...],
+    spans: str | None,
+    force: bool,
+    exit_zero: bool,
+    as_json: bool,
 ) -> int:
     """One unattended round: if a span of data has arrived, train, judge and push or keep.
 
@@ -67,7 +78,7 @@ def retrain(
         )
         for warning in done.warnings:
             console.print(f"warning: {warning}", highlight=False, markup=False)
-    return done.outcome.exit_code
+    return exit_codes.OK if exit_zero and done.outcome.as_it_should_be else done.outcome.exit_code
 
 
 @click.command()

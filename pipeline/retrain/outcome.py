@@ -33,6 +33,11 @@ class Outcome(StrEnum):
         return self in (Outcome.PUSHED, Outcome.KEPT)
 
     @property
+    def as_it_should_be(self) -> bool:
+        """Whether the round did its work, whatever came of it."""
+        return self.settles or self in (Outcome.NO_NEW_DATA, Outcome.REFUSED)
+
+    @property
     def event(self) -> str | None:
         """Which hooks are called."""
         if self in (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.CRASHED):

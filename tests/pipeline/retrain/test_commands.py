@@ -46,6 +46,20 @@ def test_each_outcome_has_its_exit_code_and_its_words(call, stand_in, deliver, e
     assert f"{ending}. the reason" in printed
 
 
+@pytest.mark.parametrize(
+    ("ending", "code"),
+    [("pushed", 0), ("kept", 0), ("refused", 0), ("failed", 1), ("timed out", 7), ("interrupted", 130)],
+)
+def test_what_is_as_it_should_be_can_be_zero_for_those_to_whom_all_else_is_a_failure(
+    call, stand_in, deliver, ending, code
+):
+    deliver(1)
+    stand_in.will({"ending": ending, "words": "the reason", "refused": 1 if ending == "refused" else 0})
+    answered, printed = call(commands.retrain, "--exit-zero")
+    assert answered == code
+    assert f"{ending}. the reason" in printed
+
+
 def test_a_second_round_on_the_same_data_says_so(call, stand_in, deliver):
     deliver(1)
     stand_in.will({"ending": "kept", "words": "not better"})
