@@ -37,7 +37,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
     "--exit-zero",
     is_flag=True,
-    help="0 too if the champion stays, nothing is new or data are refused: for what takes any other code for a failure.",
+    help="0 too if the champion stays, nothing is new or data are refused: for what takes other codes for failures.",
 )
 @_json
 def retrain(
