@@ -19,6 +19,7 @@ import pytest
 
 import nsynth
 from pipeline.retrain import lock
+from pipeline.retrain.child import Result
 from pipeline.retrain.outcome import Outcome
 from pipeline.retrain.round import Retraining
 
@@ -150,17 +151,26 @@ def test_what_the_child_has_told_stands_though_it_was_ended_on_its_way_out(confi
     assert (done.outcome, done.words) == (result["ending"], result["words"])
 
 
-def test_all_attempts_share_the_time_of_the_round(config, stand_in, deliver):
+def test_all_attempts_share_the_time_of_the_round(config, deliver, monkeypatch):
     deliver(1)
-    config = changed(config, time_limit_s=2)
-    began = time.monotonic()
-    stand_in.will({**PASSING, "lingers": True}, PUSHED)
-    done = Retraining(config, stand_in.start).retrain("me")
-    assert (done.outcome, done.attempts) == (Outcome.TIMED_OUT, 1)
+    deadlines = []
+
+    def passing(request, held, deadline, *_):
+        deadlines.append(deadline)
+        return Result(**PASSING)
+
+    monkeypatch.setattr("pipeline.retrain.round.run_child", passing)
+    Retraining(config).retrain("me")
+    assert len(deadlines) == 3
+    assert len(set(deadlines)) == 1
+
+
+def test_nothing_is_waited_for_beyond_the_time_of_the_round(config, stand_in, deliver):
+    deliver(1)
     retry = config.retrain.retry.model_copy(update={"wait_s": 60})
-    done = Retraining(changed(config, retry=retry), stand_in.will(PASSING, PUSHED).start).retrain("me")
-    assert (done.outcome, done.words) == (Outcome.FAILED, "disk full")
-    assert time.monotonic() - began < 20
+    config = changed(config, time_limit_s=30, retry=retry)
+    done = Retraining(config, stand_in.will(PASSING, PUSHED).start).retrain("me")
+    assert (done.outcome, done.words, done.attempts) == (Outcome.FAILED, "disk full", 1)
 
 
 def test_training_starts_afresh_every_so_often(config, stand_in, deliver):
