@@ -12,12 +12,11 @@ import tensorflow as tf
 import nsynth
 from trainer.augment import augment
 from trainer.heads import FAMILY, INSTRUMENT, PITCH, SOURCE, active_heads
-from trainer.index import NoteIndex
+from trainer.index import NoteIndex, Reader
 from trainer.options import RecipeOptions
 from transform import codec, features
 from transform.options import SpectrogramOptions
 
-_READERS = 8  # records in flight
 _SALT_ORDER, _SALT_START, _SALT_AUGMENT = 1, 2, 3  # keep the random streams of one seed apart
 
 
@@ -76,41 +75,24 @@ def training_batches(
       dataset of (float32 [batch, frames, n_mels], targets): those of `targets_of` that the recipe's heads want, mixed
       where the notes were mixed.
     """
-    files = tf.constant(index.files)
-    file, offset, instrument = map(tf.constant, (index.file, index.offset, index.instrument))
+    instrument = tf.constant(index.instrument)
     probabilities = tf.constant(draw_probabilities(index, recipe.balance))
+    heads = active_heads(recipe)
+    read = Reader(index)
 
-    def read(note: tf.Tensor) -> tf.data.Dataset:
-        # tf.data.TFRecordDataset cannot start inside a file; the op beneath it can.
-        records = tf.raw_ops.TFRecordDatasetV2(
-            filenames=files[file[note]][tf.newaxis],
-            compression_type="",
-            buffer_size=0,
-            byte_offsets=offset[note][tf.newaxis],
-        )
-        return tf.data.experimental.from_variant(records, tf.TensorSpec([], tf.string)).take(1)
-
-    def prepare(step: tf.Tensor, serialized: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        notes = codec.parse_batch(serialized, spectrogram)
-        seed = tf.stack([tf.constant(recipe.seed * 8 + _SALT_AUGMENT, tf.int64), step])
-        # Not looked up by name: a stateful op would make all of this sequential where ops have to repeat.
+    # Nothing stateful in here: where ops have to repeat, tf.data would make all of it sequential.
+    def prepare(step: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         drawn = draw(step, probabilities, recipe.batch_size, recipe.seed)
+        serialized = tf.numpy_function(read, [drawn], tf.string, stateful=False)
+        notes = codec.parse_batch(tf.ensure_shape(serialized, [recipe.batch_size]), spectrogram)
         targets = targets_of(notes, tf.gather(instrument, drawn), len(index.instruments))
         wanted = {head: targets[head] for head in heads}
+        seed = tf.stack([tf.constant(recipe.seed * 8 + _SALT_AUGMENT, tf.int64), step])
         return augment(notes[features.LOG_MEL], wanted, recipe.augment, seed)
 
-    heads = active_heads(recipe)
     steps = tf.data.Dataset.range(first_step, np.iinfo(np.int64).max // recipe.batch_size)
-    serialized = (
-        steps.map(lambda step: draw(step, probabilities, recipe.batch_size, recipe.seed))
-        .unbatch()
-        .interleave(read, cycle_length=_READERS, num_parallel_calls=_READERS, deterministic=True)
-        .batch(recipe.batch_size, drop_remainder=True)
-    )
-    return (
-        tf.data.Dataset.zip(steps, serialized)
-        .map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        .prefetch(tf.data.AUTOTUNE)
+    return steps.map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(
+        tf.data.AUTOTUNE
     )
 
 

@@ -80,3 +80,11 @@ def test_no_files_and_no_notes_are_told_apart(tmp_path):
     (tmp_path / "empty").touch()
     with pytest.raises(nsynth.UserError, match="no notes in"):
         index.scan(index.expand([f"{tmp_path}/*"]), SPECTROGRAM)
+
+
+def test_notes_are_read_from_anywhere_in_any_order(train):
+    everything = [
+        record for file in train.files for record in tf.data.TFRecordDataset(file).as_numpy_iterator()
+    ]
+    wanted = np.array([len(train) - 1, 0, 7, 7])
+    assert list(index.Reader(train)(wanted)) == [everything[place] for place in wanted]
