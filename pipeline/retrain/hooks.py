@@ -53,7 +53,8 @@ def _run(command: str, event: str, line: str, timeout_s: float) -> None:
     except OSError as error:
         raise nsynth.UserError(f"cannot be run: {error.strerror}") from error
     if done.returncode:
-        raise nsynth.UserError(f"exit code {done.returncode}: {done.stderr.strip()[-_SHOWN:]}")
+        said = done.stderr.strip()[-_SHOWN:] or "it said nothing"
+        raise nsynth.UserError(f"exit code {done.returncode}: {said}")
 
 
 def _post(address: str, event: str, line: str, timeout_s: float) -> None:
