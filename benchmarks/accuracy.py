@@ -98,11 +98,12 @@ def main(
     jobs = plan(list(by_name), 1 if quick or choose else seeds, ablations=not (quick or choose))
     results = []
     for number, job in enumerate(jobs, 1):
+        ours = job.contender.startswith("ours")
         made_of = {
             "corpus": corpus.model_dump(mode="json"),
             "spectrogram": settings.spectrogram.model_dump(mode="json"),
-            "recipe": settings.recipe.model_dump(mode="json") if job.contender.startswith("ours") else None,
-            "code": step_fingerprint("Trainer") if job.contender.startswith("ours") else None,
+            "recipe": settings.recipe.model_dump(mode="json") if ours else None,
+            "code": step_fingerprint("Trainer") if ours else None,
             "fold": by_name[job.fold].fingerprint,
             "real": bool(transfer),
         }

@@ -29,7 +29,7 @@ Answer = Callable[[Notes, np.ndarray], np.ndarray]
 _TREES = 1000
 _SVM_C = 10.0
 ANCESTOR_EPOCHS = 4
-"""Takes it twice the processor time of ours, see docs/training.md."""
+"""Takes more than twice the processor time of ours, see docs/training.md."""
 
 
 @dataclass(frozen=True)

@@ -69,21 +69,25 @@ class Checkpoint:
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             log.warning("the checkpoint %s cannot be read (%s): training starts anew", path, error)
             return State()
-        variables = list(_variables(model))
-        shapes = [arrays[name].shape for i in range(len(arrays)) if (name := f"variable_{i}") in arrays]
-        if shapes != [tuple(variable.shape) for variable in variables]:  # other devices have other variables
+        variables, values = list(_variables(model)), _numbered(arrays, "variable")
+        # Other devices have other variables.
+        if [tuple(variable.shape) for variable in variables] != [value.shape for value in values]:
             log.warning("the checkpoint %s is of another kind of device: training starts anew", path)
             return State()
-        for i, variable in enumerate(variables):
-            variable.assign(arrays[f"variable_{i}"])
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
         history = [Epoch(**row) for row in known["history"]]
         log.info("going on after epoch %d, from %s", len(history), path)
-        kept = [arrays[f"kept_{i}"] for i in range(sum(name.startswith("kept_") for name in arrays))]
-        return State(history, known["kept_epoch"], kept, known["lowest"])
+        return State(history, known["kept_epoch"], _numbered(arrays, "kept"), known["lowest"])
 
     def clear(self) -> None:
         """Removes the state: the training has succeeded."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _numbered(arrays: dict[str, np.ndarray], name: str) -> list[np.ndarray]:
+    """The arrays name_0, name_1 … in this order."""
+    return [arrays[f"{name}_{i}"] for i in range(sum(key.startswith(f"{name}_") for key in arrays))]
 
 
 def _variables(model: keras.Model) -> Iterator[keras.Variable]:

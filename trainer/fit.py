@@ -94,14 +94,14 @@ def fit(
     return Trained(_served(recipe, spectrogram, state), state, network.count_params(), macs)
 
 
-def compile_model(model: keras.Model, recipe: RecipeOptions, per_epoch: int, devices: int = 1) -> None:
+def compile_model(model: keras.Model, recipe: RecipeOptions, per_epoch: int, replicas: int = 1) -> None:
     """Gives the training model its optimizer and losses.
 
     Args:
       model: with all heads.
       recipe: the recipe.
       per_epoch: steps of an epoch.
-      devices: that share each step.
+      replicas: devices that share each step.
     """
     warmup = round(recipe.warmup_epochs * per_epoch)
     rate = keras.optimizers.schedules.CosineDecay(
@@ -113,7 +113,7 @@ def compile_model(model: keras.Model, recipe: RecipeOptions, per_epoch: int, dev
     optimizer = keras.optimizers.AdamW(
         rate,
         weight_decay=recipe.weight_decay,
-        global_clipnorm=recipe.clip_norm / devices,  # Keras clips on each device, then sums up
+        global_clipnorm=recipe.clip_norm / replicas,  # Keras clips on each device, then sums up
         use_ema=recipe.ema_momentum > 0,
         ema_momentum=recipe.ema_momentum or 0.99,  # unused where the average is off
     )

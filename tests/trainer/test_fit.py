@@ -150,7 +150,7 @@ def test_a_last_batch_of_fewer_notes_than_devices_is_judged(train, dev, tmp_path
 def test_the_gradient_of_a_step_is_clipped_whatever_the_devices(count, each):
     network = build(recipe_of(), SPECTROGRAM.n_mels)
     model = with_auxiliary_heads(network, recipe_of(), 3)
-    compile_model(model, recipe_of(clip_norm=1.0), per_epoch=2, devices=count)
+    compile_model(model, recipe_of(clip_norm=1.0), per_epoch=2, replicas=count)
     assert model.optimizer.global_clipnorm == each
 
 
