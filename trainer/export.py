@@ -112,10 +112,11 @@ def start_weights(
 
     Where instruments are dealt out otherwise, the champion may have learned from those that are now to judge by.
     """
-    if champion is None or not recipe.warm_start:
-        log.info(
-            "starting fresh: %s", "there is no champion" if recipe.warm_start else "recipe.warm_start is off"
-        )
+    if not recipe.warm_start:
+        log.info("starting fresh: recipe.warm_start is off")
+        return None
+    if champion is None or not champion.exists():  # without one TFX names a folder that is not there
+        log.info("starting fresh: there is no champion")
         return None
     try:
         described = json.loads((champion / RECIPE).read_text())

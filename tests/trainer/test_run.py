@@ -251,7 +251,9 @@ def test_a_champion_without_weights_is_not_started_from(tmp_path, caplog):
     assert "carries no weights" in caplog.text
 
 
-def test_a_training_without_a_champion_says_that_it_starts_fresh(caplog):
+@pytest.mark.parametrize("champion", [None, "Format-Serving"])
+def test_a_training_without_a_champion_says_that_it_starts_fresh(champion, tmp_path, caplog):
     caplog.set_level("INFO", "trainer")
-    assert export.start_weights(None, RecipeOptions(), SPECTROGRAM, SPLITS) is None
+    path = champion and tmp_path / champion
+    assert export.start_weights(path, RecipeOptions(), SPECTROGRAM, SPLITS) is None
     assert "there is no champion" in caplog.text
