@@ -62,5 +62,5 @@ setup(
             "py-spy",
         ],
     },
-    entry_points={"console_scripts": ["nsynth = pipeline.cli:main"]},
+    entry_points={"console_scripts": ["nsynth = pipeline.cli.main:main"]},
 )

@@ -16,9 +16,9 @@ import tensorflow as tf
 
 import nsynth
 from corpus.options import CorpusOptions
+from corpus.overview import TABLE_FILE
 from corpus.render import render_corpus
 from corpus.splits import SPLITS
-from corpus.summary import TABLE_FILE
 from trainer import index
 from transform import codec, features
 from transform.log_mel import log_mel

@@ -73,7 +73,16 @@ def write_notes(folder: Path, count: int, suffix: str, rate: int, channels: int)
 
 def ask(arguments: list[str], model: Path) -> list[float]:
     """Starts the command; answers after how many seconds each of its answers came."""
-    command = [sys.executable, "-m", "pipeline.cli", "classify", "--json", "--model", str(model), *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "pipeline.cli.main",
+        "classify",
+        "--json",
+        "--model",
+        str(model),
+        *arguments,
+    ]
     began = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None

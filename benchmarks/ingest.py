@@ -70,7 +70,7 @@ def main(
 
 
 def _compare(sizes: list[int], rounds: int, folder: Path) -> list[dict[str, Any]]:
-    from components.ingest.synthetic import write_tfrecord
+    from benchmarks.synthetic import write_tfrecord
 
     for size in sizes:
         (folder / str(size)).mkdir()

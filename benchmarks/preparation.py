@@ -52,7 +52,7 @@ def main(notes: tuple[int, ...], output: Path, scratch: str | None, measure: str
 
 
 def _compare(sizes: list[int], folder: Path) -> list[dict[str, Any]]:
-    from components.ingest.synthetic import write_tfrecord
+    from benchmarks.synthetic import write_tfrecord
 
     runs = []
     data, out = folder / "data", folder / "out"
@@ -74,7 +74,7 @@ def _compare(sizes: list[int], folder: Path) -> list[dict[str, Any]]:
 
 def _measure(side: str, count: int, data: str, out: str) -> dict[str, Any]:
     """Runs one side in this process: seconds of wall and CPU time, of each part too, and peak memory."""
-    from pipeline.history import load_run, open_store
+    from pipeline.history.past_runs import load_run, open_store
 
     run = {"stock": _stock, "ours": _ours}[side](data, Path(out))
     cpu, wall = time.process_time(), time.monotonic()

@@ -196,9 +196,9 @@ class Soak:
                 os.dup2(alive, 0)
                 if self._file_limit:
                     resource.setrlimit(resource.RLIMIT_FSIZE, (self._file_limit, resource.RLIM_INFINITY))
-                from pipeline.retrain import worker
+                from pipeline.retrain import child_main
 
-                worker.main(request_file)
+                child_main.main(request_file)
                 os._exit(0)
             except BaseException:
                 os._exit(1)

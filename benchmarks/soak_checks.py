@@ -5,9 +5,9 @@ from pathlib import Path
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from pipeline import history
 from pipeline.config import Config
-from pipeline.metadata import connect
+from pipeline.history import past_runs
+from pipeline.history.metadata import connect
 from pipeline.retrain.ledger import Round
 from pipeline.retrain.round import Retraining
 
@@ -68,7 +68,7 @@ def _unclean(config: Config, last: Round) -> Iterator[str]:
     store = connect(config.metadata)
     if running := [e.id for e in store.get_executions() if e.last_known_state == mlmd.Execution.RUNNING]:
         yield f"executions {running} still run"
-    run = history.load_run(store, last.run)
+    run = past_runs.load_run(store, last.run)
     spans = [examples.properties["span"] for examples in run.steps["Transform"].inputs["examples"]]
     if sorted(spans) != sorted(last.window):
         yield f"trained on spans {sorted(spans)}, not {last.window}"
@@ -86,7 +86,7 @@ def kept_notes(config: Config) -> list[Path]:
     return list(config.artifacts.glob("ExampleGen-*/examples/*"))
 
 
-def _computed_again(run: history.Run, old: int) -> Iterator[str]:
+def _computed_again(run: past_runs.Run, old: int) -> Iterator[str]:
     """Whether spectrograms of the `old` spans were computed again: those taken over are older than the run."""
     transform = run.steps["Transform"]
     kept = transform.outputs["updated_analyzer_cache"][0].path

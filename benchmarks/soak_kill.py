@@ -94,9 +94,9 @@ class Rounds:
                 os.dup2(alive, 0)
                 if self._diary:
                     logging.getLogger("absl").addHandler(Killer(self._diary, self._everywhere))
-                from pipeline.retrain import worker
+                from pipeline.retrain import child_main
 
-                worker.main(request_file)
+                child_main.main(request_file)
                 os._exit(0)
             except BaseException:
                 os._exit(1)
@@ -133,11 +133,11 @@ def run(folder: Path, everywhere: bool) -> None:
 
 def faults(folder: Path, everywhere: bool) -> Iterator[str]:
     """What should not be so after `run`."""
-    from pipeline import history
-    from pipeline.metadata import connect
+    from pipeline.history import past_runs
+    from pipeline.history.metadata import connect
 
     one, other = (configuration(folder, which) for which in (_UNDISTURBED, _KILLED))
-    runs = [history.load_run(connect(config.metadata)) for config in (one, other)]
+    runs = [past_runs.load_run(connect(config.metadata)) for config in (one, other)]
     killed = diary(folder)
     for moment, wanted in (
         ("after", set(runs[0].steps)),
@@ -166,15 +166,15 @@ def _model_faults(one: Config, other: Config) -> Iterator[str]:
     """Each has one version, and both give the same answers to the held-out notes."""
     from components.gate.predictions import Predictions
     from components.registry import Registry
-    from pipeline import history
-    from pipeline.metadata import connect
+    from pipeline.history import past_runs
+    from pipeline.history.metadata import connect
 
     predictions = []
     for config in (one, other):
         versions = list(Registry(config.models).versions())
         if len(versions) != 1:
             yield f"{len(versions)} versions in {config.models}"
-        run = history.load_run(connect(config.metadata), versions[-1].record.run)
+        run = past_runs.load_run(connect(config.metadata), versions[-1].record.run)
         predictions.append(Predictions.load(run.steps["Gate"].outputs["predictions"][0].uri))
     undisturbed, killed = predictions
     if list(undisturbed.note_str) != list(killed.note_str):
@@ -188,14 +188,14 @@ def _count_faults(one: Config, other: Config) -> Iterator[str]:
 
     The Pusher is left out: killed after its push it finds the version there, and writes that down once more.
     """
-    from pipeline import history
-    from pipeline.metadata import connect
+    from pipeline.history import past_runs
+    from pipeline.history.metadata import connect
     from pipeline.retrain import lock
 
     counts, folders = [], []
     for config in (one, other):
         store = connect(config.metadata)
-        trained_on = history.load_run(store).steps["Transform"].inputs["examples"]
+        trained_on = past_runs.load_run(store).steps["Transform"].inputs["examples"]
         if sorted(examples.properties["span"] for examples in trained_on) != list(SPANS):
             yield f"trained on {[examples.properties['span'] for examples in trained_on]}"
         counts.append(Counter(a.type for a in store.get_artifacts() if a.type != "PushedModel"))

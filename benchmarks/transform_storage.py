@@ -43,7 +43,7 @@ def _spectrograms(notes: int) -> tuple[Any, Any]:
     import tensorflow as tf
 
     import nsynth
-    from components.ingest.synthetic import make_notes
+    from benchmarks.synthetic import make_notes
     from transform.log_mel import log_mel
     from transform.options import SpectrogramOptions
     from transform.preprocessing import MIN_DEVIATION

@@ -18,10 +18,10 @@ import nsynth
 from corpus.fonts import Font, open_fonts
 from corpus.note import FULL_SCALE, Note
 from corpus.options import CorpusOptions
+from corpus.overview import SUMMARY_FILE, CorpusSummary, find_finished, parameters, summarize, write_tables
 from corpus.plan import Instrument, plan_corpus
 from corpus.publish import published, sole_writer
 from corpus.qualities import measure
-from corpus.summary import SUMMARY_FILE, CorpusSummary, find_finished, parameters, summarize, write_tables
 from corpus.synth import normalize, player
 from corpus.write import JsonWavWriter, TFRecordWriter, Writer
 

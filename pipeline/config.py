@@ -21,8 +21,8 @@ from components.ingest.options import IngestOptions
 from components.pusher.options import PushOptions
 from corpus.options import CorpusOptions
 from kubeflow.options import KubeflowOptions
-from pipeline.engine import EngineOptions
-from pipeline.metadata import parse as parse_address
+from pipeline.engines.engine import EngineOptions
+from pipeline.history.metadata import parse as parse_address
 from pipeline.retrain.options import RetrainOptions
 from trainer.options import RecipeOptions, TunerOptions
 from transform.options import SpectrogramOptions

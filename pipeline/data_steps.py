@@ -15,11 +15,11 @@ import nsynth
 from components.apart.component import Apart
 from components.champion.component import Champion
 from components.data_gate.component import DataGate, Stop
+from components.drift.component import Drift
 from components.ingest.component import NSynthExampleGen
 from components.schema.component import CuratedSchema
 from pipeline.config import Config
 from pipeline.fingerprint import step_fingerprint as code
-from pipeline.retrain.drift.component import Drift
 from transform.component import Transform
 
 EVALUATED_SPLIT = "valid"

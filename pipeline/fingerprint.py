@@ -20,7 +20,7 @@ STEP_CODE = {
     "Apart": ("components/apart",),
     "Schema": ("components/schema", "transform/schema.pbtxt"),
     "DataGate": ("components/data_gate",),
-    "Drift": ("pipeline/retrain/drift",),
+    "Drift": ("components/drift",),
     "Transform": ("transform",),
     "Trainer": ("trainer",),
     "Champion": ("components/champion",),

@@ -12,6 +12,7 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import trainer_pb2
 from tfx.types import BaseChannel
 
+from components.all_blessed.component import AllBlessed
 from components.bulk_inferrer.component import BulkInferrer
 from components.canary.component import Canary
 from components.champion.component import Champion
@@ -21,7 +22,6 @@ from components.pusher.component import Pusher
 from pipeline.config import Config
 from pipeline.data_steps import EVALUATED_SPLIT, Data, Spans, ingest_all, prepare, prepare_spans
 from pipeline.fingerprint import step_fingerprint as code
-from pipeline.retrain.all_blessed import AllBlessed
 
 
 def create_pipeline(config: Config, pipeline_root: str, spans: Spans | None = None, **kwargs) -> Pipeline:

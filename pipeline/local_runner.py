@@ -4,8 +4,8 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
 from pipeline.config import Config
 from pipeline.graph import create_pipeline
-from pipeline.metadata import connect, connection_config
-from pipeline.step_memory import record_memory
+from pipeline.history.metadata import connect, connection_config
+from pipeline.history.step_memory import record_memory
 
 
 def run_local(config: Config) -> None:

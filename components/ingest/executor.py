@@ -19,7 +19,7 @@ from tfx.types import Artifact, artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
 import nsynth
-from components.ingest import files, summary
+from components.ingest import account, files
 from components.ingest.index import Index, load_or_scan
 from components.ingest.options import IngestOptions
 from components.ingest.shard import Layout, Refused, reports, write_shard
@@ -74,10 +74,10 @@ class Executor(BaseBeamExecutor):
         layout = Layout(examples.uri, quarantine.uri)
         splits: list[str] = []
         try:
-            shards, account = self._ingest(exec_properties, options, layout)
+            shards, summary = self._ingest(exec_properties, options, layout)
             splits = [split for split in nsynth.SPLITS if any(split in s.routes.splits for s in shards)]
-            summary.write(account, layout)
-            summary.stop_if_unusable(account, splits, layout)
+            account.write(summary, layout)
+            account.stop_if_unusable(summary, splits, layout)
         except BaseException:
             for split in nsynth.SPLITS:
                 files.remove_tree(layout.split_folder(split))
@@ -93,7 +93,7 @@ class Executor(BaseBeamExecutor):
             for artifact in (examples, quarantine):
                 artifact.set_int_custom_property(utils.SPAN_PROPERTY_NAME, examples.span)
         for name in ("in", "used", "quarantined"):
-            quarantine.set_int_custom_property(f"notes_{name}", account[name])
+            quarantine.set_int_custom_property(f"notes_{name}", summary[name])
 
     def _ingest(
         self, exec_properties: dict[str, Any], options: IngestOptions, layout: Layout
@@ -106,12 +106,12 @@ class Executor(BaseBeamExecutor):
         _check_room(indexes, layout)
         logging.info("Writing %d notes in %d shards", sum(i.notes for i in indexes), len(shards))
         self._write(shards, layout)
-        account = summary.Account(indexes, options)
-        with files.whole_file(os.path.join(layout.quarantine, summary.RECORDS_FILE), layout.reports) as lines:
+        counted = account.Account(indexes, options)
+        with files.whole_file(os.path.join(layout.quarantine, account.RECORDS_FILE), layout.reports) as lines:
             for used, refused in reports(shards, layout):
-                account.add(used, refused)
+                counted.add(used, refused)
                 lines.writelines(_line(record) for record in refused)
-        return shards, account.summary()
+        return shards, counted.summary()
 
     def _write(self, shards: list[Shard], layout: Layout) -> None:
         """Run the workers. An error of theirs comes back wrapped in the runner's; the user gets its own words.

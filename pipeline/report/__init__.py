@@ -24,11 +24,11 @@ def write_report(config: Config, run: str | None = None, path: Path | None = Non
     Raises:
       nsynth.UserError: there is no such run.
     """
-    from pipeline import history
+    from pipeline.history import past_runs
     from pipeline.report.page import render
     from pipeline.report.record import RunRecord
 
-    loaded = history.load_run(history.open_store(config.metadata), run)
+    loaded = past_runs.load_run(past_runs.open_store(config.metadata), run)
     path = path or report_path(config, loaded.name)
     _write_whole(path, render(RunRecord(loaded, config)).encode())
     return path

@@ -7,8 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pipeline import history
 from pipeline.config import Config
+from pipeline.history import past_runs
 from pipeline.report.notes import Place, catalogue
 
 DONE = ("COMPLETE", "CACHED")
@@ -23,26 +23,26 @@ class Absent(Exception):  # noqa: N818 - no error: an old or a failed run does n
 class RunRecord:
     """One run and where its artifacts lie."""
 
-    run: history.Run
+    run: past_runs.Run
     config: Config
 
-    def steps(self, kind: str) -> list[history.Step]:
+    def steps(self, kind: str) -> list[past_runs.Step]:
         """All steps of this kind: `Gate` before `GateNewest`; of `ExampleGen-<span>` the newest span first."""
         pattern = re.compile(rf"{kind}(-\w+|Newest)?")
         names = sorted((name for name in self.run.steps if pattern.fullmatch(name)), reverse=True)
         return [self.run.steps[name] for name in sorted(names, key=lambda name: name != kind)]
 
-    def step(self, kind: str) -> history.Step | None:
+    def step(self, kind: str) -> past_runs.Step | None:
         """The first of them."""
         return next(iter(self.steps(kind)), None)
 
     @property
-    def failed(self) -> history.Step | None:
+    def failed(self) -> past_runs.Step | None:
         """The step at which the run broke off, if it did."""
         broken = (step for step in self.run.steps.values() if step.state not in (*DONE, "RUNNING"))
         return next(broken, None)
 
-    def finished(self, kind: str) -> history.Step:
+    def finished(self, kind: str) -> past_runs.Step:
         """The step of this kind, if it came to its end.
 
         Raises:
@@ -58,7 +58,7 @@ class RunRecord:
             raise Absent(f"{kind} never started: {self.failed.name} failed before it.")
         raise Absent(f"This run has no step {kind}.")
 
-    def artifact(self, kind: str, key: str) -> history.Output:
+    def artifact(self, kind: str, key: str) -> past_runs.Output:
         """What the step left under `key`.
 
         Raises:
@@ -77,7 +77,7 @@ class RunRecord:
         """
         return self.locate(self.artifact(kind, key), name)
 
-    def locate(self, output: history.Output, below: str = "") -> Path:
+    def locate(self, output: past_runs.Output, below: str = "") -> Path:
         """Where an artifact, or what lies below it, is now: a workspace may have been moved as a whole.
 
         Raises:

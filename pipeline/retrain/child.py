@@ -75,7 +75,7 @@ end of a pipe to read, which closes when the starter is gone, and the lock."""
 
 def spawn(request_file: Path, alive: int, lock: int) -> Process:
     """Starts a fresh interpreter."""
-    command = [sys.executable, "-m", "pipeline.retrain.worker", str(request_file)]
+    command = [sys.executable, "-m", "pipeline.retrain.child_main", str(request_file)]
     return subprocess.Popen(command, stdin=alive, pass_fds=(lock,), start_new_session=True)
 
 

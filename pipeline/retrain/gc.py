@@ -22,9 +22,9 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from rich.filesize import decimal
 
 from components.registry import Registry
-from pipeline import history
 from pipeline.config import Config
-from pipeline.metadata import connect, is_server
+from pipeline.history import past_runs
+from pipeline.history.metadata import connect, is_server
 from pipeline.retrain import lock
 from pipeline.retrain.round import Retraining
 from pipeline.retrain.status import disk_use
@@ -106,7 +106,7 @@ def clean_alone(config: Config, remove: bool) -> Plan:
 def make_plan(config: Config, store: MetadataStore) -> Plan:
     """Decides what may go; changes nothing."""
     graph = _Graph(store)
-    names = history.run_names(store)
+    names = past_runs.run_names(store)
     kept = set(names[: config.retrain.cleanup.keep_runs]) | ({_last_complete(config)} & set(names))
     needed = graph.of_runs(kept)
     champion, others = _pushed(config, graph)
@@ -195,7 +195,7 @@ class _Graph:
 
     def of_runs(self, names: Iterable[str]) -> set[int]:
         """All that these runs made, reused or read."""
-        contexts = [self._store.get_context_by_type_and_name(history.RUN_CONTEXT, name) for name in names]
+        contexts = [self._store.get_context_by_type_and_name(past_runs.RUN_CONTEXT, name) for name in names]
         executions = (e for context in contexts for e in self._store.get_executions_by_context(context.id))
         return set().union(*(self._all.get(execution.id, set()) for execution in executions))
 

@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import pydantic
 from pydantic import Field
 
+from components.drift.options import DriftOptions
+
 Event = Literal["pushed", "kept", "refused", "failed"]
 Hook = Annotated[str, Field(min_length=1)]
 """A command, run without a shell, or an http(s) address; both are given the round's line of the ledger as JSON."""
@@ -65,16 +67,6 @@ class CleanupOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
     """The newest pages of runs in `workspace/reports`."""
     after_round: bool = False
     """Whether every round that came to an end cleans up after itself."""
-
-
-class DriftOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """The new span in the eyes of the champion; the bars on the sounds are those of data_gate.drift."""
-
-    max_prediction_drift: float = Field(default=0.2, ge=0, le=1)
-    """Above this Jensen-Shannon divergence of the champion's mean answers from one span to the next, it warns."""
-    min_agreement: float = Field(default=0.6, ge=0, le=1)
-    """The champion has to agree with the labels this often, as a share of what it did on the span before; below
-    it the span is refused as mislabelled."""
 
 
 class RetrainOptions(pydantic.BaseModel, frozen=True, extra="forbid"):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import nsynth
 from components.registry import Registry
-from pipeline.cli import explain
 from pipeline.config import Config
+from pipeline.errors import explain
 from pipeline.retrain import ledger, lock
 from pipeline.retrain.child import Request, Result, Starter, run_child, spawn
 from pipeline.retrain.faults import may_pass

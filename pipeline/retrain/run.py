@@ -10,16 +10,16 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from components.data_gate.executor import VERDICT_JSON
 from components.gate.executor import REPORT_FILE
 from components.registry import Registry
-from pipeline import history
-from pipeline.cli import explain
 from pipeline.config import Config
+from pipeline.errors import explain
 from pipeline.graph import Spans, create_pipeline
-from pipeline.metadata import connect, connection_config
+from pipeline.history import past_runs
+from pipeline.history.metadata import connect, connection_config
+from pipeline.history.step_memory import record_memory
 from pipeline.report import write_if_possible
 from pipeline.retrain.child import Request, Result
 from pipeline.retrain.gc import clean_alone, sweep
 from pipeline.retrain.ledger import Ledger, Round
-from pipeline.step_memory import record_memory
 
 GATES = ("Gate", "GateNewest")
 
@@ -38,11 +38,11 @@ def run_spans(request: Request) -> Result:
     pipeline = create_pipeline(config, str(config.artifacts), spans, metadata_connection_config=connection)
     with record_memory(connection):
         LocalDagRunner().run(pipeline)
-    result = result_of(history.load_run(store))
+    result = result_of(past_runs.load_run(store))
     return _round_off(config, result)
 
 
-def result_of(run: history.Run, version: int = 0) -> Result:
+def result_of(run: past_runs.Run, version: int = 0) -> Result:
     """How a run has ended; `version` is what it pushed, if its Pusher had no time to say so."""
     pushed = run.steps["Pusher"].output("pushed_model")
     version = version or (int(pushed.properties.get("pushed_version", 0)) if pushed else 0)
@@ -99,9 +99,9 @@ def _pushed_before_a_crash(config: Config, store: MetadataStore, rounds: list[Ro
     serving = Registry(config.models).serving()
     if serving is None or serving.record.by_hand or serving.record.run in {line.run for line in rounds}:
         return None
-    if serving.record.run not in history.run_names(store):
+    if serving.record.run not in past_runs.run_names(store):
         return None
-    run = history.load_run(store, serving.record.run)
+    run = past_runs.load_run(store, serving.record.run)
     spans = sorted(
         int(examples.properties.get("span", 0)) for examples in run.steps["Transform"].inputs["examples"]
     )
@@ -119,11 +119,11 @@ def _transform_cache(store: MetadataStore, rounds: list[Round]) -> str:
     done = [line.run for line in rounds if line.outcome.settles and line.run]
     if not done:
         return ""
-    cache = history.load_run(store, done[-1]).steps["Transform"].output("updated_analyzer_cache")
+    cache = past_runs.load_run(store, done[-1]).steps["Transform"].output("updated_analyzer_cache")
     return cache.uri if cache and cache.path.exists() else ""
 
 
-def _content(run: history.Run, step: str, key: str, file: str) -> dict[str, Any]:
+def _content(run: past_runs.Run, step: str, key: str, file: str) -> dict[str, Any]:
     """A report of a step, empty if the run has no such step."""
     output = run.steps[step].output(key) if step in run.steps else None
     return json.loads((output.path / file).read_text()) if output else {}
@@ -133,7 +133,7 @@ def _accuracy(report: dict[str, Any], key: str) -> float | None:
     return (report.get(key) or {}).get("accuracy", {}).get("value")
 
 
-def _canary_words(run: history.Run) -> str:
+def _canary_words(run: past_runs.Run) -> str:
     report = _content(run, "Canary", "report", "canary.json")
     return report.get("verdict", "") if report and not report.get("blessed", True) else ""
 

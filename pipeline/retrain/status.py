@@ -13,8 +13,8 @@ from rich.filesize import decimal
 
 import nsynth
 from components.registry import Registry, Version
-from pipeline.cli import explain
 from pipeline.config import Config
+from pipeline.errors import explain
 from pipeline.retrain import lock
 from pipeline.retrain.ledger import Round
 from pipeline.retrain.round import Retraining

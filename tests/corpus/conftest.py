@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from corpus.options import CorpusOptions
+from corpus.overview import CorpusSummary
 from corpus.render import render_corpus
-from corpus.summary import CorpusSummary
 
 RATE_HZ = 16_000
 ROOT_KEY = 60

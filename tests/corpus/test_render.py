@@ -206,7 +206,7 @@ def test_a_stopped_command_leaves_no_corpus_and_the_next_one_makes_it_whole(opti
     call = [
         sys.executable,
         "-m",
-        "pipeline.cli",
+        "pipeline.cli.main",
         "corpus",
         "--out",
         str(out),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import history
+from pipeline.history import past_runs
 
 PROJECT = Path(__file__).parents[2]
 SOURCES = ("nsynth.py", "setup.py", "components", "configs", "corpus", "pipeline", "trainer", "transform")
@@ -28,7 +28,7 @@ class Project:
     def nsynth(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Runs the command line of this clone."""
         return subprocess.run(
-            [sys.executable, "-m", "pipeline.cli", *arguments],
+            [sys.executable, "-m", "pipeline.cli.main", *arguments],
             cwd=self.folder,
             env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **environment},
             capture_output=True,
@@ -40,8 +40,8 @@ class Project:
         """Runs the whole pipeline with the smallest settings."""
         return self.nsynth("run", "--config", "configs/tiny.yaml", *arguments)
 
-    def last_run(self) -> history.Run:
-        return history.load_run(history.open_store(self.workspace / "metadata.sqlite"))
+    def last_run(self) -> past_runs.Run:
+        return past_runs.load_run(past_runs.open_store(self.workspace / "metadata.sqlite"))
 
     def states(self) -> dict[str, str]:
         """Step → COMPLETE or CACHED in the newest run."""

@@ -13,7 +13,8 @@ import pytest
 import tensorflow as tf
 
 import nsynth
-from pipeline import cli, exit_codes
+from pipeline import exit_codes
+from pipeline.cli import main
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -50,7 +51,7 @@ def nsynth_run(tmp_path, monkeypatch, capfd) -> Callable[..., tuple[int, str]]:
             sys, "argv", ["nsynth", "run", "--config", TINY, "--set", "workspace=workspace", *arguments]
         )
         with pytest.raises(SystemExit) as leave:
-            cli.main()
+            main.main()
         return int(leave.value.code or 0), capfd.readouterr().err
 
     return run
@@ -156,7 +157,7 @@ def test_a_full_disk(data, tmp_path, size, words, stays):
     workspace.mkdir()
     script = (
         f"mount -t tmpfs -o size={size} none {workspace} && "
-        f"{sys.executable} -m pipeline.cli run --config {TINY} --data {data} --set workspace={workspace}; "
+        f"{sys.executable} -m pipeline.cli.main run --config {TINY} --data {data} --set workspace={workspace}; "
         f"code=$?; find {workspace}/artifacts -name 'Split-*' ; exit $code"
     )
     namespace = ["unshare", "--user", "--map-root-user", "--mount"]
@@ -172,7 +173,7 @@ def test_a_full_disk(data, tmp_path, size, words, stays):
 
 
 def test_ctrl_c_and_the_same_command_again(data, tmp_path):
-    command = [sys.executable, "-m", "pipeline.cli", "run", "--config", TINY, "--data", str(data)]
+    command = [sys.executable, "-m", "pipeline.cli.main", "run", "--config", TINY, "--data", str(data)]
     command += ["--set", f"workspace={tmp_path}/workspace"]
     interrupted = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     logs = tmp_path / "workspace" / "logs"

@@ -16,12 +16,12 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.pipeline import Pipeline
 
 import nsynth
+from benchmarks.synthetic import write_tfrecord
 from benchmarks.transform_variants import run_executor
-from components.ingest.synthetic import write_tfrecord
 from components.ingest.tfrecord import frame
 from pipeline.config import Config
 from pipeline.data_steps import prepare
-from pipeline.history import Run, load_run, open_store
+from pipeline.history.past_runs import Run, load_run, open_store
 from tests.flink.conftest import JobServer
 from transform.executor import Executor
 

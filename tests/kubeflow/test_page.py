@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
-from kubeflow import command
+from kubeflow import cli
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "kubeflow.md"
@@ -43,7 +43,7 @@ def test_the_page_has_lines_of_both_kinds() -> None:
 @pytest.mark.parametrize("line", NSYNTH)
 def test_every_option_exists(line: str) -> None:
     name, *args = words(line)[2:]
-    made = command.kubeflow.commands[name].make_context(name, args)  # raises for an unknown or lacking option
+    made = cli.kubeflow.commands[name].make_context(name, args)  # raises for an unknown or lacking option
     assert isinstance(made, click.Context)
 
 

@@ -87,7 +87,7 @@ def test_vertex_ai_takes_the_same_graph(package: Package, tmp_path: Path) -> Non
 
 def render(seed: int, folder: Path) -> None:
     """The smallest demo corpus."""
-    program = "from pipeline.cli import main; main()"
+    program = "from pipeline.cli.main import main; main()"
     arguments = ["corpus", "--size", "tiny", "--seed", str(seed), "--out", str(folder)]
     subprocess.run([sys.executable, "-c", program, *arguments], cwd=ROOT, check=True, capture_output=True)
 

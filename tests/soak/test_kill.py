@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import soak_kill
-from pipeline import history
-from pipeline.metadata import connect
+from pipeline.history import past_runs
+from pipeline.history.metadata import connect
 
 pytestmark = pytest.mark.e2e
 
@@ -29,7 +29,7 @@ def test_outputs_are_those_of_an_undisturbed_round_and_none_is_counted_twice(fol
 
 def test_every_step_was_killed(folder):
     config = soak_kill.configuration(folder, "killed")
-    steps = set(history.load_run(connect(config.metadata)).steps)
+    steps = set(past_runs.load_run(connect(config.metadata)).steps)
     killed = soak_kill.diary(folder)
     assert {line.removesuffix(" after") for line in killed if line.endswith(" after")} == steps
     assert {line.removesuffix(" during") for line in killed if line.endswith(" during")} == set(

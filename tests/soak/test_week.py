@@ -68,9 +68,9 @@ def test_after_a_way_back_and_a_clean_up_the_next_round_goes_on(week, run_module
     options = ["--config", "benchmarks/soak.yaml", *(part for each in settings for part in ("--set", each))]
     withdrawn, back = Registry(config.models).serving(), Registry(config.models).rollback()
     assert withdrawn.record.accuracy.value > back.record.accuracy.value
-    cleaned = run_module("pipeline.cli", "gc", "--yes", *options)
+    cleaned = run_module("pipeline.cli.main", "gc", "--yes", *options)
     assert cleaned.returncode == 0, cleaned.stderr
-    done = run_module("pipeline.cli", "retrain", "--force", "--json", *options)
+    done = run_module("pipeline.cli.main", "retrain", "--force", "--json", *options)
     told = json.loads(done.stdout)
     assert told["outcome"] in ("pushed", "kept"), done.stderr
     assert told["champion_accuracy"] == pytest.approx(back.record.accuracy.value)

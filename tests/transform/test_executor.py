@@ -17,9 +17,9 @@ from tfx.utils import proto_utils
 
 import nsynth
 import transform
-from components.ingest import synthetic
+from benchmarks import synthetic
 from components.ingest.example_proto import serialize
-from pipeline.engine import EngineOptions
+from pipeline.engines.engine import EngineOptions
 from transform import codec, features
 from transform.executor import Executor
 from transform.log_mel import log_mel

@@ -5,7 +5,7 @@ from typing import Any
 import altair as alt
 from markupsafe import Markup
 
-from pipeline import history
+from pipeline.history import past_runs
 from pipeline.report import charts
 from pipeline.report.outcome import or_none, outcome_of
 from pipeline.report.record import RunRecord
@@ -20,7 +20,7 @@ def build(record: RunRecord) -> dict[str, Any]:
     account = or_none(record.json, "ExampleGen", "quarantine", "summary.json")
     return {
         "run": record.run.name,
-        "started": history.started(record.run).strftime("%d %B %Y, %H:%M"),
+        "started": past_runs.started(record.run).strftime("%d %B %Y, %H:%M"),
         "outcome": outcome.kind,
         "words": outcome.words,
         "gate": gate,

@@ -5,10 +5,10 @@ from typing import Any
 import altair as alt
 from markupsafe import Markup
 
+from pipeline.history.step_memory import PEAK_MEMORY
 from pipeline.report import charts
 from pipeline.report.record import RunRecord
 from pipeline.report.sections.headline import duration
-from pipeline.step_memory import PEAK_MEMORY
 
 _STATES = {"COMPLETE": "ran", "CACHED": "cached", "FAILED": "failed", "RUNNING": "running"}
 

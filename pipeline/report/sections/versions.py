@@ -4,9 +4,9 @@ import importlib.metadata
 import json
 from typing import Any
 
-from pipeline import lineage
+from pipeline.history import lineage
+from pipeline.history.step_memory import PEAK_MEMORY
 from pipeline.report.record import RunRecord
-from pipeline.step_memory import PEAK_MEMORY
 
 PACKAGES = (
     "tfx", "tensorflow", "keras", "tensorflow-transform", "tensorflow-model-analysis", "apache-beam", "numpy",

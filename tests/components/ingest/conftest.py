@@ -11,9 +11,9 @@ import pytest
 import soundfile
 
 import nsynth
+from benchmarks.synthetic import make_notes
 from components.ingest import tfrecord
 from components.ingest.example_proto import serialize
-from components.ingest.synthetic import make_notes
 
 Note = dict[str, Any]
 Writer = Callable[[Path, list[Note]], Path]

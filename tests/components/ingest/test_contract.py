@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import nsynth
+from benchmarks.synthetic import make_note
 from components.ingest.contract import ContractError, Reason, check
 from components.ingest.example_proto import Example, serialize
-from components.ingest.synthetic import make_note
 
 
 @pytest.fixture

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 import nsynth
+from benchmarks.synthetic import make_note, make_notes
 from components.ingest import tfrecord
 from components.ingest.contract import check
 from components.ingest.example_proto import serialize
-from components.ingest.synthetic import make_note, make_notes
 from pipeline.retrain.faults import may_pass
 
 OPTIONS = {"dev_fraction": 0.2, "valid_fraction": 0.3, "test_fraction": 0.2, "min_shards": 3}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import history
+from pipeline.history import past_runs
 from pipeline.report.record import RunRecord
 from tests.pipeline.report.past_run import Told, write_run
 from tests.pipeline.report.workspace import Workspace
@@ -21,7 +21,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 @pytest.fixture(scope="session")
 def record(workspace: Workspace) -> RunRecord:
     """That run."""
-    return RunRecord(history.load_run(workspace.store), workspace.config)
+    return RunRecord(past_runs.load_run(workspace.store), workspace.config)
 
 
 @pytest.fixture(scope="session")

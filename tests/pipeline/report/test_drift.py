@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from pipeline import history
 from pipeline.config import Config
+from pipeline.history import past_runs
 from pipeline.report.record import Absent, RunRecord
 from pipeline.report.sections import drift
 from pipeline.retrain.ledger import Ledger, Round
@@ -48,9 +48,9 @@ def record(tmp_path) -> RunRecord:
                 facts=facts,
             )
         )
-    output = history.Output(9, "DataVerdict", str(folder), {})
-    step = history.Step("Drift-000003", "COMPLETE", 1.0, 9, {"verdict": [output]})
-    return RunRecord(history.Run("run-3", {step.name: step}), config)
+    output = past_runs.Output(9, "DataVerdict", str(folder), {})
+    step = past_runs.Step("Drift-000003", "COMPLETE", 1.0, 9, {"verdict": [output]})
+    return RunRecord(past_runs.Run("run-3", {step.name: step}), config)
 
 
 def test_every_earlier_span_is_on_the_map_and_the_farthest_is_named(record):
@@ -69,4 +69,4 @@ def test_the_champions_answers_are_told_up_to_this_run(record):
 
 def test_a_run_without_spans_says_who_looks_at_drift(tmp_path):
     with pytest.raises(Absent, match="nsynth retrain"):
-        drift.build(RunRecord(history.Run("run", {}), Config(workspace=tmp_path)))
+        drift.build(RunRecord(past_runs.Run("run", {}), Config(workspace=tmp_path)))

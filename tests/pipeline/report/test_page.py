@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from pipeline import history
+from pipeline.history import past_runs
 from pipeline.report import report_path, write_if_possible, write_report
 from pipeline.report.outcome import outcome_of
 from pipeline.report.page import SECTIONS, render
@@ -108,7 +108,7 @@ def test_text_from_files_is_never_taken_for_html(text):
 def test_what_came_of_a_run(tmp_path, told, kind, words):
     workspace = Workspace(tmp_path / "workspace")
     write_run(workspace, told)
-    outcome = outcome_of(RunRecord(history.load_run(workspace.store), workspace.config))
+    outcome = outcome_of(RunRecord(past_runs.load_run(workspace.store), workspace.config))
     assert outcome.kind == kind
     assert words in outcome.words
 
@@ -138,7 +138,7 @@ def test_a_damaged_artifact_hides_no_other(tmp_path):
     write_run(workspace)
     (workspace.folder("Trainer", "model_run") / "history.json").write_text("{")
     (workspace.folder("Gate", "predictions") / "predictions.npz").unlink()
-    found = sections(render(RunRecord(history.load_run(workspace.store), workspace.config)))
+    found = sections(render(RunRecord(past_runs.load_run(workspace.store), workspace.config)))
     assert "This could not be read: JSONDecodeError" in found["training"]
     assert "is gone: it was cleaned up or moved" in found["mistakes"]
     assert "surely at least" in found["gate"]
@@ -149,7 +149,7 @@ def test_a_run_whose_artifacts_were_cleaned_up_is_over_all_the_same(tmp_path):
     workspace = Workspace(tmp_path / "workspace")
     write_run(workspace, Told(blessed=False, pushed=False))
     shutil.rmtree(workspace.config.artifacts)
-    outcome = outcome_of(RunRecord(history.load_run(workspace.store), workspace.config))
+    outcome = outcome_of(RunRecord(past_runs.load_run(workspace.store), workspace.config))
     assert (outcome.kind, outcome.words) == (
         "not pushed",
         "Not pushed; the gate's report was cleaned up since.",

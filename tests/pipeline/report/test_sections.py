@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 import nsynth
-from pipeline import history
+from pipeline.history import past_runs
 from pipeline.ranges import in_short
 from pipeline.report import notes
 from pipeline.report.record import Absent, RunRecord
@@ -149,7 +149,7 @@ def test_the_gate_on_the_newest_span_is_told_too(tmp_path):
     workspace.step("Pusher", {}, {})
     from pipeline.report.outcome import outcome_of
 
-    record = RunRecord(history.load_run(workspace.store), workspace.config)
+    record = RunRecord(past_runs.load_run(workspace.store), workspace.config)
     outcome = outcome_of(record)
     assert outcome.kind == "not pushed"
     assert outcome.words == "Blessed on the held-out notes, but on the newest span not blessed: worse."
@@ -159,7 +159,7 @@ def test_of_many_spans_the_newest_speaks_for_the_data(tmp_path):
     workspace = Workspace(tmp_path / "workspace")
     for name in ("ExampleGen-000001", "ExampleGen-000003", "ExampleGen-000002", "DataGate-000003"):
         workspace.step(name, {}, {})
-    record = RunRecord(history.load_run(workspace.store), workspace.config)
+    record = RunRecord(past_runs.load_run(workspace.store), workspace.config)
     assert [step.name[-1] for step in record.steps("ExampleGen")] == ["3", "2", "1"]
     assert record.finished("DataGate").name == "DataGate-000003"
     assert data.spans(record) == [3, 2, 1]

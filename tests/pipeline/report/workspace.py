@@ -7,8 +7,8 @@ from typing import Any
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from pipeline.config import Config
-from pipeline.history import NODE_CONTEXT, RUN_CONTEXT
-from pipeline.metadata import connect
+from pipeline.history.metadata import connect
+from pipeline.history.past_runs import NODE_CONTEXT, RUN_CONTEXT
 
 RUN = "2026-03-01T10:00:00.000000"
 

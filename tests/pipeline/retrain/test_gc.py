@@ -9,7 +9,7 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.registry import Record, Registry
-from pipeline.metadata import connect
+from pipeline.history.metadata import connect
 from pipeline.retrain import gc, lock
 from pipeline.retrain.ledger import Round
 from pipeline.retrain.outcome import Outcome

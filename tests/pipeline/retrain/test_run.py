@@ -3,7 +3,7 @@
 import pytest
 
 from components.registry import Record, Registry
-from pipeline import history
+from pipeline.history import past_runs
 from pipeline.retrain import run
 from pipeline.retrain.child import Result
 
@@ -24,8 +24,8 @@ def test_a_clean_up_that_fails_is_a_warning_and_the_push_stands(config, monkeypa
     assert done.warnings[0].startswith("not cleaned up: ")
 
 
-def step(name: str, **inputs: list[history.Output]) -> history.Step:
-    return history.Step(name, "COMPLETE", 1.0, 1, inputs=inputs)
+def step(name: str, **inputs: list[past_runs.Output]) -> past_runs.Step:
+    return past_runs.Step(name, "COMPLETE", 1.0, 1, inputs=inputs)
 
 
 @pytest.fixture
@@ -34,10 +34,10 @@ def pushed_by(config, monkeypatch):
 
     def pushed_by(*spans: int) -> None:
         Registry(config.models).publish(lambda folder: None, Record(run=PUSHED.run))
-        examples = [history.Output(span, "Examples", "", {"span": span}) for span in spans]
+        examples = [past_runs.Output(span, "Examples", "", {"span": span}) for span in spans]
         steps = {"Transform": step("Transform", examples=examples), "Pusher": step("Pusher")}
-        monkeypatch.setattr(history, "run_names", lambda store: [PUSHED.run])
-        monkeypatch.setattr(history, "load_run", lambda store, name: history.Run(name, steps))
+        monkeypatch.setattr(past_runs, "run_names", lambda store: [PUSHED.run])
+        monkeypatch.setattr(past_runs, "load_run", lambda store, name: past_runs.Run(name, steps))
         monkeypatch.setattr("components.storage.exists", lambda path: True)
 
     return pushed_by

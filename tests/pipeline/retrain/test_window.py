@@ -12,13 +12,13 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.types import standard_artifacts
 from tfx.types.channel_utils import union
 
+from benchmarks.synthetic import make_notes
 from components.ingest import tfrecord
 from components.ingest.example_proto import serialize
-from components.ingest.synthetic import make_notes
-from pipeline import history
 from pipeline.config import Config, load_config
 from pipeline.data_steps import ingest_span
-from pipeline.metadata import connect, connection_config
+from pipeline.history import past_runs
+from pipeline.history.metadata import connect, connection_config
 
 
 @component
@@ -63,7 +63,7 @@ class Window:
             beam_pipeline_args=self.config.engine.beam_args(),
         )
         LocalDagRunner().run(pipeline)
-        run = history.load_run(connect(self.config.metadata))
+        run = past_runs.load_run(connect(self.config.metadata))
         [taken] = run.steps["Take"].outputs["taken"]
         told = json.loads(Path(taken.uri).read_text())
         return [run.steps[f"ExampleGen-{span:06d}"].state for span in spans], [tuple(one) for one in told]

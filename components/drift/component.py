@@ -1,0 +1,82 @@
+"""Drift: looks at a new span with what is known of the earlier ones and with the champion's eyes."""
+
+from tfx import types
+from tfx.dsl.components.base.base_component import BaseComponent
+from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
+from tfx.types import standard_artifacts
+from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+
+from components.artifacts import DataVerdict
+from components.data_gate.options import DataGateOptions
+from components.drift.executor import DriftExecutor
+from components.drift.options import DriftOptions
+
+
+class DriftSpec(ComponentSpec):
+    """What Drift reads and writes."""
+
+    PARAMETERS = {
+        "options": ExecutionParameter(type=str),
+        "data_gate": ExecutionParameter(type=str),
+        "accepted_folder": ExecutionParameter(type=str),
+        "push_destination": ExecutionParameter(type=str),
+        "code": ExecutionParameter(type=str),
+    }
+    INPUTS = {
+        "examples": ChannelParameter(type=standard_artifacts.Examples),
+        "earlier": ChannelParameter(type=standard_artifacts.Examples, optional=True),
+        "statistics": ChannelParameter(type=standard_artifacts.ExampleStatistics),
+        "schema": ChannelParameter(type=standard_artifacts.Schema),
+        "champion": ChannelParameter(type=standard_artifacts.Model),
+    }
+    OUTPUTS = {"verdict": ChannelParameter(type=DataVerdict)}
+
+
+class Drift(BaseComponent):
+    """Measures drift and writes a verdict as DataGate does; a Stop after it refuses the span.
+
+    Args:
+      examples: of the new span.
+      earlier: of the span before it in the window; none if there is none.
+      statistics: of the new span.
+      schema: the curated schema.
+      champion: Champion's output, possibly an empty folder.
+      options: bars on the champion's answers.
+      data_gate: bars on the sounds.
+      accepted_folder: where statistics of accepted spans lie.
+      push_destination: the folder of models, which tells what the champion has learnt from.
+      code: fingerprint of the code behind this step.
+    """
+
+    SPEC_CLASS = DriftSpec
+    EXECUTOR_SPEC = ExecutorClassSpec(DriftExecutor)
+
+    def __init__(
+        self,
+        *,
+        examples: types.BaseChannel,
+        earlier: types.BaseChannel | None,
+        statistics: types.BaseChannel,
+        schema: types.BaseChannel,
+        champion: types.BaseChannel,
+        options: DriftOptions,
+        data_gate: DataGateOptions,
+        accepted_folder: str,
+        push_destination: str,
+        code: str = "",
+    ):
+        super().__init__(
+            DriftSpec(
+                examples=examples,
+                earlier=earlier,
+                statistics=statistics,
+                schema=schema,
+                champion=champion,
+                options=options.model_dump_json(),
+                data_gate=data_gate.model_dump_json(),
+                accepted_folder=accepted_folder,
+                push_destination=push_destination,
+                code=code,
+                verdict=types.Channel(type=DataVerdict),
+            )
+        )

@@ -1,0 +1,108 @@
+"""Measures how far the new span lies from the others, and writes it down."""
+
+import dataclasses
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import tensorflow_data_validation as tfdv
+from tfx import types
+from tfx.dsl.components.base.base_executor import BaseExecutor
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils
+from tfx.utils import io_utils, path_utils
+
+from components import storage
+from components.data_gate import accepted
+from components.data_gate.checks import Check
+from components.data_gate.executor import VERDICT_JSON, VERDICT_MARKDOWN
+from components.data_gate.options import DataGateOptions
+from components.drift.measures import Answers, check_answers, check_distances, distances, in_words
+from components.drift.options import DriftOptions
+from components.gate.predictions import predict
+from components.registry import Registry
+
+TRAIN = "train"
+_STATISTICS = f"Split-{TRAIN}/FeatureStats.pb"
+
+Artifacts = dict[str, list[types.Artifact]]
+
+
+class DriftExecutor(BaseExecutor):
+    """Judges; always succeeds, so that the verdict is kept. A Stop after it acts on it."""
+
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
+        """Compares statistics with those of every accepted span, and the champion's answers on two spans."""
+        options = DriftOptions.model_validate_json(exec_properties["options"])
+        bars = DataGateOptions.model_validate_json(exec_properties["data_gate"])
+        examples = artifact_utils.get_single_instance(input_dict["examples"])
+        folder = artifact_utils.get_single_uri(input_dict["statistics"])
+        statistics = tfdv.load_stats_binary(f"{folder}/{_STATISTICS}")
+        schema_uri = artifact_utils.get_single_uri(input_dict["schema"])
+        digest = accepted.digest_of(statistics)
+        accepted_folder = Path(exec_properties["accepted_folder"])
+        others = {
+            entry.span: entry.statistics()
+            for entry in accepted.entries(accepted_folder)
+            if entry.digest != digest
+        }
+        schema = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema_uri))
+        table = distances(schema, statistics, others)
+        champion = artifact_utils.get_single_instance(input_dict["champion"])
+        version = champion.get_int_custom_property("version")
+        checks: list[Check] = []
+        if learnt := [
+            span for span in _spans_of(exec_properties["push_destination"], version) if span in table
+        ]:
+            limits = {feature: bar.limit for feature, bar in bars.drift.items()}
+            checks += check_distances(table[max(learnt)], limits, max(learnt))
+        answers = {}
+        if version and input_dict.get("earlier"):
+            earlier = artifact_utils.get_single_instance(input_dict["earlier"])
+            model = path_utils.serving_model_path(champion.uri)
+            answers = {"new": _answers(examples, model), "before": _answers(earlier, model)}
+            checks += check_answers(
+                answers["new"], answers["before"], options.max_prediction_drift, options.min_agreement
+            )
+        passed = all(check.outcome != "stop" for check in checks)
+        content: dict[str, Any] = {
+            "accepted": passed,
+            "span": examples.get_int_custom_property("span"),
+            "champion": version,
+            "checks": [dataclasses.asdict(check) for check in checks],
+            "distances": {str(span): row for span, row in table.items()},
+            "answers": {
+                which: {
+                    "agreement": answer.agreement,
+                    "confidence": answer.confidence,
+                    "mean": answer.mean.tolist(),
+                }
+                for which, answer in answers.items()
+            },
+        }
+        # DataGate has written down as accepted what it let pass; whether that stands is decided here.
+        if passed:
+            accepted.remember(accepted_folder, content["span"], statistics)
+        else:
+            accepted.forget(accepted_folder, statistics)
+        verdict = artifact_utils.get_single_instance(output_dict["verdict"])
+        storage.write_bytes(f"{verdict.uri}/{VERDICT_JSON}", json.dumps(content, indent=1).encode())
+        storage.write_bytes(f"{verdict.uri}/{VERDICT_MARKDOWN}", in_words(checks, table).encode())
+        verdict.set_int_custom_property("accepted", int(passed))
+        for check in checks:
+            if check.outcome != "ok":
+                logging.getLogger(__name__).warning("%s", check.words)
+
+
+def _spans_of(destination: str, version: int) -> tuple[int, ...]:
+    """What a version has learnt from, as far as its record tells."""
+    known = {found.number: found.record.spans for found in Registry(destination).versions()}
+    return known.get(version, ())
+
+
+def _answers(examples: types.Artifact, model: str) -> Answers:
+    """The champion's answers to one shard of train notes: shards are random samples of the span."""
+    folder = artifact_utils.get_split_uris([examples], TRAIN)[0]
+    predictions = predict(sorted(fileio.glob(f"{folder}/*"))[:1], model, None)
+    return Answers(predictions.family, predictions.candidate)

@@ -1,0 +1,5 @@
+"""Allows `python -m pipeline.cli`."""
+
+from pipeline.cli.main import main
+
+main()

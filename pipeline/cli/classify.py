@@ -1,0 +1,121 @@
+"""`nsynth classify`: asks the serving model about recordings."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+import nsynth
+from pipeline import exit_codes
+from pipeline.cli.options import config_option, json_option, set_option
+from pipeline.config import load_config
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
+@click.option(
+    "--batch", is_flag=True, help="A FILE may be a folder: all audio files below it, with progress."
+)
+@json_option
+@click.option("--model-version", type=int, help="Ask this version. Default: the serving one.")
+@click.option(
+    "--model", "model_folder", type=click.Path(path_type=Path), help="Ask the SavedModel in this folder."
+)
+@config_option
+@set_option
+@click.pass_context
+def classify(
+    ctx: click.Context,
+    files: tuple[Path, ...],
+    batch: bool,
+    as_json: bool,
+    model_version: int | None,
+    model_folder: Path | None,
+    config_file: Path,
+    overrides: tuple[str, ...],
+) -> int:
+    """Tell the instrument family of each FILE: the three likeliest, with probabilities.
+
+    WAV, FLAC and OGG of any rate, channels and length. Each is mixed to mono, resampled to 16 kHz (soxr) and cut
+    into windows of 4 s; the last is filled up with silence, and left out if less than 0.5 s remain. The answer is
+    the mean over the windows.
+
+    A file that cannot be read is told of while the others go on; the exit code then is 1.
+    """
+    from pipeline.classify import Classifier, audio_files
+    from pipeline.logs import chatter_to
+
+    paths = audio_files(files, folders=batch)
+    folder = str(model_folder) if model_folder else _pushed(config_file, overrides, model_version)
+    with chatter_to(Path(os.devnull), verbose=ctx.find_root().obj["verbose"]):
+        classifier = Classifier(folder)
+    answers = _with_progress(classifier.answers(paths), len(paths), show=batch)
+    unreadable = 0
+    if as_json:
+        for answer in answers:
+            unreadable += bool(answer.error)
+            click.echo(json.dumps(_facts(answer)))
+    else:
+        unreadable = _print_table(answers, paths)
+    return exit_codes.ERROR if unreadable else exit_codes.OK
+
+
+def _pushed(config_file: Path, overrides: tuple[str, ...], number: int | None) -> str:
+    """Folder of the version that is asked for."""
+    from components.registry import Registry
+
+    registry = Registry(load_config(config_file, overrides).models)
+    version = registry.get(number) if number is not None else registry.serving()
+    if version is None:
+        raise nsynth.UserError(f"no model has been pushed to {registry.destination} yet: start `nsynth run`")
+    return version.path
+
+
+def _facts(answer) -> dict:
+    if answer.error:
+        return {"file": str(answer.file), "error": answer.error}
+    families = [{"family": family, "probability": round(p, 6)} for family, p in answer.top()]
+    return {"file": str(answer.file), "windows": answer.windows, "families": families}
+
+
+def _print_table(answers: Iterator, files: list[Path]) -> int:
+    """Prints a line a file, errors below; returns how many could not be read."""
+    import rich.box
+    import rich.console
+    import rich.markup
+    import rich.table
+
+    console, errors = rich.console.Console(), []
+    common = os.path.commonpath([file.parent.absolute() for file in files])
+    names = {file: os.path.relpath(file, common) for file in files}
+    table = rich.table.Table(box=rich.box.SIMPLE)
+    table.add_column("file", overflow="fold")
+    table.add_column("windows", justify="right")
+    for place in ("1st", "2nd", "3rd"):
+        table.add_column(place, no_wrap=True)
+    for answer in answers:
+        if answer.error:
+            errors.append(answer.error)
+            continue
+        top = [f"{family} {probability:.1%}" for family, probability in answer.top()]
+        table.add_row(rich.markup.escape(names[answer.file]), str(answer.windows), *top)
+    if table.row_count:
+        console.print(table)
+    for error in errors:
+        print(f"nsynth: {error}", file=sys.stderr)
+    return len(errors)
+
+
+def _with_progress(answers: Iterator, total: int, show: bool) -> Iterator:
+    if not show:
+        yield from answers
+        return
+    import rich.console
+    import rich.progress
+
+    # On stderr, so that the answers can be piped on.
+    console = rich.console.Console(stderr=True)
+    yield from rich.progress.track(answers, "Listening", total=total, console=console, transient=True)

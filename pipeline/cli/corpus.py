@@ -1,0 +1,133 @@
+"""`nsynth corpus`: renders the demo corpus."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from corpus.options import NOTES_PER_INSTRUMENT, CorpusOptions
+
+if TYPE_CHECKING:
+    import rich.console
+
+    from corpus.overview import CorpusSummary
+
+DEFAULT_OUT = Path("workspace/data")
+
+
+class Size(click.ParamType):
+    """A name of NOTES_PER_INSTRUMENT or a number of notes."""
+
+    name = "size"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str | int:
+        """Takes a name as it is and a number as an integer."""
+        if value in NOTES_PER_INSTRUMENT:
+            return value
+        if value.isdecimal() and 1 <= int(value) <= 640:
+            return int(value)
+        names = ", ".join(NOTES_PER_INSTRUMENT)
+        self.fail(
+            f"{value!r} is neither one of {names} nor a number of notes per instrument from 1 to 640",
+            param,
+            ctx,
+        )
+
+
+@click.command()
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=DEFAULT_OUT, show_default=True, help="Folder to make."
+)
+@click.option("--soundfont", "soundfonts", multiple=True, metavar="NAME|PATH",
+              help="TimGM6mb (default), FluidR3_GM, GeneralUser, or an .sf2 or .sf3 file. "
+                   "May be repeated.")  # fmt: skip
+@click.option("--size", type=Size(), default="small", show_default=True, metavar="NAME|N",
+              help="Notes of each instrument: tiny (4, few instruments), small (25), medium (75), large (150), "
+                   "or a number.")  # fmt: skip
+@click.option("--velocities", type=click.IntRange(1, 5), default=5, show_default=True,
+              help="How many of the velocities 25, 50, 75, 100, 127 each pitch gets. Fewer: more pitches.")  # fmt: skip
+@click.option("--extra-semitones", type=click.IntRange(0, 48), default=0, show_default=True,
+              help="Play so far beyond each instrument's natural range.")  # fmt: skip
+@click.option("--json-wav", is_flag=True, help="Write JSON and WAV files too.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Equal seeds give equal bytes."
+)
+@click.option("--workers", type=click.IntRange(1), help="Processes. Default: one for each core.")
+@click.option("--force", is_flag=True, help="Replace a corpus that is there.")
+def corpus(
+    out: Path,
+    soundfonts: tuple[str, ...],
+    size: str | int,
+    velocities: int,
+    extra_semitones: int,
+    json_wav: bool,
+    seed: int,
+    workers: int | None,
+    force: bool,
+) -> None:
+    """Render a small dataset in NSynth's format from the sampled instruments of SoundFonts.
+
+    The same call again does nothing. What is written and what it is good for: docs/corpus.md.
+    """
+    import rich.console
+
+    options = CorpusOptions.model_validate({
+        **({"soundfonts": soundfonts} if soundfonts else {}),
+        "size": size,
+        "velocities_per_pitch": velocities,
+        "extra_semitones": extra_semitones,
+        "json_wav": json_wav,
+        "seed": seed,
+    })  # fmt: skip
+    render_with_progress(options, out, rich.console.Console(), workers=workers, force=force)
+
+
+def render_with_progress(
+    options: CorpusOptions,
+    out: Path,
+    console: "rich.console.Console",
+    *,
+    workers: int | None = None,
+    force: bool = False,
+) -> "CorpusSummary":
+    """Renders a corpus as corpus.render.render_corpus does, with a progress bar and a closing line.
+
+    Raises:
+        UserError: see render_corpus.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from corpus.render import render_corpus
+
+    columns = (
+        TextColumn("Rendering notes"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]:.0f} notes/s"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=None, speed=0.0, visible=False)
+
+        def show(done: int, total: int) -> None:
+            elapsed_s = bar.tasks[task].elapsed or 1e-9
+            bar.update(task, completed=done, total=total, speed=done / elapsed_s, visible=True)
+
+        summary = render_corpus(options, out, progress=show, workers=workers, force=force)
+    _report(summary, out, console)
+    return summary
+
+
+def _report(summary: "CorpusSummary", out: Path, console: "rich.console.Console") -> None:
+    instruments = sum(summary.instruments.values())
+    splits = ", ".join(f"{split} {count:,}" for split, count in summary.notes.items())
+    what = f"{summary.total_notes:,} notes of {instruments} instruments ({splits}) in {out}"
+    if not summary.rendered:
+        console.print(f"Already rendered: {what}")
+        return
+    speed = summary.total_notes / summary.seconds
+    console.print(f"Rendered {what}, {summary.seconds:.0f} s, {speed:.0f} notes/s")
+    if summary.silent:
+        console.print(f"{summary.silent} notes were silent and left out.")
+    for family, splits_without in summary.missing.items():
+        console.print(f"No {family} in {' and '.join(splits_without)}: too few independent recordings.")

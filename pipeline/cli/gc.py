@@ -1,0 +1,27 @@
+"""`nsynth gc`: removes what nothing needs any more."""
+
+import json
+from pathlib import Path
+
+import click
+import rich.console
+
+from pipeline.cli.options import config_option, json_option, set_option
+from pipeline.config import load_config
+
+
+@click.command()
+@config_option
+@set_option
+@click.option("--yes", is_flag=True, help="Remove; without it, only what would go is shown.")
+@json_option
+def gc(config_file: Path, overrides: tuple[str, ...], yes: bool, as_json: bool) -> int:
+    """Remove what no pushed model, recent run or span in the window needs (dry run without --yes)."""
+    from pipeline.retrain.gc import clean
+
+    plan = clean(load_config(config_file, overrides), "nsynth gc", remove=yes)
+    if as_json:
+        click.echo(json.dumps(plan.told()))
+    else:
+        plan.print(rich.console.Console(), removed=yes)
+    return 0

@@ -1,0 +1,128 @@
+"""`nsynth inspect DATA`: what is in a data folder, and what is wrong with it."""
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.cli.options import json_option
+
+if TYPE_CHECKING:
+    from components.ingest.index import Index
+    from components.ingest.shard import Refused, Used
+
+
+@click.command("inspect")
+@click.argument("data")
+@click.option("--pattern", default="*", show_default=True, help="Glob of the files inside the folder.")
+@json_option
+def inspect(data: str, pattern: str, as_json: bool) -> None:
+    """Count the notes in DATA by family, source and split, and show the first problems.
+
+    DATA is a folder with NSynth's TFRecords or JSON/WAV files, or one such file. Every record is held against the
+    dataset's contract, as a run would do. Nothing is written. Exit code 1 means that a run would stop at this data.
+    """
+    account = examine(data, pattern, show_progress=not as_json and sys.stderr.isatty())
+    stops = _stops(account)
+    if as_json:
+        click.echo(json.dumps({**account, "stops": stops}, indent=2))
+    else:
+        _print(account, stops)
+    if stops:
+        sys.exit(1)
+
+
+def examine(data: str, pattern: str = "*", show_progress: bool = False) -> dict[str, Any]:
+    """The account of all notes in a folder, as `components.ingest.account.Account` gives it; nothing is kept.
+
+    Raises:
+        nsynth.UserError: there are no notes, or a file cannot be read.
+    """
+    from rich.console import Console
+    from rich.progress import track
+
+    from components.ingest.account import Account
+    from components.ingest.index import load_or_scan
+    from components.ingest.options import IngestOptions
+    from components.ingest.sources import find
+
+    with tempfile.TemporaryDirectory(prefix="nsynth-inspect-") as scratch:
+        indexes = [load_or_scan(source, scratch) for source in find(data, pattern)]
+        account = Account(indexes, IngestOptions())
+        for used, refused in track(
+            _notes(indexes),
+            "Reading notes",
+            total=sum(index.notes for index in indexes),
+            console=Console(stderr=True),
+            disable=not show_progress,
+        ):
+            account.add(used, refused)
+        return account.summary()
+
+
+def _notes(indexes: "list[Index]") -> "Iterator[tuple[list[Used], list[Refused]]]":
+    from components.ingest.contract import ContractError
+    from components.ingest.readers import Readers
+    from components.ingest.shard import Refused, Used, digest
+    from components.ingest.tfrecord import Record
+
+    for index in indexes:
+        source = index.source
+        with Readers([source]) as readers:
+            for offset, length in zip(index.offsets.tolist(), index.lengths.tolist(), strict=True):
+                try:
+                    _, note = readers.note(0, Record(offset, length))
+                    yield [Used(source.split, note.note_str, digest(note))], []
+                except ContractError as error:
+                    yield [], [Refused.of(source, Record(offset, length), error)]
+
+
+def _stops(account: dict[str, Any]) -> list[str]:
+    """Why a run with default options would stop, in words."""
+    found = []
+    if account["quarantined_fraction"] > account["max_quarantine_fraction"]:
+        found.append(
+            f"{account['quarantined_fraction']:.1%} of the notes cannot be used; a run allows "
+            f"{account['max_quarantine_fraction']:.1%} (max_quarantine_fraction)"
+        )
+    found += [
+        f"instrument {name} is in {' and in '.join(splits)}" for name, splits in account["leaks"].items()
+    ]
+    return found
+
+
+def _print(account: dict[str, Any], stops: list[str]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    for file in account["files"]:
+        console.print(
+            f"{file['path']}: {file['notes']:,} notes, {file['split']}", markup=False, soft_wrap=True
+        )
+    splits = [split for split, table in account["splits"].items() if table["notes"]]
+    for what in ("families", "sources"):
+        table = Table(title=what.capitalize(), title_justify="left")
+        table.add_column("")
+        for split in splits:
+            table.add_column(split, justify="right")
+        for name in account[what]:
+            table.add_row(name, *(f"{account['splits'][split][what][name]:,}" for split in splits))
+        console.print(table)
+    console.print(
+        f"{account['in']:,} notes read, {account['used']:,} good, {account['quarantined']:,} not; "
+        f"{account['damaged_bytes']:,} bytes damaged."
+    )
+    for row in account["reasons"]:
+        console.print(f"{row['notes']:,} × {row['words']}", style="red", markup=False)
+        for example in row["examples"]:
+            where = f"{os.path.basename(example['file'])} byte {example['offset']:,}"
+            console.print(f"    {where} {example['note_str']}: {example['detail']}", markup=False)
+    for row in account["warnings"]:
+        console.print(f"{row['count']:,} × {row['words']}", style="yellow", markup=False)
+    for stop in stops:
+        console.print(f"A run would stop: {stop}.", style="bold red", markup=False)

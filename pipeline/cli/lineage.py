@@ -1,0 +1,162 @@
+"""`nsynth lineage`: which data and code made this model?"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+import rich.console
+import rich.markup
+import rich.table
+import rich.tree
+
+from pipeline.cli.options import config_option, json_option, set_option
+from pipeline.config import load_config
+
+_FILES = 10  # named by name
+
+
+@click.command()
+@click.argument("named", metavar="ARTIFACT|VERSION")
+@config_option
+@set_option
+@json_option
+def lineage(named: str, config_file: Path, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Tell which data, code and settings made a pushed VERSION or an ARTIFACT.
+
+    VERSION is a number that `nsynth models` lists; ARTIFACT is an id that the report of a run names, or the
+    artifact's folder.
+    """
+    from pipeline.cli.console import make_console
+    from pipeline.history import past_runs
+    from pipeline.history.lineage import find, trace
+
+    config = load_config(config_file, overrides)
+    store = past_runs.open_store(config.metadata)
+    artifact, version = find(config, store, named)
+    origin = trace(store, artifact)
+    told = facts(origin, past_runs.readers(store, artifact.id), version)
+    if as_json:
+        click.echo(json.dumps(told, indent=1))
+        return
+    console = make_console()
+    console.print(table(told))
+    console.print(tree(origin))
+
+
+def facts(origin: Any, readers: list[str], version: Any = None) -> dict[str, Any]:
+    """The answer, ready for JSON.
+
+    Args:
+      origin: a pipeline.history.lineage.Origin.
+      readers: names of the steps that read the artifact.
+      version: the pushed version that was asked for.
+    """
+    from pipeline.history.lineage import code_of, parsed, sources, unchanged
+
+    steps = origin.steps()
+    artifact = origin.artifact
+    trainer = next((step for _, step in reversed(steps) if step.name == "Trainer"), None)
+    custom = parsed(trainer.properties.get("custom_config", "")) if trainer else None
+    return {
+        "artifact": {"id": artifact.id, "type": artifact.type, "uri": artifact.uri},
+        "version": version.record.model_dump(mode="json") if version else None,
+        "run": origin.run,
+        "sources": sources(steps),
+        "recipe": custom.get("recipe") if isinstance(custom, dict) else None,
+        "steps": [
+            {
+                "step": step.name,
+                "execution": step.execution_id,
+                "run": run,
+                "code": code_of(step) or None,
+                "unchanged": unchanged(step),
+                "read": sorted({o.id for outputs in step.inputs.values() for o in outputs}),
+                "made": sorted({o.id for outputs in step.outputs.values() for o in outputs}),
+            }
+            for run, step in steps
+        ],
+        "read_by": readers,
+    }
+
+
+def table(told: dict[str, Any]) -> rich.table.Table:
+    """The answer for people, without the tree."""
+    rows = rich.table.Table.grid(padding=(0, 2))
+    rows.add_column(style="bold", no_wrap=True)
+    rows.add_column(overflow="fold")
+
+    def row(name: str, text: str) -> None:
+        rows.add_row(name, rich.markup.escape(text))
+
+    version, artifact = told["version"], told["artifact"]
+    if version:
+        again = f", the model of version {version['restored_from']} again" if version["restored_from"] else ""
+        row("version", f"{version['version']}, pushed {version['created']}{again}")
+        row("verdict", f"by hand: {version['reason']}" if version["by_hand"] else version["verdict"])
+    row("artifact", f"{artifact['type']} #{artifact['id']}, {artifact['uri']}")
+    row("run", told["run"] or "none: it was imported")
+    for source in told["sources"]:
+        row("data", _source(source))
+    if told["recipe"]:
+        plain = {key: value for key, value in told["recipe"].items() if not isinstance(value, dict)}
+        row("recipe", ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in plain.items()))
+    for step in told["steps"]:
+        if step["code"]:
+            row("code", f"{step['step']} {step['code']} ({_now(step['unchanged'])})")
+    row("read by", ", ".join(told["read_by"]) or "no step")
+    return rows
+
+
+def tree(origin: Any) -> rich.tree.Tree:
+    """The way back; what was told above is not told again."""
+    seen: set[int] = set()
+
+    def label(current: Any) -> str:
+        name = f"[bold]{current.artifact.type} #{current.artifact.id}[/]"
+        gone = ", cleaned up" if current.artifact.cleaned_up else ""
+        if not current.step:
+            return f"{name} imported{gone}"
+        elsewhere = f", run {current.run}" if current.run != origin.run else ""
+        again = " [dim](see above)[/]" if current.inputs and current.step.execution_id in seen else ""
+        return f"{name} from {current.step.name}{gone}{elsewhere}{again}"
+
+    def grow(branch: rich.tree.Tree, current: Any) -> None:
+        if not current.step or current.step.execution_id in seen:
+            return
+        seen.add(current.step.execution_id)
+        for each in current.inputs:
+            grow(branch.add(label(each)), each)
+        for told in _beginnings(current.step):
+            branch.add(rich.markup.escape(told))
+
+    root = rich.tree.Tree(label(origin))
+    grow(root, origin)
+    return root
+
+
+def _beginnings(step: Any) -> list[str]:
+    """What a step took from outside the history."""
+    properties = step.properties
+    if "input_base" in properties:
+        span = f", span {properties['span']}" if properties.get("span") not in (None, "0", 0) else ""
+        return [f"files in {properties['input_base']}{span}"]
+    if "push_destination" in properties and properties.get("version"):
+        number = properties["version"]
+        return [f"version {number} in {properties['push_destination']}"] if str(number) != "0" else []
+    return []
+
+
+def _source(source: dict[str, Any]) -> str:
+    files = source["files"]
+    span = f"span {source['span']}, " if source["span"] not in (None, "0", 0) else ""
+    if not files:
+        return f"{source['folder']}: {span}its account is gone; {source['fingerprint']}"
+    names = [f"{Path(file['path']).name} ({file['notes']:,})" for file in files[:_FILES]]
+    more = f" and {len(files) - _FILES} more" if len(files) > _FILES else ""
+    used = f"{source['used']:,} of {source['notes']:,} notes used"
+    return f"{source['folder']}: {span}{used}, from {', '.join(names)}{more}; {source['fingerprint']}"
+
+
+def _now(unchanged: bool | None) -> str:
+    return {True: "the same now", False: "changed since", None: "of this version nothing is known"}[unchanged]

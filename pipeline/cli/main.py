@@ -1,0 +1,98 @@
+"""The command `nsynth`: a table of subcommands, each imported only when it is called.
+
+To add one, write a click command in the room that it belongs to and name it in COMMANDS.
+"""
+
+import importlib
+import logging
+import sys
+
+import click
+
+from pipeline import exit_codes
+from pipeline.errors import explain
+
+COMMANDS = {
+    "corpus": ("pipeline.cli.corpus:corpus", "Render the demo notes from SoundFonts."),
+    "inspect": ("pipeline.cli.inspect:inspect", "Count and check the notes of a data folder."),
+    "run": ("pipeline.cli.run:run", "Run the whole pipeline once: from notes to a gated model."),
+    "retrain": ("pipeline.cli.retrain:retrain", "One unattended round on the spans that have arrived."),
+    "schedule": ("pipeline.cli.schedule:schedule", "Run rounds by the clock."),
+    "status": (
+        "pipeline.cli.status:status",
+        "Show the last rounds, the next one, the champion, the disk.",
+    ),
+    "gc": ("pipeline.cli.gc:gc", "Remove what nothing needs any more (a dry run first)."),
+    "runs": ("pipeline.cli.runs:runs", "List the runs: what they came to, and how long they took."),
+    "report": ("pipeline.cli.report:report", "Write the page of a run: one HTML file, no network."),
+    "models": ("pipeline.cli.models:models", "List, show, roll back or promote pushed models."),
+    "lineage": ("pipeline.cli.lineage:lineage", "Tell which data and code made a model."),
+    "classify": ("pipeline.cli.classify:classify", "Tell the instrument family of audio files."),
+    "kubeflow": ("kubeflow.cli:kubeflow", "Compile, submit and schedule the pipeline on a cluster."),
+}
+"""Name → (module:attribute of the click command, one line of help)."""
+
+
+class LazyGroup(click.Group):
+    """A group that can list its commands without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Imports one command and gives it the option that all share."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        if not any(parameter.name == "verbose" for parameter in command.params):
+            command.params.append(_verbose_option())
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the table of commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+def _verbose_option() -> click.Option:
+    def remember(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+        if value:
+            ctx.find_root().obj["verbose"] = True
+
+    text = "Show the libraries' own messages and full tracebacks."
+    return click.Option(["--verbose"], is_flag=True, expose_value=False, callback=remember, help=text)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Learns to tell which of 11 instrument families plays in a 4-second NSynth note."""
+
+
+def main() -> None:
+    """Entry point: runs one command; an error is one line on stderr and an exit code other than 0."""
+    settings: dict[str, bool] = {"verbose": False}
+    try:
+        sys.exit(cli.main(standalone_mode=False, obj=settings, prog_name="nsynth") or exit_codes.OK)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        print(
+            "\nInterrupted. Nothing half-done is visible: the same command goes on from here.",
+            file=sys.stderr,
+        )
+        sys.exit(exit_codes.INTERRUPTED)
+    except BrokenPipeError:  # the reader of our output left, as `head` does
+        sys.stderr.close()
+        sys.exit(exit_codes.OK)
+    except Exception as error:
+        if settings["verbose"]:
+            logging.getLogger(__name__).error("", exc_info=True)
+        print(f"nsynth: {explain(error)}", file=sys.stderr)
+        sys.exit(exit_codes.ERROR)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+"""`nsynth models`: what is in the serving folder, and the ways to change it by hand."""
+
+import json
+from typing import Any
+
+import click
+import rich.box
+import rich.console
+import rich.markdown
+import rich.markup
+import rich.table
+
+import nsynth
+from components import storage
+from components.registry import Interval, Record, Registry, Version
+from pipeline.cli.console import make_console
+from pipeline.cli.options import json_option
+from pipeline.config import DEFAULT_CONFIG, Config, load_config
+from pipeline.ranges import in_short
+
+
+def _remember(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
+    if value:
+        ctx.meta[str(parameter.name)] = (*ctx.meta.get(str(parameter.name), ()), *value)
+
+
+def _configured(command: Any) -> Any:
+    """Gives a command the options that name the serving folder: they may stand before or behind its name."""
+    told = "The YAML file that names the serving folder.  [default: configs/demo.yaml]"
+    command = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", expose_value=False,
+                           callback=_remember, help="Override one setting.")(command)  # fmt: skip
+    return click.option("--config", "config_files", multiple=True, metavar="FILE", expose_value=False,
+                        callback=_remember, help=told)(command)  # fmt: skip
+
+
+def _config(ctx: click.Context) -> Config:
+    return load_config(ctx.meta.get("config_files", (DEFAULT_CONFIG,))[-1], ctx.meta.get("overrides", ()))
+
+
+@click.group(invoke_without_command=True)
+@_configured
+@json_option
+@click.pass_context
+def models(ctx: click.Context, as_json: bool) -> None:
+    """List the pushed models: span, accuracy, verdict, size, and which one serves.
+
+    The highest number serves. Without a subcommand the list is printed.
+    """
+    if ctx.invoked_subcommand:
+        return
+    registry = _registry(ctx)
+    if as_json:
+        serving = registry.serving()
+        rows = [_facts(version, serving) for version in registry.versions()]
+        click.echo(json.dumps(rows, indent=1))
+    else:
+        print_models(registry, make_console())
+
+
+@models.command()
+@_configured
+@click.argument("version", type=int, required=False)
+@click.pass_context
+def show(ctx: click.Context, version: int | None) -> None:
+    """Show record and model card of VERSION, by default of the serving one."""
+    registry = _registry(ctx)
+    chosen = registry.get(version) if version is not None else registry.serving()
+    if chosen is None:
+        raise nsynth.UserError(f"no model has been pushed to {registry.destination} yet: start `nsynth run`")
+    console = rich.console.Console()
+    table = rich.table.Table.grid(padding=(0, 2))
+    for name, value in _facts(chosen, registry.serving()).items():
+        table.add_row(f"[bold]{name.replace('_', ' ')}[/]", rich.markup.escape(str(value)))
+    console.print(table)
+    console.print(rich.markdown.Markdown(chosen.card))
+
+
+@models.command()
+@_configured
+@click.argument("version", type=int, required=False)
+@click.option("--reason", default="", help="Why, for the record.")
+@click.pass_context
+def rollback(ctx: click.Context, version: int | None, reason: str) -> None:
+    """Serve VERSION again, by default the one before the serving one.
+
+    It is published once more under a new number, so that every server takes it up; nothing is removed.
+    """
+    registry = _registry(ctx)
+    back = registry.rollback(version, reason)
+    click.echo(f"version {back.number} serves now: the model of version {back.origin} ({back.path})")
+
+
+@models.command()
+@_configured
+@click.option("--reason", required=True, help="Why the gate is overruled, for the record.")
+@click.option("--run", "run_name", help="The run whose model to push. Default: the last run.")
+@click.pass_context
+def promote(ctx: click.Context, reason: str, run_name: str | None) -> None:
+    """Push the model of a run although the gate did not bless it.
+
+    Who reads the record or the model card sees that it was pushed by hand, and why. A model that the canary
+    found unfit to serve is not pushed even so.
+    """
+    if not reason.strip():
+        raise nsynth.UserError("--reason is empty: say why the gate is overruled")
+    version = promote_run(_config(ctx), reason, run_name)
+    click.echo(f"version {version.number} serves now, pushed by hand ({version.path})")
+
+
+def promote_run(config: Config, reason: str, run_name: str | None = None) -> Version:
+    """Pushes the model of a run, by default of the last one, on somebody's own responsibility.
+
+    Raises:
+      nsynth.UserError: the run has no judged model, the canary refused it, or it is in the folder already.
+    """
+    from components.pusher.push import Evidence, push_model
+    from pipeline.history import past_runs
+
+    run = past_runs.load_run(past_runs.open_store(config.metadata), run_name)
+    model, report = _output(run, "Trainer", "model"), _output(run, "Gate", "report")
+    if not model or not report:
+        raise nsynth.UserError(f"run {run.name} did not come as far as the gate: there is nothing to promote")
+    gate = json.loads((report.path / "gate.json").read_text())
+    canary_report = _output(run, "Canary", "report")
+    canary = json.loads((canary_report.path / "canary.json").read_text()) if canary_report else {}
+    if canary and not canary["blessed"]:
+        raise nsynth.UserError(f"the canary refused the model of run {run.name}: {canary['verdict']}")
+    examples = _output(run, "ExampleGen", "examples")
+    record = Record(
+        model_uri=model.uri,
+        model_id=model.id,
+        run=run.name,
+        spans=(int(examples.properties["span"]),) if examples and "span" in examples.properties else (),
+        by_hand=True,
+        reason=reason,
+    )
+    folder = str(model.path / "Format-Serving")
+    pushed = Registry(config.models).find(storage.digest(folder))
+    if pushed:
+        raise nsynth.UserError(
+            f"the model of run {run.name} is version {pushed.number} already: see `nsynth models`"
+        )
+    evidence = Evidence(gate, canary, _accounts(run))
+    return push_model(config.models, folder, record, evidence, config.push.keep)
+
+
+def _accounts(run: Any) -> tuple[dict[str, Any], ...]:
+    """What each ingest of the run's data counted, as far as it is still there."""
+    transform = run.steps.get("Transform")
+    read = {o.id for o in transform.inputs.get("examples", ())} if transform else set()
+    made = [
+        s.output("quarantine")
+        for s in run.steps.values()
+        if {o.id for o in s.outputs.get("examples", ())} & read
+    ]
+    files = [output.path / "summary.json" for output in made if output]
+    return tuple(json.loads(file.read_text()) for file in files if file.exists())
+
+
+def print_models(registry: Registry, console: rich.console.Console) -> None:
+    """Prints the table of versions, oldest first."""
+    versions, serving = registry.versions(), registry.serving()
+    if not versions:
+        console.print(f"No model has been pushed to {registry.destination} yet: start `nsynth run`.")
+        return
+    console.print(f"[bold]{rich.markup.escape(registry.destination)}[/]")
+    table = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in ("version", "pushed", "span", "accuracy", "verdict", "size", ""):
+        table.add_column(
+            name,
+            justify="right" if name == "size" else "left",
+            no_wrap=name not in ("span", "verdict"),
+            overflow="fold",
+        )
+    for version in versions:
+        record = version.record
+        table.add_row(
+            str(version.number),
+            record.created[:10] or "?",
+            in_short(record.spans) or "–",
+            _percent(record.accuracy),
+            rich.markup.escape(_verdict(version)),
+            f"{version.size_bytes / 1e6:.1f} MB",
+            "[green]serving[/]" if serving and version.number == serving.number else "",
+        )
+    console.print(table)
+
+
+def _registry(ctx: click.Context) -> Registry:
+    return Registry(_config(ctx).models)
+
+
+def _output(run: Any, step: str, key: str) -> Any:
+    return run.steps[step].output(key) if step in run.steps else None
+
+
+def _facts(version: Version, serving: Version | None) -> dict[str, Any]:
+    facts = {"serving": bool(serving and version.number == serving.number), "path": version.path}
+    return version.record.model_dump(mode="json") | facts | {"size_bytes": version.size_bytes}
+
+
+def _verdict(version: Version) -> str:
+    record = version.record
+    if record.restored_from:
+        return f"restored from {record.restored_from}" + (f": {record.reason}" if record.reason else "")
+    if record.by_hand:
+        return f"by hand: {record.reason}"
+    return record.verdict.partition(":")[0] or "?"
+
+
+def _percent(accuracy: Interval | None) -> str:
+    if accuracy is None:
+        return "–"
+    return f"{accuracy.value:.1%} ({100 * accuracy.low:.0f}–{100 * accuracy.high:.0f})"

@@ -1,0 +1,71 @@
+"""`nsynth retrain`: one unattended round. What is heavy is imported when it is needed."""
+
+import datetime
+import signal
+import threading
+from pathlib import Path
+
+import click
+import rich.console
+
+from pipeline import exit_codes
+from pipeline.cli.console import log_rounds_to
+from pipeline.cli.options import config_option, json_option, set_option, spans_option, with_spans
+from pipeline.config import load_config
+from pipeline.retrain import outcome
+
+
+@click.command()
+@config_option
+@set_option
+@spans_option
+@click.option(
+    "--force", is_flag=True, help="Train although there is no new span, and judge refused ones again."
+)
+@click.option(
+    "--exit-zero",
+    is_flag=True,
+    help="0 too if the champion stays, nothing is new or data are refused: for what takes other codes for failures.",
+)
+@json_option
+def retrain(
+    config_file: Path,
+    overrides: tuple[str, ...],
+    spans: str | None,
+    force: bool,
+    exit_zero: bool,
+    as_json: bool,
+) -> int:
+    """One unattended round: if a span of data has arrived, train, judge and push or keep.
+
+    Exit code 0: a better model is pushed; 3: the champion stays; 4: no new data; 5: the data was refused;
+    6: another round is running; 7: out of time; 1: an error; 130: told to stop.
+    """
+    from pipeline.retrain.lock import LockedError
+    from pipeline.retrain.round import Retraining
+
+    console = rich.console.Console(stderr=as_json)
+    log_rounds_to(console)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        done = Retraining(load_config(config_file, with_spans(overrides, spans))).retrain(
+            "nsynth retrain", force, stop
+        )
+    except LockedError as error:
+        click.echo(f"nsynth: {error}", err=True)
+        return outcome.LOCKED
+    if as_json:
+        click.echo(done.model_dump_json())
+    else:
+        took = datetime.timedelta(seconds=int(done.seconds))
+        console.print(
+            f"round {done.number}, {took}: {done.outcome}. {done.words}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+        for warning in done.warnings:
+            console.print(f"warning: {warning}", highlight=False, markup=False)
+    return exit_codes.OK if exit_zero and done.outcome.as_it_should_be else done.outcome.exit_code

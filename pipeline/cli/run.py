@@ -1,0 +1,103 @@
+"""`nsynth run`: one run of the whole pipeline, with a line a step and a summary at the end."""
+
+import datetime
+import logging
+import os
+import time
+from pathlib import Path
+
+import click
+import rich.console
+
+import nsynth
+from pipeline import exit_codes
+from pipeline.cli.options import config_option, set_option
+from pipeline.config import Config, load_config
+
+
+@click.command()
+@config_option
+@click.option(
+    "--data", help="Folder with NSynth: TFRecords as downloaded, or JSON/WAV. Default: the demo notes."
+)
+@set_option
+@click.pass_context
+def run(ctx: click.Context, config_file: Path, data: str | None, overrides: tuple[str, ...]) -> int:
+    """Run the whole pipeline once: from notes to a gated model.
+
+    Steps whose inputs, settings and code have not changed are taken from the cache. Exit code 0: the model is
+    pushed; 3: all went well, but the gate did not let the model pass; 1: an error.
+    """
+    if data:
+        overrides = (*overrides, f"data={data}")
+    config = load_config(config_file, overrides)
+    return run_once(config, verbose=ctx.find_root().obj["verbose"])
+
+
+def run_once(config: Config, verbose: bool) -> int:
+    """Renders the demo notes if no data is named, runs the graph, prints the summary; answers the exit code."""
+    began = time.monotonic()
+    # Before TensorFlow is imported: its native messages would bypass every logger.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if verbose else "2")
+
+    from pipeline.cli.console import make_console
+    from pipeline.logs import chatter_to, follow_steps
+
+    console = make_console()
+    log_file = _logs(config) / f"{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
+    if config.data is None:
+        _demo_notes(config, console)
+    try:
+        with chatter_to(log_file, verbose), follow_steps(console):
+            _run(config)
+        with console.status("Writing the report …"), chatter_to(log_file, verbose):
+            report = _report(config)
+    except BaseException:
+        console.print(f"[dim]log: {log_file}[/]")
+        raise
+
+    from pipeline.cli.summary import print_summary, summarize
+
+    summary = summarize(config)
+    print_summary(summary, console, seconds=time.monotonic() - began, report=report)
+    return exit_codes.OK if summary.pushed else exit_codes.NOT_BLESSED
+
+
+def _logs(config: Config) -> Path:
+    """The folder of the logs, which is made first of all: it tells whether the workspace can be written to."""
+    folder = config.workspace / "logs"
+    try:
+        os.makedirs(folder, exist_ok=True)  # Path.mkdir tells of a missing parent, not of the true cause
+    except OSError as error:
+        raise nsynth.UserError(
+            f"cannot write to the workspace {config.workspace}: {error.strerror} ({error.filename}). "
+            "Name another with --set workspace=..."
+        ) from error
+    return folder
+
+
+def _run(config: Config) -> None:
+    """Runs the graph, alone in the workspace: a round or a clean-up would take a step's output for a left-over."""
+    from pipeline.retrain import lock
+    from pipeline.retrain.round import Retraining
+
+    try:
+        with lock.hold(Retraining(config).lock_file, "nsynth run", is_round=False):
+            from pipeline.local_runner import run_local  # 15 s of imports, under the status line
+
+            run_local(config)
+    except BaseException:
+        logging.getLogger(__name__).exception("the run ended early")
+        raise
+
+
+def _report(config: Config) -> Path | None:
+    from pipeline.report import write_if_possible
+
+    return write_if_possible(config)
+
+
+def _demo_notes(config: Config, console: rich.console.Console) -> None:
+    from pipeline.cli.corpus import render_with_progress
+
+    render_with_progress(config.corpus, Path(config.input_base), console)

@@ -1,0 +1,106 @@
+"""`nsynth runs`: all runs of a workspace, what they came to and how long they took."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+import rich.box
+import rich.markup
+import rich.table
+
+from pipeline.cli.options import config_option, json_option, set_option
+from pipeline.config import Config, load_config
+
+_TO_THE_SECOND = len("2026-01-01T00:00:00")
+_COLOURS = {"pushed": "green", "not pushed": "yellow", "failed": "red", "running": "cyan"}
+
+
+@click.command()
+@config_option
+@set_option
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="Show the newest ones.")
+@json_option
+def runs(config_file: Path, overrides: tuple[str, ...], limit: int, as_json: bool) -> None:
+    """List the runs, the newest first: outcome, accuracy with its interval, version, time."""
+    from pipeline.cli.console import make_console
+
+    found = list_runs(load_config(config_file, overrides), limit)
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+    else:
+        make_console().print(table(found))
+
+
+def list_runs(config: Config, limit: int) -> list[dict[str, Any]]:
+    """The facts of the newest runs.
+
+    Raises:
+      nsynth.UserError: there is none.
+    """
+    from components.registry import Registry
+    from pipeline.history import past_runs
+    from pipeline.report.record import RunRecord
+
+    store = past_runs.open_store(config.metadata)
+    names = past_runs.run_names(store)[:limit]
+    versions = {version.number: version.record for version in Registry(config.models).versions()}
+    return [facts(RunRecord(past_runs.load_run(store, name), config), versions) for name in names]
+
+
+def facts(record: Any, versions: dict[int, Any]) -> dict[str, Any]:
+    """What a run comes to, ready for JSON.
+
+    Args:
+      record: a pipeline.report.record.RunRecord.
+      versions: number → record of the pushed models, which know of runs whose artifacts have been cleaned up.
+    """
+    from pipeline.report.outcome import outcome_of
+
+    steps = record.run.steps.values()
+    outcome = outcome_of(record)
+    gate = outcome.gate or {}
+    pushed = versions.get(int(outcome.version)) if outcome.version else None
+    known = pushed.model_dump(mode="json") if pushed else {}
+    return {
+        "run": record.run.name,
+        "outcome": outcome.kind,
+        "failed_step": record.failed.name if record.failed else None,
+        "verdict": gate.get("verdict") or known.get("verdict"),
+        "failed_checks": [check["name"] for check in gate.get("checks", ()) if not check["passed"]],
+        "accuracy": gate["overall"]["accuracy"] if gate else known.get("accuracy"),
+        "notes": gate.get("notes"),
+        "version": int(outcome.version) if outcome.version else None,
+        "steps": len(steps),
+        "cached": sum(step.state == "CACHED" for step in steps),
+        "seconds": round(sum(step.seconds for step in steps if step.state != "RUNNING"), 1),
+    }
+
+
+def table(found: list[dict[str, Any]]) -> rich.table.Table:
+    """The same for people; the beginning of a name that it shows names the run to `nsynth report`."""
+    drawn = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in ("run", "verdict", "accuracy", "version", "time", "why"):
+        drawn.add_column(name, justify="right" if name == "time" else "left", no_wrap=name != "why")
+    for row in found:
+        accuracy = row["accuracy"]
+        drawn.add_row(
+            row["run"][:_TO_THE_SECOND],
+            f"[{_COLOURS[row['outcome']]}]{'not ended' if row['outcome'] == 'running' else row['outcome']}[/]",
+            f"{accuracy['value']:.1%} ({100 * accuracy['low']:.0f}–{100 * accuracy['high']:.0f})"
+            if accuracy
+            else "–",
+            str(row["version"] or "–"),
+            f"{row['seconds']:.0f} s",
+            rich.markup.escape(_why(row)),
+        )
+    return drawn
+
+
+def _why(row: dict[str, Any]) -> str:
+    """The step in which it broke off, what the gate had against it, or that nothing was new."""
+    if row["failed_step"]:
+        return f"{row['failed_step']} failed"
+    if row["outcome"] == "not pushed":
+        return ", ".join(row["failed_checks"])
+    return "all cached" if row["steps"] and row["cached"] == row["steps"] else ""

@@ -1,0 +1,27 @@
+"""`nsynth schedule`: rounds of retraining by the clock."""
+
+from pathlib import Path
+
+import click
+import rich.console
+
+from pipeline.cli.console import log_rounds_to
+from pipeline.cli.options import config_option, set_option, spans_option, with_spans
+from pipeline.config import load_config
+
+
+@click.command()
+@config_option
+@set_option
+@spans_option
+def schedule(config_file: Path, overrides: tuple[str, ...], spans: str | None) -> int:
+    """Run rounds by the clock (retrain.schedule) until stopped by SIGTERM or Ctrl-C."""
+    from pipeline.retrain.round import Retraining
+    from pipeline.retrain.schedule import Scheduler
+
+    config = load_config(config_file, with_spans(overrides, spans))
+    log_rounds_to(rich.console.Console(stderr=True))
+    retraining = Retraining(config)
+    retraining.work()  # no folder of spans is told now, not at night
+    Scheduler(retraining, config.retrain.schedule).run()
+    return 0

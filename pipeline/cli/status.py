@@ -1,0 +1,31 @@
+"""`nsynth status`: the last rounds, the next one, the champion, the disk."""
+
+import json
+from pathlib import Path
+
+import click
+import rich.console
+
+from pipeline.cli.options import config_option, json_option, set_option, spans_option, with_spans
+from pipeline.config import load_config
+
+
+@click.command()
+@config_option
+@set_option
+@spans_option
+@click.option("--rounds", default=10, show_default=True, type=click.IntRange(0), help="How many to list.")
+@json_option
+def status(
+    config_file: Path, overrides: tuple[str, ...], spans: str | None, rounds: int, as_json: bool
+) -> int:
+    """Show the last rounds, the next one, the champion and its age, and the disk."""
+    from pipeline.retrain.status import print_status
+    from pipeline.retrain.status import status as gather
+
+    told = gather(load_config(config_file, with_spans(overrides, spans)), rounds)
+    if as_json:
+        click.echo(json.dumps(told))
+    else:
+        print_status(told, rich.console.Console())
+    return 0

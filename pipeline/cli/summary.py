@@ -1,0 +1,142 @@
+"""What a run came to, in a few lines: read from the artifacts, so that it can be told of any past run."""
+
+import dataclasses
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import rich.console
+import rich.markup
+import rich.table
+
+from pipeline.config import Config
+from pipeline.history import past_runs
+from pipeline.report.outcome import outcome_of
+from pipeline.report.record import RunRecord
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """The headline figures of one run."""
+
+    run: str
+    account: dict[str, Any]
+    """What came in and what became of it: summary.json of ingest."""
+    gate: dict[str, Any]
+    """What was asked of the model and measured: gate.json."""
+    model: str
+    """Where the pushed model lies; empty if it was not pushed."""
+    steps: dict[str, past_runs.Step]
+    gate_text: Path
+    """The verdict in words."""
+    outcome: str
+    """What came of the run in the end, in a sentence: the canary and a second gate may have said no, too."""
+    workspace: Path
+
+    @property
+    def pushed(self) -> bool:
+        """Whether the model of this run is among the pushed ones."""
+        return bool(self.model)
+
+
+def summarize(config: Config, run: str | None = None) -> Summary:
+    """Reads a run, by default the newest.
+
+    Raises:
+      UserError: there is no such run.
+    """
+    loaded = past_runs.load_run(past_runs.open_store(config.metadata), run)
+    pushed = loaded.steps["Pusher"].output("pushed_model")
+    report = _artifact(loaded, "Gate", "report")
+    return Summary(
+        run=loaded.name,
+        account=json.loads((_artifact(loaded, "ExampleGen", "quarantine") / "summary.json").read_text()),
+        gate=json.loads((report / "gate.json").read_text()),
+        model=str(pushed.properties.get("pushed_destination", "")) if pushed else "",
+        steps=loaded.steps,
+        gate_text=report / "gate.md",
+        outcome=outcome_of(RunRecord(loaded, config)).words,
+        workspace=config.workspace,
+    )
+
+
+def _artifact(run: past_runs.Run, step: str, key: str) -> Path:
+    output = run.steps[step].output(key)
+    assert output is not None, f"{step} made no {key}"
+    return output.path
+
+
+def print_summary(
+    summary: Summary,
+    console: rich.console.Console,
+    seconds: float | None = None,
+    report: Path | None = None,
+) -> None:
+    """Prints notes, accuracy, verdict, model, times, where the report lies, and what to try next."""
+    account, gate = summary.account, summary.gate
+    accuracy = gate["overall"]["accuracy"]
+    splits = ", ".join(f"{name} {table['notes']:,}" for name, table in account["splits"].items())
+    table = rich.table.Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row("notes in", f"{account['in']:,} from {len(account['files'])} file(s)")
+    table.add_row("notes used", f"{account['used']:,} ({splits}); {account['quarantined']:,} quarantined")
+    table.add_row(
+        "accuracy",
+        f"{accuracy['value']:.1%} on {gate['notes']:,} notes of {gate['instruments']} unseen instruments "
+        f"({gate['confidence']:.0%} interval {accuracy['low']:.1%} – {accuracy['high']:.1%})",
+    )
+    colour = "green" if summary.pushed else "red"
+    table.add_row("verdict", f"[{colour}]{rich.markup.escape(_verdict(summary))}[/]")
+    table.add_row("", _checks(gate))
+    table.add_row("model", summary.model or "not pushed")
+    table.add_row("gate", str(summary.gate_text))
+    if report:
+        table.add_row("report", str(report))
+    if seconds is not None:
+        slowest = sorted(summary.steps.values(), key=lambda step: -step.seconds)[:3]
+        named = ", ".join(f"{s.name} {s.seconds:.0f} s" for s in slowest if s.state == "COMPLETE")
+        table.add_row(
+            "time", f"{seconds:.0f} s in all" + (f"; longest: {named}" if named else "; all cached")
+        )
+    console.print()
+    console.print(table)
+    console.print(f"\nTry next:\n{_next(summary)}", highlight=False)
+    if summary.workspace != Config().workspace:
+        elsewhere = rich.markup.escape(shlex.quote(f"workspace={summary.workspace}"))
+        console.print(f"  each with --set {elsewhere}", highlight=False, soft_wrap=True)
+
+
+def _verdict(summary: Summary) -> str:
+    """The gate's headline; of a refused model only the names, as the lines below tell the rest."""
+    failed = [check["name"] for check in summary.gate["checks"] if not check["passed"]]
+    if failed:
+        return f"not blessed: {', '.join(failed)}"
+    return summary.gate["verdict"] if summary.pushed else summary.outcome
+
+
+def _checks(gate: dict[str, Any]) -> rich.table.Table:
+    """A line for each thing that was asked: outcome, bar, what was measured, by how much it passed or failed."""
+    lines = rich.table.Table.grid(padding=(0, 2))
+    for check in gate["checks"]:
+        mark = "[green]✓[/]" if check["passed"] else "[red]✗[/]"
+        cells = (check["name"], check["asked"], check["measured"], check.get("by", ""))
+        lines.add_row(mark, *(rich.markup.escape(cell) for cell in cells))
+    return lines
+
+
+def _next(summary: Summary) -> str:
+    if summary.pushed:
+        return (
+            "  nsynth classify note.wav     ask the model about a recording\n"
+            "  nsynth models                see what is serving\n"
+            "  nsynth run --data FOLDER     the same on the real NSynth"
+        )
+    failed = [check for check in summary.gate["checks"] if not check["passed"]]
+    if not failed:
+        return "  nsynth report                look at what stood against it"
+    advice = [f"  {check['name']}: {check['advice']}" for check in failed if check["advice"]]
+    return "\n".join(
+        [*advice, "  nsynth models promote --reason ...   to push it all the same, on the record"]
+    )

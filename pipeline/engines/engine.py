@@ -1,0 +1,99 @@
+"""Which engine carries the Beam steps, and its options. Imports nothing heavy."""
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal, Self
+
+import pydantic
+
+import nsynth
+from pipeline.engines.options import DataflowOptions, FlinkOptions, JobServer, SparkOptions
+
+SETUP_FILE = Path(__file__).parents[2] / "setup.py"
+# By full name: `DirectRunner` would first try to download another engine at run time.
+LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+
+
+class EngineOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """The engine of ExampleGen, StatisticsGen, Transform and Evaluator."""
+
+    runner: Literal["local", "local-parallel", "flink", "spark", "dataflow"] = "local"
+    flink: FlinkOptions = FlinkOptions()
+    spark: SparkOptions = SparkOptions()
+    dataflow: DataflowOptions = DataflowOptions()
+
+    @pydantic.model_validator(mode="after")
+    def _runner_is_set_up(self) -> Self:
+        self.beam_args()
+        return self
+
+    def beam_args(self) -> list[str]:
+        """Command-line arguments for Beam.
+
+        The set-up file is how our packages reach workers on other machines; naming it also keeps TFX from
+        building a source package for every step.
+        """
+        match self.runner:
+            case "local":
+                args = [f"--runner={LOCAL_RUNNER}"]
+            case "local-parallel":
+                parallel = ("--direct_running_mode=multi_threading", "--direct_num_workers=0")
+                args = [f"--runner={LOCAL_RUNNER}", *parallel]
+            case "flink":
+                args = self.flink.beam_args()
+            case "spark":
+                args = self.spark.beam_args()
+            case "dataflow":
+                args = self.dataflow.beam_args()
+        in_image = self.runner == "dataflow" and self.dataflow.image
+        return args if in_image else [*args, f"--setup_file={SETUP_FILE}"]
+
+    def check(self, paths: Iterable[str]) -> None:
+        """Makes sure before a run that this machine has what the engine wants.
+
+        Args:
+          paths: where the run reads and writes.
+
+        Raises:
+          nsynth.UserError: an extra, a jar or a program is missing, or a path means something else elsewhere.
+        """
+        if self.runner in ("local", "local-parallel"):
+            return
+        for path in paths:
+            if "://" not in path and not os.path.isabs(path):
+                raise nsynth.UserError(
+                    f"engine.runner = {self.runner}: its workers start in other folders, so the path {path} must be "
+                    "absolute and the same on every machine. Set workspace and data so."
+                )
+        if self.runner == "dataflow":
+            _check_cloud_extra()
+        else:
+            _check_job_server(self.runner, self.flink if self.runner == "flink" else self.spark)
+
+
+def _check_cloud_extra() -> None:
+    for package in ("apitools", "google.auth", "google.cloud.storage"):
+        try:
+            found = importlib.util.find_spec(package)
+        except ModuleNotFoundError:
+            found = None
+        if not found:
+            raise nsynth.UserError(
+                f"engine.runner = dataflow: the package {package} is missing. Install apache-beam[gcp]."
+            )
+
+
+def _check_job_server(runner: str, options: JobServer) -> None:
+    jar = options.job_server_jar
+    if jar and "://" not in jar and not os.path.isfile(jar):
+        raise nsynth.UserError(
+            f"engine.{runner}.job_server_jar: there is no file {jar}. Fetch the job server of Beam's {runner} runner, "
+            f"or set engine.{runner}.job_endpoint to one that runs."
+        )
+    if jar and not shutil.which("java"):
+        raise nsynth.UserError(
+            f"engine.{runner}.job_server_jar needs java on the path. Install a JDK, version 11 or 17."
+        )

@@ -1,0 +1,108 @@
+"""What a person sees while steps run: one line a step; everything else goes to a log file."""
+
+import contextlib
+import logging
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import absl.logging
+import rich.console
+import rich.status
+
+OUR_LOGGERS = ("components", "corpus", "pipeline", "trainer", "transform")
+
+
+@contextlib.contextmanager
+def chatter_to(log_file: Path, verbose: bool) -> Iterator[None]:
+    """Sends the libraries' messages, native ones included, to `log_file`, and with `verbose` to stderr too.
+
+    Native libraries write to file descriptor 2 directly, so that the descriptor itself is redirected.
+    """
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    stream = log_file.open("a", encoding="utf-8")
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    root.handlers = [handler, *([logging.StreamHandler(sys.stderr)] if verbose else [])]
+    root.setLevel(logging.INFO)
+    verbosity = absl.logging.get_verbosity()
+    absl.logging.set_verbosity(absl.logging.INFO)  # TFX tells of its steps at this level
+    with stream, contextlib.ExitStack() as stack:
+        stack.callback(root.setLevel, level)
+        stack.callback(absl.logging.set_verbosity, verbosity)
+        stack.callback(setattr, root, "handlers", before)
+        if not verbose:
+            stack.enter_context(_descriptor_to(stream.fileno()))
+        yield
+
+
+@contextlib.contextmanager
+def _descriptor_to(target: int, descriptor: int = 2) -> Iterator[None]:
+    sys.stderr.flush()
+    saved = os.dup(descriptor)
+    os.dup2(target, descriptor)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(saved, descriptor)
+        os.close(saved)
+
+
+class StepLines(logging.Handler):
+    """Follows TFX's own messages and prints a line when a step ends; our loggers' messages show beside it."""
+
+    _STARTED = re.compile(r"Component (\S+) is running\.")
+    _CACHED = re.compile(r"A cached execution \d+ is used\.")
+    _FINISHED = re.compile(r"Component (\S+) is finished\.")
+
+    def __init__(self, console: rich.console.Console, status: rich.status.Status):
+        super().__init__(logging.INFO)
+        self._console, self._status = console, status
+        self._step, self._started, self._cached = "", 0.0, False
+        self.seconds: dict[str, float] = {}
+        """Step → wall time in seconds, in the order in which they ended."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Takes one message."""
+        message = record.getMessage()
+        if record.name.split(".")[0] in OUR_LOGGERS:
+            if record.exc_info is None:  # an error is told at the end, by the command line
+                self._show(message)
+        elif started := self._STARTED.match(message):
+            self._step, self._started, self._cached = started[1], time.monotonic(), False
+            self._status.update(f"{self._step} …")
+        elif self._CACHED.match(message):
+            self._cached = True
+        elif self._FINISHED.match(message):
+            self._finish()
+
+    def _show(self, message: str) -> None:
+        if self._console.is_terminal:
+            self._status.update(f"{self._step}: {message}")
+        else:
+            self._console.print(f"  {self._step}: {message}", highlight=False, markup=False, soft_wrap=True)
+
+    def _finish(self) -> None:
+        seconds = time.monotonic() - self._started
+        self.seconds[self._step] = seconds
+        took = "cached" if self._cached else f"{seconds:5.1f} s"
+        self._console.print(f"  [green]✓[/] {self._step:<18} {took:>8}", highlight=False)
+
+
+@contextlib.contextmanager
+def follow_steps(console: rich.console.Console) -> Iterator[StepLines]:
+    """Prints the steps of a TFX run as they go."""
+    with console.status("Loading TensorFlow and TFX …") as status:
+        lines = StepLines(console, status)
+        root = logging.getLogger()
+        root.addHandler(lines)
+        try:
+            yield lines
+        finally:
+            root.removeHandler(lines)

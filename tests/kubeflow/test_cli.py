@@ -1,0 +1,173 @@
+"""`nsynth kubeflow`: what each command does and prints, with a stand-in for the slow compilation."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from fake_api import FakeApi, serve
+from test_lint import GOOD
+
+import nsynth
+from kubeflow import cli
+from kubeflow.package import Package, read
+
+SPEC = {
+    "pipelineInfo": {"name": "nsynth"},
+    "schemaVersion": "2.1.0",
+    "root": {
+        "inputDefinitions": {
+            "parameters": {"data": {"defaultValue": "/data"}, "range_config": {"defaultValue": ""}}
+        }
+    },
+}
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
+    monkeypatch.setattr(cli, "_compile", lambda *_, **__: Package(SPEC, {}))
+    with serve(FakeApi()) as server:
+        yield server
+
+
+def call(*args: str) -> Result:
+    return CliRunner().invoke(cli.kubeflow, args, obj={"verbose": False}, catch_exceptions=True)
+
+
+def test_compile_writes_a_file_and_tells_the_parameters(api: FakeApi, tmp_path: Path) -> None:
+    result = call("compile", "-o", str(tmp_path / "p.yaml"))
+    assert read(tmp_path / "p.yaml") == Package(SPEC, {})
+    assert "--param data=/data" in result.output
+
+
+def test_submit_uploads_and_starts(api: FakeApi) -> None:
+    result = call("submit", "--host", api.url, "--param", "data=/data/new", "--span", "7", "--name", "try")
+    assert result.exit_code == 0, result.output
+    (run,) = api.runs
+    assert run["display_name"] == "try"
+    assert run["service_account"] == "nsynth-pipeline"
+    assert run["runtime_config"]["parameters"]["data"] == "/data/new"
+    span = json.loads(run["runtime_config"]["parameters"]["range_config"])
+    assert span == {"staticRange": {"startSpanNumber": 7, "endSpanNumber": 7}}
+    assert f"{api.url}/#/runs/details/r1" in result.output
+
+
+def test_submit_can_wait_for_the_end(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    result = call("submit", "--host", api.url, "--wait")
+    assert result.exit_code == 0
+    assert [line.split(",")[0] for line in result.output.splitlines()[1:]] == [
+        "pending",
+        "running",
+        "succeeded",
+    ]
+
+
+def test_a_run_that_fails_is_an_error_for_who_waits(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    api.run_states = ["RUNNING", "FAILED"]
+    result = call("submit", "--host", api.url, "--wait", "--name", "try")
+    assert isinstance(result.exception, nsynth.UserError)
+    assert "the run try has failed" in str(result.exception)
+
+
+def test_a_compiled_file_can_be_submitted(api: FakeApi, tmp_path: Path) -> None:
+    Package({**GOOD.spec, "pipelineInfo": {"name": "other"}}, {}).write(tmp_path / "p.yaml")
+    call("submit", "--host", api.url, "--package", str(tmp_path / "p.yaml"))
+    assert [p["display_name"] for p in api.pipelines] == ["other"]
+
+
+def test_a_file_that_kubeflow_would_refuse_is_not_sent(api: FakeApi, tmp_path: Path) -> None:
+    Package({**GOOD.spec, "schemaVersion": "2.0.0"}, {}).write(tmp_path / "old.yaml")
+    Package({"pipelineSpec": GOOD.spec}, {}).write(tmp_path / "job.yaml")
+    for name, expected in (("old", "schema version 2.0.0"), ("job", "is for Vertex AI")):
+        result = call("submit", "--host", api.url, "--package", str(tmp_path / f"{name}.yaml"))
+        assert expected in str(result.exception)
+    assert api.requests == []
+
+
+def test_schedule_by_default_runs_nightly_one_at_a_time_without_catching_up(api: FakeApi) -> None:
+    result = call("schedule", "--host", api.url)
+    assert result.exit_code == 0, result.output
+    (made,) = api.recurring
+    assert made["trigger"] == {"cron_schedule": {"cron": "0 0 3 * * *"}}
+    assert (made["max_concurrency"], made["no_catchup"], made["display_name"]) == ("1", True, "nsynth")
+    assert "pipeline_version_id" not in made["pipeline_version_reference"]
+
+
+def test_schedules_and_runs_are_listed(api: FakeApi) -> None:
+    call("schedule", "--host", api.url, "--cron", "0 30 4 * * 1", "--name", "weekly")
+    call("submit", "--host", api.url, "--name", "try")
+    assert call("schedules", "--host", api.url).output.split() == [
+        "s1",
+        "ENABLED",
+        *["0", "30", "4", "*", "*", "1"],
+        "weekly",
+    ]
+    assert "r1  PENDING  2026-01-02 03:04  try" in call("runs", "--host", api.url).output
+
+
+@pytest.mark.parametrize("what", ["submit", "schedule"])
+def test_a_dry_run_sends_nothing(api: FakeApi, what: str) -> None:
+    result = call(what, "--host", api.url, "--dry-run", "--param", "data=/elsewhere")
+    told = json.loads(result.output)
+    assert list(told.values())[-1]["runtime_config"]["parameters"] == {"data": "/elsewhere"}
+    assert told["upload"]["pipeline"] == "nsynth"
+    assert api.requests == []
+
+
+def test_the_token_comes_from_a_file(tmp_path: Path, api: FakeApi) -> None:
+    api.token = "letmein"
+    (tmp_path / "token").write_text("letmein\n")
+    assert call("runs", "--host", api.url, "--token-file", str(tmp_path / "token")).exit_code == 0
+    refused = call("runs", "--host", api.url)
+    assert "missing or has expired" in str(refused.exception)
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        (["submit"], "which cluster"),
+        (["submit", "--host", "HOST", "--param", "nonsense=1"], "no parameter nonsense .it has: data"),
+        (["submit", "--host", "HOST", "--param", "data"], "write key=value"),
+        (["submit", "--host", "HOST", "--package", "/nowhere.yaml"], "cannot read /nowhere.yaml"),
+        (["schedule", "--host", "HOST", "--cron", "0 3 * * *"], "six fields, seconds first"),
+        (["runs", "--host", "localhost:8080"], "no address of an API"),
+        (["runs", "--host", "HOST", "--token-file", "/nowhere"], "cannot read the token"),
+    ],
+)
+def test_what_is_refused(
+    api: FakeApi, args: list[str], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KF_PIPELINES_ENDPOINT", raising=False)
+    result = call(*[api.url if arg == "HOST" else arg for arg in args])
+    assert isinstance(result.exception, nsynth.UserError)
+    with pytest.raises(nsynth.UserError, match=expected):
+        raise result.exception
+    assert api.runs == api.recurring == []
+
+
+def test_who_cannot_be_reached_is_told_before_the_slow_compilation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "_compile", lambda *_, **__: pytest.fail("compiled"))
+    result = call("submit", "--host", "http://127.0.0.1:1")
+    assert isinstance(result.exception, nsynth.UserError)
+    assert "cannot reach" in str(result.exception)
+
+
+def test_the_fingerprint_changes_with_the_code_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = call("fingerprint").output.strip()
+    assert len(first) == 16
+    assert call("fingerprint").output.strip() == first
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = (
+        "import sys; from kubeflow.cli import kubeflow; kubeflow(['submit', '--help'], standalone_mode=False); "
+        "assert not {'kfp', 'tfx', 'tensorflow'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "--dry-run" in done.stdout

@@ -1,0 +1,196 @@
+"""Classifying recordings: what is heard of a file, and what is said of it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner
+
+import nsynth
+from components import storage
+from components.registry import Record, Registry
+from pipeline.classify import Classifier, audio_files, read_windows
+from pipeline.cli import main
+from tests.components.conftest import fit, make_notes, save_model
+
+RATE = nsynth.SAMPLE_RATE_HZ
+
+
+@pytest.fixture(scope="module")
+def notes():
+    return make_notes(range(11), range(0, 3))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory, notes) -> Path:
+    folder = tmp_path_factory.mktemp("classify") / "model"
+    save_model(folder, *fit(notes))
+    return folder
+
+
+def tone(seconds: float, rate: int, hz: float = 440) -> np.ndarray:
+    return (0.5 * np.sin(2 * np.pi * hz * np.arange(int(seconds * rate)) / rate)).astype(np.float32)
+
+
+def test_a_note_of_the_dataset_is_heard_as_it_is(tmp_path, notes):
+    soundfile.write(tmp_path / "note.wav", notes[0].audio, RATE, subtype="FLOAT")
+    windows = read_windows(tmp_path / "note.wav")
+    np.testing.assert_array_equal(windows, notes[0].audio[None])
+
+
+@pytest.mark.parametrize("rate", [8_000, 22_050, 44_100, 48_000, 96_000])
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg"])
+def test_any_rate_and_channels_give_the_same_tone(tmp_path, rate, suffix):
+    path = tmp_path / f"tone.{suffix}"
+    left, right = tone(4, rate), np.zeros(4 * rate, np.float32)
+    soundfile.write(path, np.stack([left, right], axis=1), rate)
+    windows = read_windows(path)
+    assert windows.shape == (1, nsynth.NOTE_SAMPLES)
+    inside = slice(RATE // 2, -RATE // 2)
+    np.testing.assert_allclose(windows[0, inside], tone(4, RATE)[inside] / 2, atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "count"), [(0.01, 1), (3.9, 1), (4, 1), (4.4, 1), (4.6, 2), (8, 2), (30, 8), (30.4, 8)]
+)
+def test_windows(tmp_path, seconds, count):
+    audio = tone(seconds, RATE)
+    soundfile.write(tmp_path / "a.wav", audio, RATE, subtype="FLOAT")
+    windows = read_windows(tmp_path / "a.wav")
+    assert windows.shape == (count, nsynth.NOTE_SAMPLES)
+    heard = min(len(audio), windows.size)
+    np.testing.assert_array_equal(windows.ravel()[:heard], audio[:heard])
+    assert not windows.ravel()[heard:].any()
+
+
+def test_what_cannot_be_read_is_said(tmp_path):
+    (tmp_path / "text.wav").write_text("no sound")
+    soundfile.write(tmp_path / "empty.wav", np.zeros(0), RATE)
+    soundfile.write(tmp_path / "nan.wav", np.array([0, np.nan, 0]), RATE, subtype="FLOAT")
+    for name, says in {
+        "text.wav": "no audio that can be read",
+        "missing.wav": "no audio that can be read",
+        "empty.wav": "holds no sound",
+        "nan.wav": "no finite numbers",
+    }.items():
+        with pytest.raises(nsynth.UserError, match=says):
+            read_windows(tmp_path / name)
+
+
+def test_answers_are_the_model_s_and_means_over_windows(tmp_path, notes, model):
+    soundfile.write(tmp_path / "one.wav", notes[3].audio, RATE, subtype="FLOAT")
+    soundfile.write(
+        tmp_path / "two.wav", np.concatenate([notes[3].audio, notes[20].audio]), RATE, subtype="FLOAT"
+    )
+    classifier = Classifier(model)
+    one, two = classifier.answers([tmp_path / "one.wav", tmp_path / "two.wav"])
+    rows = classifier.probabilities(np.stack([notes[3].audio, notes[20].audio]))
+    np.testing.assert_allclose(one.probabilities, rows[0], atol=1e-6)
+    np.testing.assert_allclose(two.probabilities, rows.mean(0), atol=1e-6)
+    assert (one.windows, two.windows) == (1, 2)
+    assert one.top()[0][0] == nsynth.FAMILIES[notes[3].family]
+    assert [p for _, p in one.top()] == sorted(one.probabilities, reverse=True)[:3]
+
+
+def test_many_files_keep_their_order_across_batches(tmp_path, notes, model):
+    files = []
+    for index in range(70):
+        files.append(tmp_path / f"{index}.wav")
+        if index % 10 == 9:
+            files[-1].write_text("broken")
+        else:
+            soundfile.write(files[-1], notes[index % len(notes)].audio, RATE, subtype="FLOAT")
+    for index, answer in enumerate(Classifier(model).answers(files)):
+        assert answer.file == files[index]
+        assert bool(answer.error) == (index % 10 == 9)
+        if not answer.error:
+            assert answer.top()[0][0] == nsynth.FAMILIES[notes[index % len(notes)].family]
+
+
+def test_folders(tmp_path):
+    for name in ("a.wav", "b.FLAC", "sub/c.ogg", "d.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert [f.name for f in audio_files([tmp_path], folders=True)] == ["a.wav", "b.FLAC", "c.ogg"]
+    with pytest.raises(nsynth.UserError, match="add --batch"):
+        audio_files([tmp_path], folders=False)
+    (tmp_path / "none").mkdir()
+    with pytest.raises(nsynth.UserError, match=r"no .* file in"):
+        audio_files([tmp_path / "none"], folders=True)
+
+
+def test_a_folder_without_a_model(tmp_path):
+    with pytest.raises(nsynth.UserError, match="holds no model"):
+        Classifier(tmp_path)
+
+
+@pytest.fixture
+def call(tmp_path, model, monkeypatch):
+    """Runs `nsynth classify` in a folder where the model is serving; returns exit code, output, error output."""
+    monkeypatch.chdir(tmp_path)
+    destination = tmp_path / "workspace" / "models"
+    Registry(destination).publish(lambda folder: storage.copy_folder(str(model), folder), Record())
+
+    def run(*arguments: str):
+        result = CliRunner().invoke(
+            main.cli, ["classify", *arguments], obj={"verbose": False}, standalone_mode=False
+        )
+        if result.exception:
+            raise result.exception
+        return result.return_value, result.stdout, result.stderr
+
+    return run
+
+
+def test_the_command_answers_what_it_can_and_tells_of_the_rest(call, tmp_path, notes):
+    soundfile.write(tmp_path / "reed.flac", notes[21].audio, 44_100)
+    (tmp_path / "broken.wav").write_text("no sound")
+    code, output, errors = call("broken.wav", "reed.flac", "--json")
+    broken, reed = map(json.loads, output.splitlines())
+    assert code == 1
+    assert "no audio" in broken["error"]
+    assert (reed["file"], reed["windows"], len(reed["families"])) == ("reed.flac", 1, 3)
+    code, output, errors = call("broken.wav", "reed.flac")
+    assert code == 1
+    assert "reed.flac" in output
+    assert reed["families"][0]["family"] in output
+    assert "broken.wav is no audio" in errors
+    assert call("reed.flac")[0] == 0
+
+
+def test_the_command_takes_folders_and_versions(call, tmp_path, notes):
+    soundfile.write(tmp_path / "a.wav", notes[0].audio, RATE)
+    number = Registry(tmp_path / "workspace" / "models").serving().number
+    code, output, _ = call("--batch", ".", "--json", "--model-version", str(number))
+    assert code == 0
+    assert json.loads(output)["families"][0]["family"] == "bass"
+    with pytest.raises(nsynth.UserError, match="there is no version 5"):
+        call("a.wav", "--model-version", "5")
+
+
+def test_without_a_model_it_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    soundfile.write("a.wav", tone(1, RATE), RATE)
+    result = CliRunner().invoke(
+        main.cli, ["classify", "a.wav"], obj={"verbose": False}, standalone_mode=False
+    )
+    assert isinstance(result.exception, nsynth.UserError)
+    assert "nsynth run" in str(result.exception)
+
+
+def test_it_starts_without_keras_and_tfx(model, tmp_path, notes):
+    """These take longer to import than all the rest; the answer is the same without."""
+    soundfile.write(tmp_path / "a.wav", notes[0].audio, RATE, subtype="FLOAT")
+    script = (
+        "import sys; from pathlib import Path; from pipeline.classify import Classifier\n"
+        f"answer, = Classifier({str(model)!r}).answers([Path({str(tmp_path / 'a.wav')!r})])\n"
+        "print(answer.top()[0][0], [m for m in ('keras', 'tfx', 'apache_beam') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=Path(main.__file__).parents[2]
+    )
+    assert done.stdout.split("\n")[0] == "bass []", done.stderr

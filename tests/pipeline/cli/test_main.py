@@ -1,0 +1,74 @@
+"""The command line: fast to answer, one clear line on an error, an exit code that scripts can use."""
+
+import subprocess
+import sys
+
+import click
+import pytest
+
+import nsynth
+from pipeline import exit_codes
+from pipeline.cli import main
+from pipeline.errors import explain
+
+HEAVY = ("tensorflow", "tfx", "apache_beam", "keras", "pydantic")
+
+
+def run_nsynth(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline.cli.main", *arguments], capture_output=True, text=True
+    )
+
+
+def test_help_lists_every_command():
+    answer = run_nsynth("--help")
+    assert answer.returncode == 0
+    assert [name for name in main.COMMANDS if f"  {name}" not in answer.stdout] == []
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in main.COMMANDS)])
+def test_help_imports_nothing_that_is_slow(arguments):
+    code = (
+        f"import sys; sys.argv = ['nsynth', *{arguments}]\n"
+        "from pipeline.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit as leave: assert not leave.code, leave.code\n"
+        f"slow = [name for name in {HEAVY[:4]} if name in sys.modules]\n"
+        "assert not slow, slow"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+
+
+@pytest.mark.parametrize("name", main.COMMANDS)
+def test_every_command_says_what_it_does(name):
+    command = main.cli.get_command(click.Context(main.cli), name)
+    assert command is not None
+    assert command.get_short_help_str()
+
+
+def test_an_unknown_command_is_a_usage_error():
+    answer = run_nsynth("rum")
+    assert answer.returncode == exit_codes.USAGE
+    assert "No such command 'rum'" in answer.stderr
+
+
+def test_a_bad_setting_is_one_clear_message_and_no_traceback():
+    answer = run_nsynth("run", "--set", "recipe.epoch=3")
+    assert answer.returncode == exit_codes.ERROR
+    assert "recipe.epoch = 3: unknown key" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_the_message_of_a_user_error_is_found_behind_what_wraps_it():
+    error = RuntimeError("while running a step")
+    error.__cause__ = nsynth.UserError("the file is cut short")
+    assert explain(error) == "the file is cut short"
+
+
+def test_a_full_disk_is_told_in_words():
+    assert explain(OSError(28, "No space left on device", "out")) == "No space left on device (out)"
+
+
+def test_an_unforeseen_error_is_one_line():
+    assert explain(ValueError("first\nsecond")) == "unexpected ValueError: first (--verbose shows where)"

@@ -1,0 +1,144 @@
+"""The commands as a script or a person sees them: exit codes, JSON, tables. A stand-in takes the pipeline's place."""
+
+import functools
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+import nsynth
+from pipeline.cli import gc, retrain, schedule, status
+from pipeline.retrain import lock, outcome, round
+from pipeline.retrain.outcome import Outcome
+
+
+@pytest.fixture
+def call(config, stand_in, tmp_path, monkeypatch):
+    """Calls a command on the workspace of the test; answers exit code and standard output."""
+    monkeypatch.setattr(round, "Retraining", functools.partial(round.Retraining, start=stand_in.start))
+    file = tmp_path / "config.yaml"
+    retrain = config.retrain.model_dump(mode="json")
+    file.write_text(json.dumps({"workspace": str(config.workspace), "retrain": retrain}))
+
+    def call(command, *arguments: str) -> tuple[int, str]:
+        done = CliRunner().invoke(
+            command, ["--config", str(file), *arguments], standalone_mode=False, env={"COLUMNS": "120"}
+        )
+        if done.exception:
+            raise done.exception
+        call.complaint = done.stderr
+        return done.return_value, done.stdout
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("ending", "code"),
+    [("pushed", 0), ("kept", 3), ("refused", 5), ("failed", 1), ("timed out", 7), ("interrupted", 130)],
+)
+def test_each_outcome_has_its_exit_code_and_its_words(call, stand_in, deliver, ending, code):
+    deliver(1)
+    stand_in.will({"ending": ending, "words": "the reason", "refused": 1 if ending == "refused" else 0})
+    answered, printed = call(retrain.retrain)
+    assert answered == code
+    assert f"{ending}. the reason" in printed
+
+
+@pytest.mark.parametrize(
+    ("ending", "code"),
+    [("pushed", 0), ("kept", 0), ("refused", 0), ("failed", 1), ("timed out", 7), ("interrupted", 130)],
+)
+def test_what_is_as_it_should_be_can_be_zero_for_those_to_whom_all_else_is_a_failure(
+    call, stand_in, deliver, ending, code
+):
+    deliver(1)
+    stand_in.will({"ending": ending, "words": "the reason", "refused": 1 if ending == "refused" else 0})
+    answered, printed = call(retrain.retrain, "--exit-zero")
+    assert answered == code
+    assert f"{ending}. the reason" in printed
+
+
+def test_a_second_round_on_the_same_data_says_so(call, stand_in, deliver):
+    deliver(1)
+    stand_in.will({"ending": "kept", "words": "not better"})
+    call(retrain.retrain)
+    code, printed = call(retrain.retrain)
+    assert code == outcome.NO_NEW_DATA
+    assert "no new span: 1 is the newest" in printed
+
+
+def test_every_outcome_has_a_code_of_its_own_but_a_crash_which_nobody_hears():
+    codes = [each.exit_code for each in Outcome if each is not Outcome.CRASHED]
+    assert len(set(codes)) == len(codes)
+    assert outcome.LOCKED not in codes
+
+
+def test_two_at_once_one_runs_and_the_other_says_who(call, config, deliver):
+    deliver(1)
+    with lock.hold(round.Retraining(config).lock_file, "nsynth schedule"):
+        code, _ = call(retrain.retrain)
+    assert code == outcome.LOCKED
+    assert f"nsynth schedule, process {os.getpid()} on" in call.complaint
+
+
+def test_json_is_the_line_of_the_ledger_and_nothing_else(call, config, stand_in, deliver):
+    deliver(1)
+    stand_in.will({"ending": "kept", "words": "not better"})
+    _, printed = call(retrain.retrain, "--json")
+    [line] = round.Retraining(config).ledger.rounds()
+    assert json.loads(printed) == line.model_dump(mode="json")
+
+
+def test_status_tells_rounds_champion_next_round_and_disk(call, stand_in, deliver):
+    deliver(1)
+    stand_in.will({"ending": "refused", "words": "one\nfamily", "refused": 1})
+    call(retrain.retrain)
+    deliver(2)
+    code, printed = call(status.status, "--json")
+    told = json.loads(printed)
+    assert code == 0
+    assert [line["outcome"] for line in told["rounds"]] == ["refused"]
+    assert told["waiting"] == [2]
+    assert (told["running"], told["champion"]) == (None, None)
+    assert told["next_round"].endswith("03:00:00+00:00")
+    assert told["disk"]["free"] > 0
+    _, shown = call(status.status)
+    assert "champion   none yet" in shown
+    assert "refused" in shown
+    assert "one family" in shown, "a reason of several lines is shown on one"
+
+
+def test_status_tells_what_keeps_the_next_round_from_its_spans(call, deliver, tmp_path):
+    deliver(1)
+    (tmp_path / "spans" / "span-5").mkdir()
+    code, printed = call(status.status, "--json")
+    assert code == 0
+    assert "call it span-000005" in json.loads(printed)["trouble"]
+    assert "call it span-000005" in call(status.status)[1].replace("\n", "")
+
+
+def test_status_answers_without_the_heavy_libraries(tmp_path):
+    code = (
+        "import sys; sys.argv = ['nsynth', 'status', '--set', 'workspace=' + sys.argv[1]]\n"
+        "from pipeline.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit as leave: assert not leave.code, leave.code\n"
+        "slow = [name for name in ('tensorflow', 'tfx', 'apache_beam', 'ml_metadata') if name in sys.modules]\n"
+        "assert not slow, slow"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_scheduler_refuses_at_once_what_would_fail_every_night(call):
+    with pytest.raises(nsynth.UserError, match="no such folder"):
+        call(schedule.schedule)
+
+
+def test_gc_of_a_workspace_without_runs_has_nothing_to_do(call):
+    code, printed = call(gc.gc, "--yes")
+    assert code == 0
+    assert "0 bytes removed" in printed

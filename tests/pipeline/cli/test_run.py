@@ -1,0 +1,55 @@
+"""`nsynth run` before its first step: what it finds out without loading TFX."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline import exit_codes
+from pipeline.config import load_config
+from pipeline.retrain import lock
+from pipeline.retrain.round import Retraining
+
+PROJECT = Path(__file__).parents[3]
+# Not even root may write then.
+POWERLESS = [
+    "setpriv",
+    "--bounding-set=-dac_override,-dac_read_search",
+    "--inh-caps=-dac_override,-dac_read_search",
+]
+
+
+def run_in(workspace: Path, *before: str) -> str:
+    """The error of a run that must fail."""
+    command = [*before, sys.executable, "-m", "pipeline.cli.main", "run", "--set", f"workspace={workspace}"]
+    answer = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+    assert answer.returncode == exit_codes.ERROR
+    assert answer.stdout == "", "no log is there to be named"
+    return answer.stderr
+
+
+def test_a_workspace_in_which_somebody_is_at_work(tmp_path):
+    """A round that cleans up would take what a run is writing for what a killed one has left."""
+    with lock.hold(Retraining(load_config(overrides=[f"workspace={tmp_path}"])).lock_file, "nsynth retrain"):
+        command = [sys.executable, "-m", "pipeline.cli.main", "run", "--data", str(tmp_path)]
+        answer = subprocess.run(
+            [*command, "--set", f"workspace={tmp_path}"], cwd=PROJECT, capture_output=True, text=True
+        )
+    assert answer.returncode == exit_codes.ERROR
+    assert "is in use by nsynth retrain, process" in " ".join(answer.stderr.split())
+
+
+def test_a_workspace_below_a_file(tmp_path):
+    (tmp_path / "file").touch()
+    said = run_in(tmp_path / "file" / "workspace")
+    assert f"cannot write to the workspace {tmp_path}/file/workspace: Not a directory" in said
+
+
+@pytest.mark.parametrize("workspace", [".", "new", "new/deeper"])
+def test_a_workspace_that_may_not_be_written_to(tmp_path, workspace):
+    tmp_path.chmod(0o555)
+    said = run_in(tmp_path / workspace, *(POWERLESS if os.geteuid() == 0 else []))
+    assert f"cannot write to the workspace {tmp_path / workspace}: Permission denied" in said
+    assert list(tmp_path.iterdir()) == []
