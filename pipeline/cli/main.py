@@ -28,6 +28,7 @@ COMMANDS = {
     "models": ("pipeline.cli.models:models", "List, show, roll back or promote pushed models."),
     "lineage": ("pipeline.cli.lineage:lineage", "Tell which data and code made a model."),
     "classify": ("pipeline.cli.classify:classify", "Tell the instrument family of audio files."),
+    "config": ("pipeline.cli.config:config", "Show the settings: what each means, what a run would use."),
     "kubeflow": ("kubeflow.cli:kubeflow", "Compile, submit and schedule the pipeline on a cluster."),
 }
 """Name → (module:attribute of the click command, one line of help)."""

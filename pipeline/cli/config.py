@@ -1,0 +1,79 @@
+"""`nsynth config`: every setting, what it means, and what a run would use."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipeline.cli.options import config_option, json_option, set_option
+from pipeline.config import load_config
+
+
+class Reference(click.Group):
+    """A group whose help ends with every setting."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the settings, a section at a time."""
+        from pipeline.settings import as_text, sections, settings
+
+        everything = list(settings())
+        for section, summary in sections().items():
+            rows = [
+                s for s in everything if s.key.startswith(f"{section}.") or (not section and "." not in s.key)
+            ]
+            with formatter.section(f"{section} ({summary.rstrip('.')})" if section else "Settings"):
+                formatter.write_dl(
+                    [(s.key, f"{s.meaning} [{s.kind}; default: {as_text(s.default)}]".strip()) for s in rows],
+                    col_max=34,
+                )
+
+
+@click.group(cls=Reference)
+def config() -> None:
+    """Show the settings: what each one means, and what a run would use."""
+
+
+@config.command()
+@config_option
+@set_option
+@click.option("--changed", is_flag=True, help="Leave out what is as by default.")
+@json_option
+def show(config_file: Path, overrides: tuple[str, ...], changed: bool, as_json: bool) -> None:
+    """Print every setting that a run would use, and where it comes from: default, file or --set."""
+    import yaml
+
+    from pipeline.settings import as_text, values
+
+    loaded = load_config(config_file, overrides)
+    rows: list[tuple[str, Any, str]] = [
+        row
+        for row in values(loaded, yaml.safe_load(config_file.read_text()) or {}, overrides)
+        if not changed or row[2] != "default"
+    ]
+    if as_json:
+        click.echo(
+            json.dumps({key: {"value": value, "from": origin} for key, value, origin in rows}, indent=1)
+        )
+        return
+    import rich.box
+    import rich.markup
+    import rich.table
+
+    from pipeline.cli.console import make_console
+
+    table = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in ("setting", "value", "from"):
+        table.add_column(name, overflow="fold")
+    for key, value, origin in rows:
+        style = "" if origin == "default" else "bold"
+        table.add_row(key, rich.markup.escape(as_text(value)), origin, style=style)
+    make_console().print(table)
+
+
+@config.command()
+def reference() -> None:
+    """Print docs/configuration.md: every setting as a Markdown page."""
+    from pipeline.settings import reference as page
+
+    click.echo(page(), nl=False)
