@@ -49,10 +49,11 @@ test-flink: $(READY)  ## run ingest, statistics and Transform on a real Flink (e
 	@tools/flink/run_tests $(ARGS)
 
 .PHONY: lint
-lint: $(READY)  ## check style, formatting and types
+lint: $(READY)  ## check style, formatting, types and who imports whom
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports
 
 .PHONY: format
 format: $(READY)  ## put the code in order

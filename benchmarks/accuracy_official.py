@@ -60,7 +60,7 @@ def measure(model: Path, test: tuple[Path, ...]) -> dict[str, Any]:
     """
     from components.gate import figures
     from components.gate.bootstrap import Resampling
-    from components.gate.predictions import predict
+    from components.predictions import predict
 
     predictions = predict([str(file) for file in test], str(model), None)
     resampling = Resampling.of(predictions.instrument_str, RESAMPLES, CONFIDENCE, SEED)

@@ -26,8 +26,8 @@ import nsynth
 from benchmarks.soak_checks import Champion, faults_of_day, kept_notes, levels_off
 from components.registry import Registry
 from pipeline.config import Config, load_config
+from pipeline.history.ledger import Round
 from pipeline.retrain.child import Process
-from pipeline.retrain.ledger import Round
 from pipeline.retrain.round import Retraining
 from pipeline.retrain.status import disk_use
 

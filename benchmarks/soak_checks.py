@@ -7,8 +7,8 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from pipeline.config import Config
 from pipeline.history import past_runs
+from pipeline.history.ledger import Round
 from pipeline.history.metadata import connect
-from pipeline.retrain.ledger import Round
 from pipeline.retrain.round import Retraining
 
 EXPECTED = {

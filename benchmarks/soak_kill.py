@@ -25,8 +25,7 @@ import numpy as np
 
 from benchmarks.soak import Forked, configure, fork
 from pipeline.config import Config
-from pipeline.retrain.ledger import Ledger, Round
-from pipeline.retrain.outcome import Outcome
+from pipeline.history.ledger import Ledger, Outcome, Round
 from pipeline.retrain.round import Retraining
 
 LONG = ("ExampleGen-000002", "Transform", "Trainer", "Evaluator", "Pusher")
@@ -164,7 +163,7 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 def _model_faults(one: Config, other: Config) -> Iterator[str]:
     """Each has one version, and both give the same answers to the held-out notes."""
-    from components.gate.predictions import Predictions
+    from components.predictions import Predictions
     from components.registry import Registry
     from pipeline.history import past_runs
     from pipeline.history.metadata import connect

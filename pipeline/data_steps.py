@@ -220,7 +220,7 @@ class _Judge:
             schema=self._schema,
             champion=champion,
             options=self._config.retrain.drift,
-            data_gate=self._config.data_gate,
+            limits={feature: bar.limit for feature, bar in self._config.data_gate.drift.items()},
             accepted_folder=self._config.accepted,
             push_destination=self._config.models,
             code=code("Drift"),

@@ -1,28 +1,13 @@
 """What is measured on the data, each against its bar: pure functions of statistics and counts."""
 
-import dataclasses
 from collections.abc import Iterable, Mapping
-from typing import Literal
 
-import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
 import nsynth
 from components.data_gate.options import Bar, DataGateOptions
-
-NAMES = (nsynth.FAMILY_STR, nsynth.SOURCE_STR)
-"""Features whose drift is a distance between shares of names."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Check:
-    """One thing asked: what was measured, what is allowed, and what follows."""
-
-    name: str
-    measured: float
-    limit: float
-    outcome: Literal["ok", "warn", "stop"]
-    words: str
+from components.distances import distances
+from components.documents import DataCheck
 
 
 def check_all(
@@ -33,7 +18,7 @@ def check_all(
     notes_in: int,
     notes_quarantined: int,
     accepted: statistics_pb2.DatasetFeatureStatisticsList | None,
-) -> list[Check]:
+) -> list[DataCheck]:
     """Measures everything that has a bar.
 
     Args:
@@ -90,42 +75,20 @@ def family_shares(statistics: statistics_pb2.DatasetFeatureStatisticsList) -> di
     return {}
 
 
-def drift(
-    features: Iterable[str],
-    schema: schema_pb2.Schema,
-    statistics: statistics_pb2.DatasetFeatureStatisticsList,
-    accepted: statistics_pb2.DatasetFeatureStatisticsList,
-) -> dict[str, float]:
-    """Feature → distance between two sets of statistics, as TFDV measures it (0: same distribution, 1: apart)."""
-    asked = schema_pb2.Schema()
-    asked.CopyFrom(schema)
-    for feature in asked.feature:
-        if feature.name in features:
-            comparator = feature.drift_comparator
-            kind = comparator.infinity_norm if feature.name in NAMES else comparator.jensen_shannon_divergence
-            kind.threshold = 1.0
-    compared = tfdv.validate_statistics(statistics, asked, previous_statistics=accepted)
-    return {
-        info.path.step[-1]: info.drift_measurements[0].value
-        for info in compared.drift_skew_info
-        if info.drift_measurements
-    }
-
-
 def _drift_checks(
     bars: Mapping[str, Bar],
     schema: schema_pb2.Schema,
     statistics: statistics_pb2.DatasetFeatureStatisticsList,
     accepted: statistics_pb2.DatasetFeatureStatisticsList,
-) -> Iterable[Check]:
-    distances = drift(bars, schema, statistics, accepted)
+) -> Iterable[DataCheck]:
+    moved = distances(bars, schema, statistics, accepted)
     for feature, bar in bars.items():
-        if feature in distances:
-            distance = distances[feature]
+        if feature in moved:
+            distance = moved[feature]
             words = f"{feature} moved by {distance:.3f} from the data accepted last"
             yield _check(f"drift of {feature}", distance, bar, words)
 
 
-def _check(name: str, measured: float, bar: Bar, words: str) -> Check:
+def _check(name: str, measured: float, bar: Bar, words: str) -> DataCheck:
     outcome = "ok" if measured <= bar.limit else bar.action
-    return Check(name, float(measured), bar.limit, outcome, words)
+    return DataCheck(name, float(measured), bar.limit, outcome, words)

@@ -14,13 +14,12 @@ from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
 import nsynth
-from components.data_gate import accepted
-from components.data_gate.checks import Check, check_all, family_shares
+from components import accepted
+from components.data_gate.checks import check_all, family_shares
 from components.data_gate.options import DataGateOptions
+from components.documents import VERDICT_JSON, VERDICT_MARKDOWN, DataCheck
 
 TRAIN = "train"
-VERDICT_JSON = "verdict.json"
-VERDICT_MARKDOWN = "verdict.md"
 _SYMBOL = {"ok": "ok", "warn": "WARNING", "stop": "STOP"}
 
 
@@ -96,7 +95,7 @@ class StopExecutor(BaseExecutor):
         )
 
 
-def in_words(passed: bool, checks: list[Check], before: accepted.Accepted | None) -> str:
+def in_words(passed: bool, checks: list[DataCheck], before: accepted.Accepted | None) -> str:
     """The verdict as Markdown: a headline and a table."""
     against = (
         f"span {before.span}, accepted {before.accepted_at}" if before else "nothing: these are the first"

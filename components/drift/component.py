@@ -1,5 +1,8 @@
 """Drift: looks at a new span with what is known of the earlier ones and with the champion's eyes."""
 
+import json
+from collections.abc import Mapping
+
 from tfx import types
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
@@ -7,7 +10,6 @@ from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
 from components.artifacts import DataVerdict
-from components.data_gate.options import DataGateOptions
 from components.drift.executor import DriftExecutor
 from components.drift.options import DriftOptions
 
@@ -17,7 +19,7 @@ class DriftSpec(ComponentSpec):
 
     PARAMETERS = {
         "options": ExecutionParameter(type=str),
-        "data_gate": ExecutionParameter(type=str),
+        "limits": ExecutionParameter(type=str),
         "accepted_folder": ExecutionParameter(type=str),
         "push_destination": ExecutionParameter(type=str),
         "code": ExecutionParameter(type=str),
@@ -42,7 +44,7 @@ class Drift(BaseComponent):
       schema: the curated schema.
       champion: Champion's output, possibly an empty folder.
       options: bars on the champion's answers.
-      data_gate: bars on the sounds.
+      limits: feature → the distance above which it warns.
       accepted_folder: where statistics of accepted spans lie.
       push_destination: the folder of models, which tells what the champion has learnt from.
       code: fingerprint of the code behind this step.
@@ -60,7 +62,7 @@ class Drift(BaseComponent):
         schema: types.BaseChannel,
         champion: types.BaseChannel,
         options: DriftOptions,
-        data_gate: DataGateOptions,
+        limits: Mapping[str, float],
         accepted_folder: str,
         push_destination: str,
         code: str = "",
@@ -73,7 +75,7 @@ class Drift(BaseComponent):
                 schema=schema,
                 champion=champion,
                 options=options.model_dump_json(),
-                data_gate=data_gate.model_dump_json(),
+                limits=json.dumps(dict(limits)),
                 accepted_folder=accepted_folder,
                 push_destination=push_destination,
                 code=code,

@@ -13,14 +13,11 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
-from components import storage
-from components.data_gate import accepted
-from components.data_gate.checks import Check
-from components.data_gate.executor import VERDICT_JSON, VERDICT_MARKDOWN
-from components.data_gate.options import DataGateOptions
-from components.drift.measures import Answers, check_answers, check_distances, distances, in_words
+from components import accepted, storage
+from components.documents import VERDICT_JSON, VERDICT_MARKDOWN, DataCheck
+from components.drift.measures import Answers, check_answers, check_distances, distances_by_span, in_words
 from components.drift.options import DriftOptions
-from components.gate.predictions import predict
+from components.predictions import predict
 from components.registry import Registry
 
 TRAIN = "train"
@@ -35,7 +32,6 @@ class DriftExecutor(BaseExecutor):
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """Compares statistics with those of every accepted span, and the champion's answers on two spans."""
         options = DriftOptions.model_validate_json(exec_properties["options"])
-        bars = DataGateOptions.model_validate_json(exec_properties["data_gate"])
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         folder = artifact_utils.get_single_uri(input_dict["statistics"])
         statistics = tfdv.load_stats_binary(f"{folder}/{_STATISTICS}")
@@ -48,14 +44,14 @@ class DriftExecutor(BaseExecutor):
             if entry.digest != digest
         }
         schema = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema_uri))
-        table = distances(schema, statistics, others)
+        table = distances_by_span(schema, statistics, others)
         champion = artifact_utils.get_single_instance(input_dict["champion"])
         version = champion.get_int_custom_property("version")
-        checks: list[Check] = []
+        checks: list[DataCheck] = []
         if learnt := [
             span for span in _spans_of(exec_properties["push_destination"], version) if span in table
         ]:
-            limits = {feature: bar.limit for feature, bar in bars.drift.items()}
+            limits = json.loads(exec_properties["limits"])
             checks += check_distances(table[max(learnt)], limits, max(learnt))
         answers = {}
         if version and input_dict.get("earlier"):

@@ -7,7 +7,8 @@ import numpy as np
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 import nsynth
-from components.data_gate.checks import Check, drift
+from components.distances import distances
+from components.documents import DataCheck
 
 FEATURES = (
     nsynth.FAMILY_STR,
@@ -60,7 +61,7 @@ def _entropy(distribution: np.ndarray) -> float:
     return float(-(positive * np.log2(positive)).sum())
 
 
-def distances(
+def distances_by_span(
     schema: schema_pb2.Schema,
     statistics: statistics_pb2.DatasetFeatureStatisticsList,
     others: Mapping[int, statistics_pb2.DatasetFeatureStatisticsList],
@@ -72,10 +73,10 @@ def distances(
       statistics: of the new span.
       others: span → its statistics.
     """
-    return {span: drift(FEATURES, schema, statistics, other) for span, other in others.items()}
+    return {span: distances(FEATURES, schema, statistics, other) for span, other in others.items()}
 
 
-def check_answers(new: Answers, before: Answers, max_drift: float, min_agreement: float) -> list[Check]:
+def check_answers(new: Answers, before: Answers, max_drift: float, min_agreement: float) -> list[DataCheck]:
     """Judges the champion's answers to the new span beside those to the span before.
 
     Args:
@@ -88,14 +89,14 @@ def check_answers(new: Answers, before: Answers, max_drift: float, min_agreement
     moved = jensen_shannon(new.mean, before.mean)
     left = new.agreement / before.agreement if before.agreement else 1.0
     return [
-        Check(
+        DataCheck(
             "prediction drift",
             moved,
             max_drift,
             "ok" if moved <= max_drift else "warn",
             f"the champion's answers moved by {moved:.3f} from the span before",
         ),
-        Check(
+        DataCheck(
             "labels that the champion doubts",
             1 - left,
             1 - min_agreement,
@@ -106,7 +107,9 @@ def check_answers(new: Answers, before: Answers, max_drift: float, min_agreement
     ]
 
 
-def check_distances(of_champion: Mapping[str, float], bars: Mapping[str, float], span: int) -> list[Check]:
+def check_distances(
+    of_champion: Mapping[str, float], bars: Mapping[str, float], span: int
+) -> list[DataCheck]:
     """Warns of features that lie far from the newest data that the champion has learnt from.
 
     Args:
@@ -115,7 +118,7 @@ def check_distances(of_champion: Mapping[str, float], bars: Mapping[str, float],
       span: where that data lies.
     """
     return [
-        Check(
+        DataCheck(
             f"drift of {feature} from the champion's data",
             distance,
             bars[feature],
@@ -127,7 +130,7 @@ def check_distances(of_champion: Mapping[str, float], bars: Mapping[str, float],
     ]
 
 
-def in_words(checks: Sequence[Check], table: Mapping[int, Mapping[str, float]]) -> str:
+def in_words(checks: Sequence[DataCheck], table: Mapping[int, Mapping[str, float]]) -> str:
     """The report in Markdown: what was measured, and the distance from every span before."""
     lines = ["# Drift of the new span", ""]
     lines += [f"- {check.words} ({check.outcome})" for check in checks] or ["- nothing to compare with yet"]

@@ -14,8 +14,8 @@ from tfx.utils import path_utils
 from components import storage
 from components.gate import report as words
 from components.gate.options import GateOptions
-from components.gate.predictions import predict
 from components.gate.verdict import Check, judge
+from components.predictions import predict
 
 REPORT_FILE = "gate.json"
 REPORT_TEXT_FILE = "gate.md"

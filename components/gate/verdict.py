@@ -8,7 +8,7 @@ import numpy as np
 from components.gate import figures
 from components.gate.bootstrap import Figure, Resampling, figure
 from components.gate.options import GateOptions
-from components.gate.predictions import Predictions, slices
+from components.predictions import Predictions, slices
 
 
 @dataclass(frozen=True)

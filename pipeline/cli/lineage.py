@@ -27,13 +27,14 @@ def lineage(named: str, config_file: Path, overrides: tuple[str, ...], as_json: 
     VERSION is a number that `nsynth models` lists; ARTIFACT is an id that the report of a run names, or the
     artifact's folder.
     """
+    from components.registry import Registry
     from pipeline.cli.console import make_console
     from pipeline.history import past_runs
     from pipeline.history.lineage import find, trace
 
     config = load_config(config_file, overrides)
     store = past_runs.open_store(config.metadata)
-    artifact, version = find(config, store, named)
+    artifact, version = find(Registry(config.models), store, named)
     origin = trace(store, artifact)
     told = facts(origin, past_runs.readers(store, artifact.id), version)
     if as_json:

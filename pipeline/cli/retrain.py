@@ -12,7 +12,6 @@ from pipeline import exit_codes
 from pipeline.cli.console import log_rounds_to
 from pipeline.cli.options import config_option, json_option, set_option, spans_option, with_spans
 from pipeline.config import load_config
-from pipeline.retrain import outcome
 
 
 @click.command()
@@ -55,7 +54,7 @@ def retrain(
         )
     except LockedError as error:
         click.echo(f"nsynth: {error}", err=True)
-        return outcome.LOCKED
+        return exit_codes.LOCKED
     if as_json:
         click.echo(done.model_dump_json())
     else:

@@ -9,7 +9,6 @@ from ml_metadata.metadata_store import MetadataStore
 
 import nsynth
 from components.registry import Registry, Version
-from pipeline.config import Config
 from pipeline.fingerprint import STEP_CODE, step_fingerprint
 from pipeline.history import past_runs
 
@@ -70,18 +69,17 @@ def trace(store: MetadataStore, artifact: past_runs.Output) -> Origin:
     return follow(artifact)
 
 
-def find(config: Config, store: MetadataStore, named: str) -> tuple[past_runs.Output, Version | None]:
+def find(registry: Registry, store: MetadataStore, named: str) -> tuple[past_runs.Output, Version | None]:
     """The artifact that is meant, and the pushed version, if `named` is one's number.
 
     Args:
-      config: names the serving folder.
+      registry: the serving folder.
       store: the history.
       named: number of a version, id of an artifact, or its folder.
 
     Raises:
       nsynth.UserError: there is none of that name, or the version's model is not in this history.
     """
-    registry = Registry(config.models)
     versions = {str(version.number): version for version in registry.versions()}
     if named in versions:
         return _model_of(store, versions[named]), versions[named]
@@ -94,7 +92,7 @@ def find(config: Config, store: MetadataStore, named: str) -> tuple[past_runs.Ou
     if not found:
         known = ", ".join(versions) or "none"
         raise nsynth.UserError(
-            f"{named} is neither an artifact of {config.metadata} (its id or folder) "
+            f"{named} is neither an artifact of this history (its id or folder) "
             f"nor a version in {registry.destination} (there are: {known})"
         )
     return found, None

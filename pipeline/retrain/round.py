@@ -10,13 +10,13 @@ import nsynth
 from components.registry import Registry
 from pipeline.config import Config
 from pipeline.errors import explain
-from pipeline.retrain import ledger, lock
+from pipeline.history import ledger
+from pipeline.history.ledger import Ledger, Outcome, Round, Span
+from pipeline.retrain import lock
 from pipeline.retrain.child import Request, Result, Starter, run_child, spawn
 from pipeline.retrain.faults import may_pass
 from pipeline.retrain.hooks import call_hooks
-from pipeline.retrain.ledger import Ledger, Round
-from pipeline.retrain.outcome import Outcome
-from pipeline.retrain.spans import Span, Work, choose, find_spans
+from pipeline.retrain.spans import Work, choose, find_spans
 
 _log = logging.getLogger(__name__)
 

@@ -7,19 +7,19 @@ from typing import Any
 from ml_metadata.metadata_store import MetadataStore
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
-from components.data_gate.executor import VERDICT_JSON
+from components.documents import VERDICT_JSON
 from components.gate.executor import REPORT_FILE
 from components.registry import Registry
 from pipeline.config import Config
 from pipeline.errors import explain
 from pipeline.graph import Spans, create_pipeline
 from pipeline.history import past_runs
+from pipeline.history.ledger import Ledger, Round
 from pipeline.history.metadata import connect, connection_config
 from pipeline.history.step_memory import record_memory
 from pipeline.report import write_if_possible
 from pipeline.retrain.child import Request, Result
 from pipeline.retrain.gc import clean_alone, sweep
-from pipeline.retrain.ledger import Ledger, Round
 
 GATES = ("Gate", "GateNewest")
 

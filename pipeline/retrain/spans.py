@@ -8,20 +8,11 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-import pydantic
-
 import nsynth
+from pipeline.history.ledger import Span
 
 _FOLDER = re.compile(r"span-(\d{6})")
 _LIKE_A_FOLDER = re.compile(r"span\W?(\d+)", re.IGNORECASE)
-
-
-class Span(pydantic.BaseModel, frozen=True):
-    """One delivery of data. A folder that is delivered again with other files is another span."""
-
-    number: int
-    fingerprint: str
-    """Hash over names, sizes and ages of its files."""
 
 
 @dataclasses.dataclass(frozen=True)

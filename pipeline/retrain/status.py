@@ -15,8 +15,8 @@ import nsynth
 from components.registry import Registry, Version
 from pipeline.config import Config
 from pipeline.errors import explain
+from pipeline.history.ledger import Round
 from pipeline.retrain import lock
-from pipeline.retrain.ledger import Round
 from pipeline.retrain.round import Retraining
 from pipeline.retrain.schedule import next_round
 

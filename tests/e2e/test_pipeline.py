@@ -70,7 +70,7 @@ def test_no_intermediate_artifact_is_gzipped(project, first):
 
 
 def test_the_gate_judged_instruments_that_were_not_trained_on(project, first):
-    from components.gate.predictions import Predictions
+    from components.predictions import Predictions
 
     judged = set(Predictions.load(str(artifact(project, "Gate", "predictions"))).instrument_str)
     rows = (project.workspace / "data" / "corpus.csv").read_text().splitlines()

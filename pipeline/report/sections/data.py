@@ -7,7 +7,7 @@ import altair as alt
 from markupsafe import Markup
 
 import nsynth
-from components.data_gate import accepted
+from components import accepted
 from pipeline.report import charts
 from pipeline.report.record import Absent, RunRecord
 

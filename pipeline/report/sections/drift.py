@@ -5,10 +5,10 @@ from typing import Any
 import altair as alt
 from markupsafe import Markup
 
-from components.data_gate.executor import VERDICT_JSON
+from components.documents import VERDICT_JSON
+from pipeline.history.ledger import Ledger
 from pipeline.report import charts
 from pipeline.report.record import Absent, RunRecord
-from pipeline.retrain.ledger import Ledger
 
 _MOVED = "prediction drift"
 

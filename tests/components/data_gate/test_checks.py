@@ -8,8 +8,9 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
 
 import nsynth
-from components.data_gate.checks import check_all, drift
+from components.data_gate.checks import check_all
 from components.data_gate.options import Bar, DataGateOptions
+from components.distances import distances
 
 SCHEMA = text_format.Parse(
     """
@@ -109,7 +110,7 @@ def test_another_balance_of_families_is_drift(ordinary):
 
 
 def test_equal_data_have_distance_zero(ordinary):
-    assert set(drift(DataGateOptions().drift, SCHEMA, ordinary, ordinary).values()) == {0.0}
+    assert set(distances(DataGateOptions().drift, SCHEMA, ordinary, ordinary).values()) == {0.0}
 
 
 def test_a_bar_can_warn_instead(ordinary):

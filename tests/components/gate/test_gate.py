@@ -9,8 +9,8 @@ import pytest
 import nsynth
 from components.gate.executor import GateExecutor
 from components.gate.options import GateOptions
-from components.gate.predictions import Predictions, predict, slices
 from components.gate.verdict import judge
+from components.predictions import Predictions, predict, slices
 from tests.components.conftest import CLASSES, fit, make_notes, save_model, write_notes
 
 LOOSE = {"min_notes": 10, "min_accuracy": 0.5}

@@ -10,9 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 import nsynth
+from pipeline import exit_codes
 from pipeline.cli import gc, retrain, schedule, status
-from pipeline.retrain import lock, outcome, round
-from pipeline.retrain.outcome import Outcome
+from pipeline.history.ledger import Outcome
+from pipeline.retrain import lock, round
 
 
 @pytest.fixture
@@ -66,21 +67,21 @@ def test_a_second_round_on_the_same_data_says_so(call, stand_in, deliver):
     stand_in.will({"ending": "kept", "words": "not better"})
     call(retrain.retrain)
     code, printed = call(retrain.retrain)
-    assert code == outcome.NO_NEW_DATA
+    assert code == exit_codes.NO_NEW_DATA
     assert "no new span: 1 is the newest" in printed
 
 
 def test_every_outcome_has_a_code_of_its_own_but_a_crash_which_nobody_hears():
     codes = [each.exit_code for each in Outcome if each is not Outcome.CRASHED]
     assert len(set(codes)) == len(codes)
-    assert outcome.LOCKED not in codes
+    assert exit_codes.LOCKED not in codes
 
 
 def test_two_at_once_one_runs_and_the_other_says_who(call, config, deliver):
     deliver(1)
     with lock.hold(round.Retraining(config).lock_file, "nsynth schedule"):
         code, _ = call(retrain.retrain)
-    assert code == outcome.LOCKED
+    assert code == exit_codes.LOCKED
     assert f"nsynth schedule, process {os.getpid()} on" in call.complaint
 
 

@@ -14,8 +14,8 @@ from components.canary.verdict import finish
 from components.canary.verdict import judge as judge_canary
 from components.gate import report as words
 from components.gate.options import GateOptions
-from components.gate.predictions import Predictions
 from components.gate.verdict import judge
+from components.predictions import Predictions
 from components.registry import Interval, Record, Registry
 from tests.components.canary.test_canary import MEASURED
 from tests.components.conftest import Note, make_notes, write_notes

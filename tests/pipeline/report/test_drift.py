@@ -8,10 +8,9 @@ import pytest
 
 from pipeline.config import Config
 from pipeline.history import past_runs
+from pipeline.history.ledger import Ledger, Outcome, Round
 from pipeline.report.record import Absent, RunRecord
 from pipeline.report.sections import drift
-from pipeline.retrain.ledger import Ledger, Round
-from pipeline.retrain.outcome import Outcome
 
 
 def verdict(span: int, agreement: float, accepted: bool = True) -> dict:

@@ -9,10 +9,9 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.registry import Record, Registry
+from pipeline.history.ledger import Outcome, Round
 from pipeline.history.metadata import connect
 from pipeline.retrain import gc, lock
-from pipeline.retrain.ledger import Round
-from pipeline.retrain.outcome import Outcome
 from pipeline.retrain.round import Retraining
 from pipeline.retrain.status import disk_use
 

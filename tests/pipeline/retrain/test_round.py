@@ -18,9 +18,9 @@ import psutil
 import pytest
 
 import nsynth
+from pipeline.history.ledger import Outcome
 from pipeline.retrain import lock
 from pipeline.retrain.child import Result
-from pipeline.retrain.outcome import Outcome
 from pipeline.retrain.round import Retraining
 
 PUSHED = {"ending": "pushed", "words": "better", "version": 7, "run": "r", "accuracy": 0.5}

@@ -12,11 +12,10 @@ import pytest
 from apscheduler.triggers.base import BaseTrigger
 
 import nsynth
+from pipeline.history.ledger import Outcome, Round
 from pipeline.retrain import schedule
-from pipeline.retrain.ledger import Round
 from pipeline.retrain.lock import LockedError
 from pipeline.retrain.options import ScheduleOptions
-from pipeline.retrain.outcome import Outcome
 from pipeline.retrain.round import Retraining
 from pipeline.retrain.schedule import Scheduler, next_round, trigger
 

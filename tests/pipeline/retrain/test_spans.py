@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import nsynth
-from pipeline.retrain.spans import Span, choose, find_spans
+from pipeline.history.ledger import Span
+from pipeline.retrain.spans import choose, find_spans
 
 
 def deliver(folder: Path, name: str, content: bytes = b"notes", age_s: float = 3600.0) -> Path:

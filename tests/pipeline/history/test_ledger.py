@@ -7,10 +7,8 @@ import os
 import pytest
 
 import nsynth
-from pipeline.retrain import ledger
-from pipeline.retrain.ledger import Ledger, Round
-from pipeline.retrain.outcome import Outcome
-from pipeline.retrain.spans import Span
+from pipeline.history import ledger
+from pipeline.history.ledger import Ledger, Outcome, Round, Span
 
 NOON = datetime.datetime(2025, 6, 1, 12, tzinfo=datetime.UTC)
 

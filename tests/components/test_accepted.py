@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import tensorflow_data_validation as tfdv
 
-from components.data_gate import accepted
+from components import accepted
 
 
 def statistics(mean: float):
