@@ -10,6 +10,7 @@ READY := $(VENV)/.ready
 PYTHON ?= $(shell for p in python3.11 python3 python; do \
     $$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && { command -v $$p; break; }; done)
 ARGS ?=
+SINCE ?= HEAD
 # TFX's wheels name this platform; tools/glibc_compat.py makes them load on older ones.
 PLATFORM := x86_64-manylinux_2_39
 
@@ -41,8 +42,12 @@ test: $(READY)  ## run all tests (pass more with ARGS="-k gate")
 	@$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: test-unit
-test-unit: $(READY)  ## run the fast tests alone
-	@$(BIN)/python -m pytest -m "not e2e" $(ARGS)
+test-unit: $(READY)  ## run the fast tests alone: under a minute
+	@$(BIN)/python -m pytest -m "not e2e and not slow" $(ARGS)
+
+.PHONY: test-affected
+test-affected: $(READY)  ## run the tests that see what differs from SINCE (default: the last commit), end-to-end ones apart
+	@files=$$($(BIN)/python -m tools.affected $(SINCE)); [[ -z $$files ]] || $(BIN)/python -m pytest -m "not e2e" $(ARGS) $$files
 
 .PHONY: test-flink
 test-flink: $(READY)  ## run ingest, statistics and Transform on a real Flink (exit code 77 of tools/flink/run_tests: it cannot be had)

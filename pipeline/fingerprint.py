@@ -72,8 +72,13 @@ def _below(start: Path) -> Iterable[Path]:
     return (f for f in start.rglob("*") if f.suffix in CODE_SUFFIXES) if start.is_dir() else [start]
 
 
-def _imported(file: Path) -> Iterator[Path]:
+@cache
+def _imported(file: Path) -> tuple[Path, ...]:
     """Our own modules that a file imports anywhere, within functions too."""
+    return tuple(_imports(file))
+
+
+def _imports(file: Path) -> Iterator[Path]:
     for node in ast.walk(ast.parse(file.read_bytes())):
         names: list[str] = []
         if isinstance(node, ast.Import):

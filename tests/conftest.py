@@ -17,8 +17,12 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files with real pipelines come first: last, they would leave the other workers with nothing to do."""
-    long = {item.path for item in items if item.get_closest_marker("e2e")}
-    items.sort(key=lambda item: item.path not in long)
+    weight = {"e2e": 2, "slow": 1}
+    of_file: dict[Path, int] = {}
+    for item in items:
+        marked = max((weight[mark.name] for mark in item.iter_markers() if mark.name in weight), default=0)
+        of_file[item.path] = max(of_file.get(item.path, 0), marked)
+    items.sort(key=lambda item: -of_file[item.path])
 
 
 @pytest.fixture(scope="session")

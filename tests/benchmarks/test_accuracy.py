@@ -13,6 +13,8 @@ from benchmarks.accuracy_folds import FOLDS, HELD_OUT, choosing, cross_validatio
 from trainer.options import AugmentOptions, RecipeOptions
 from transform.options import SpectrogramOptions
 
+pytestmark = pytest.mark.slow
+
 SPECTROGRAM = SpectrogramOptions(hop_length=2048, n_fft=2048, n_mels=44)
 FAMILIES, FONTS, INSTRUMENTS, EACH = len(nsynth.FAMILIES), ("one", "two"), 16, 3
 

@@ -101,6 +101,7 @@ def test_the_summary_counts_what_the_files_hold(records, tiny_summary):
     assert sum(tiny_summary.instruments.values()) == 55
 
 
+@pytest.mark.slow
 def test_equal_options_give_equal_bytes_whatever_the_workers(options, tmp_path):
     options = options.model_copy(update={"json_wav": True})
     for name, workers in (("one", 1), ("again", 1), ("two", 2)):
@@ -111,6 +112,7 @@ def test_equal_options_give_equal_bytes_whatever_the_workers(options, tmp_path):
     assert _contents(tmp_path / "two") == one
 
 
+@pytest.mark.slow
 def test_the_default_soundfont_is_rendered_alike_by_one_process_and_by_two(tiny_corpus, tmp_path):
     render_corpus(CorpusOptions(size="tiny"), tmp_path / "one", workers=1)
     for split in SPLITS:
@@ -200,6 +202,7 @@ def test_an_interrupted_rendering_leaves_nothing_visible(options, tmp_path):
     assert [path.name for path in (tmp_path / "data").iterdir()] == [".out.lock"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deadly", [signal.SIGINT, signal.SIGKILL])
 def test_a_stopped_command_leaves_no_corpus_and_the_next_one_makes_it_whole(options, tmp_path, deadly):
     out = tmp_path / "data" / "out"

@@ -1,6 +1,7 @@
 import json
 
 import numpy as np
+import pytest
 import soundfile
 import tensorflow as tf
 
@@ -13,6 +14,7 @@ def _records(path):
         yield tf.train.Example.FromString(record).features.feature
 
 
+@pytest.mark.slow
 def test_both_layouts_hold_the_same_notes_to_the_last_bit(tiny_corpus):
     for split in SPLITS:
         folder = tiny_corpus / f"nsynth-{split}"

@@ -252,6 +252,7 @@ def test_somebody_who_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
         assert time.monotonic() - began < 5
 
 
+@pytest.mark.slow
 def test_a_server_that_becomes_slow(api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "ANSWER_TIMEOUT_S", 1)
     pipelines, *ids = send(api, tmp_path)

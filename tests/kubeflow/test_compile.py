@@ -209,6 +209,7 @@ def test_vertex_gets_our_command_and_the_driver_as_the_hook_that_it_knows() -> N
     assert "/home/somebody" not in json.dumps(spec)
 
 
+@pytest.mark.slow
 def test_vertex_ai_sdk_takes_the_job(tmp_path: Any) -> None:
     from google.auth.credentials import AnonymousCredentials
     from google.cloud import aiplatform

@@ -61,6 +61,7 @@ def test_it_is_what_it_was(package: Package) -> None:
     assert text == GOLDEN.read_text(), "what is compiled has changed: `make golden` accepts it"
 
 
+@pytest.mark.slow
 def test_vertex_ai_takes_the_same_graph(package: Package, tmp_path: Path) -> None:
     """Vertex AI's SDK reads, checks and turns it into the request that it would send."""
     from google.auth.credentials import AnonymousCredentials

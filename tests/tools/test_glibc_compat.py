@@ -92,6 +92,7 @@ def test_what_is_no_elf_file_is_refused(tmp_path, capsys):
     assert "not a 64-bit little-endian ELF file" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_installed_modules_load():
     code = "import ml_metadata.metadata_store, tensorflow_data_validation.pywrap"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

@@ -21,6 +21,8 @@ from trainer.options import RecipeOptions
 from trainer.progress import Judge, Progress
 from trainer.state import Epoch, State
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 CHILD = """

@@ -21,6 +21,8 @@ from trainer.options import RecipeOptions
 from transform import codec, features, preprocessing
 from transform.options import SpectrogramOptions
 
+pytestmark = pytest.mark.slow
+
 SPECTROGRAM = SpectrogramOptions(n_mels=32, hop_length=1024)
 SPLITS = {"dev_fraction": 0.1, "valid_fraction": 0.1, "test_fraction": 0.1}
 NOTES = 24

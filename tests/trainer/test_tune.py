@@ -9,6 +9,8 @@ from tests.trainer.conftest import SPECTROGRAM
 from trainer import tune
 from trainer.options import RecipeOptions, SearchRange, TunerOptions
 
+pytestmark = pytest.mark.slow
+
 # One rate learns, at the other end of the range nothing moves: the search has to tell them apart.
 SPACE = {
     "learning_rate": SearchRange(low=1e-9, high=3e-2, log=True),

@@ -13,6 +13,8 @@ from pipeline.graph import create_pipeline
 from tests.trainer.conftest import SPECTROGRAM
 from trainer.options import RecipeOptions, TunerOptions
 
+pytestmark = pytest.mark.slow
+
 
 def steps(**tuner) -> dict:
     config = Config(tuner=tuner)

@@ -25,6 +25,8 @@ from transform.executor import Executor
 from transform.log_mel import log_mel
 from transform.options import SpectrogramOptions
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = SpectrogramOptions(n_mels=24, hop_length=1000)
 RUNNER = "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 HALF_PRECISION = {

@@ -16,6 +16,8 @@ from components.bulk_inferrer.component import BulkInferrer
 from components.bulk_inferrer.executor import BulkInferExecutor
 from tests.components.conftest import make_artifact, write_notes
 
+pytestmark = pytest.mark.slow
+
 RUNNER = "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 
 

@@ -15,6 +15,8 @@ from components.canary.run_probe import ProbeError, run_probe
 from components.canary.server import ask_server
 from components.canary.verdict import judge
 
+pytestmark = pytest.mark.slow
+
 FAST = {"notes": 40, "latency": {1: {"p50_ms": 10_000, "p95_ms": 10_000, "calls": 3}}}
 
 

@@ -15,6 +15,8 @@ from components.evaluator.eval_config import eval_config
 from components.evaluator.executor import EvaluateExecutor
 from components.evaluator.pitch_bands import BAND
 
+pytestmark = pytest.mark.slow
+
 RUNNER = "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 
 

@@ -67,6 +67,7 @@ def test_a_model_trained_on_shuffled_labels_is_not_blessed(gate, shuffled_model)
     assert "## What to do" in report["text"]
 
 
+@pytest.mark.slow
 def test_better_overall_but_one_family_ruined_is_not_blessed(gate, tmp_path, train_notes):
     """The candidate never heard a flute; the champion knows flutes, but mixes the last five families up."""
     flute = nsynth.FAMILIES.index("flute")
@@ -85,6 +86,7 @@ def test_better_overall_but_one_family_ruined_is_not_blessed(gate, tmp_path, tra
     assert forgiving["blessed"], "nothing else stood against it"
 
 
+@pytest.mark.slow
 def test_policies_against_the_champion(gate, good_model, confused_model):
     assert gate(good_model, champion=confused_model)[0]["blessed"], "surely better"
     same, _ = gate(good_model, champion=good_model)
@@ -126,6 +128,7 @@ def test_the_evaluator_has_to_agree(gate, good_model, monkeypatch, new_artifact,
     assert outputs["blessing"][0].get_int_custom_property("blessed") == 0
 
 
+@pytest.mark.slow
 def test_predictions_are_those_of_the_served_model_in_the_order_of_the_notes(
     tmp_path, good_model, confused_model
 ):

@@ -55,6 +55,7 @@ def workspace(tmp_path: Path) -> Workspace:
     return Workspace(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_newest_span_is_read_and_nothing_twice(workspace: Workspace, notes, writers) -> None:
     def span(number: int) -> None:
         folder = workspace.data / f"span-{number}"
@@ -82,6 +83,7 @@ def test_the_newest_span_is_read_and_nothing_twice(workspace: Workspace, notes, 
     assert json.loads((Path(first.uri) / "summary.json").read_text())["used"] == len(notes)
 
 
+@pytest.mark.slow
 def test_changed_code_or_options_run_the_step_again(workspace: Workspace, notes, writers) -> None:
     writers["nsynth-train.tfrecord"](workspace.data / "nsynth-train.tfrecord", notes)
     runs = []

@@ -109,6 +109,7 @@ def test_all_notes_arrive_in_any_form(any_form: Path, notes: list[dict], tmp_pat
     assert not list(tmp_path.rglob(".reports"))
 
 
+@pytest.mark.slow
 def test_workers_runner_and_cache_do_not_change_a_byte(any_form: Path, tmp_path: Path) -> None:
     ingest((any_form, tmp_path / "a"))
     threads = ("--direct_num_workers=2", "--direct_running_mode=multi_threading")
@@ -264,6 +265,7 @@ def test_a_file_that_may_not_be_read_and_a_folder_that_is_gone_are_no_fault_of_t
         assert no_fault_of_the_data(told.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["kill -9", "Ctrl-C"])
 def test_after_an_interruption_a_second_run_writes_the_same_bytes(how: int, folders: Folders) -> None:
     generator = np.random.default_rng(5)
@@ -297,6 +299,7 @@ def test_after_an_interruption_a_second_run_writes_the_same_bytes(how: int, fold
     assert shards(folders[1]) == wanted
 
 
+@pytest.mark.slow
 @pytest.mark.needs_real_notes
 def test_real_notes_pass(real_notes: Path, tmp_path: Path) -> None:
     ingest((real_notes, tmp_path), dev_fraction=0.05, valid_fraction=0.1, test_fraction=0.1)

@@ -219,6 +219,7 @@ def _read_in_a_loop(folder: str, stop, result) -> None:
         result.put(repr(error))
 
 
+@pytest.mark.slow
 def test_a_reader_never_fails_during_a_hundred_pushes(tmp_path, good_model):
     context = multiprocessing.get_context("spawn")
     stop, result = context.Event(), context.Queue()

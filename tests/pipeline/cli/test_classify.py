@@ -182,6 +182,7 @@ def test_without_a_model_it_says_what_to_do(tmp_path, monkeypatch):
     assert "nsynth run" in str(result.exception)
 
 
+@pytest.mark.slow
 def test_it_starts_without_keras_and_tfx(model, tmp_path, notes):
     """These take longer to import than all the rest; the answer is the same without."""
     soundfile.write(tmp_path / "a.wav", notes[0].audio, RATE, subtype="FLOAT")

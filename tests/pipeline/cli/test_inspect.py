@@ -65,6 +65,7 @@ def test_a_missing_folder_is_a_user_error(tmp_path: Path) -> None:
         CliRunner().invoke(inspect, [str(tmp_path / "nowhere")], catch_exceptions=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "unwanted"),
     [

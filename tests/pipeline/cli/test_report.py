@@ -73,6 +73,7 @@ def test_runs_are_listed_with_their_verdicts_the_newest_first(call, past):
     assert len(json.loads(call("runs", "--json", "--limit", "1"))) == 1
 
 
+@pytest.mark.slow
 def test_a_report_of_any_past_run_by_the_beginning_of_its_name(call, past, tmp_path):
     said = call("report", "2026-03-01", "--out", str(tmp_path / "page.html"))
     assert said.startswith(f"{tmp_path / 'page.html'} (")

@@ -79,6 +79,7 @@ def a_package(folder: Path, content: str, year: int = 2000) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_each_version_of_a_package_is_installed_once(tmp_path: Path):
     first = worker.install([a_package(tmp_path, "VERSION = 1")], tmp_path / "cache")
     assert worker.install([a_package(tmp_path, "VERSION = 1", year=2001)], tmp_path / "cache") == first

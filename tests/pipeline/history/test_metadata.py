@@ -88,6 +88,7 @@ def server(request) -> str:
     return request.getfixturevalue(request.param)
 
 
+@pytest.mark.slow
 def test_a_server_keeps_the_history(server):
     store = connect(server)
     type_id = store.put_artifact_type(mlmd.ArtifactType(name="Model"))
@@ -95,6 +96,7 @@ def test_a_server_keeps_the_history(server):
     assert [artifact.uri for artifact in connect(server).get_artifacts()] == ["somewhere"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text", ["\\", 'in JSON: {"a": "\\"b\\""}', "it's", "\\'; --", "é\\u00e9", "$0 {1} %s"]
 )

@@ -11,6 +11,8 @@ from pipeline.history.metadata import connection_config
 from pipeline.history.step_memory import PEAK_MEMORY, record_memory
 from tests.pipeline.report.workspace import RUN, Workspace
 
+pytestmark = pytest.mark.slow
+
 MEGABYTE = 1_000_000
 log = logging.getLogger("tfx")
 

@@ -27,6 +27,7 @@ def sections(text: str) -> dict[str, str]:
     return dict(re.findall(r'<section id="(\w+)"[^>]*>(.*?)</section>', text, re.S))
 
 
+@pytest.mark.slow
 def test_every_section_is_there_and_none_is_empty(text):
     found = sections(text)
     assert list(found) == [section.id for section in SECTIONS]
@@ -113,6 +114,7 @@ def test_what_came_of_a_run(tmp_path, told, kind, words):
     assert words in outcome.words
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("told", "shown", "hidden"),
     [
@@ -156,6 +158,7 @@ def test_a_run_whose_artifacts_were_cleaned_up_is_over_all_the_same(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_workspace_that_was_moved_as_a_whole(tmp_path):
     workspace = Workspace(tmp_path / "workspace")
     write_run(workspace)

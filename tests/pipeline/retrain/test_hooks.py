@@ -32,7 +32,7 @@ def webhook():
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}", posted
     server.shutdown()
 
@@ -47,7 +47,7 @@ def no_http():
             self.request.sendall(b"220 mail.example ready\r\n")
 
     with socketserver.TCPServer(("127.0.0.1", 0), Greet) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}/"
         server.shutdown()
 
@@ -69,6 +69,7 @@ def test_an_address_is_posted_to(webhook):
     assert posted == [("refused", LINE)]
 
 
+@pytest.mark.slow
 def test_each_failure_is_told_and_the_others_are_called(webhook, tmp_path):
     address, posted = webhook
     hooks = [

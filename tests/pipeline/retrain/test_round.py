@@ -279,6 +279,7 @@ KILLED = textwrap.dedent("""
 """)
 
 
+@pytest.mark.slow
 def test_a_killed_round_is_found_out_and_taken_up(config, stand_in, deliver, tmp_path):
     deliver(1)
     stand_in.will("hang", PUSHED)

@@ -95,6 +95,7 @@ class Counted:
         )
 
 
+@pytest.mark.slow
 def test_a_round_that_came_due_while_one_ran_is_run_after_it(monkeypatch):
     now = datetime.datetime.now(datetime.UTC)
     moments = [now + datetime.timedelta(seconds=wait) for wait in (0.2, 0.5)]
