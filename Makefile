@@ -102,6 +102,11 @@ soak: $(READY)  ## a month of unattended rounds in minutes, bad days and kills i
 soak-kill: $(READY)  ## kill -9 in every step in turn, then compare with an undisturbed round
 	@$(BIN)/python -m benchmarks.soak_kill $(ARGS)
 
+.PHONY: image
+image: $(READY)  ## build the container image nsynth:local (needs Docker)
+	docker build -f kubeflow/Dockerfile -t nsynth:local \
+	    --build-arg CODE_FINGERPRINT="$$($(BIN)/nsynth kubeflow fingerprint)" .
+
 .PHONY: lock
 lock:  ## resolve requirements.lock anew from setup.py
 	$(BIN)/uv pip compile setup.py --quiet --all-extras --upgrade --python-version 3.11 --generate-hashes \

@@ -6,6 +6,8 @@ setup(
     name="nsynth-tfx",
     version="0.1.0",
     description="A production TFX pipeline that tells instrument families apart in NSynth notes",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
     python_requires=">=3.11,<3.12",
     packages=find_packages(
         include=["pipeline*", "components*", "transform*", "trainer*", "kubeflow*", "corpus*"]
