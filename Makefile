@@ -27,7 +27,7 @@ $(READY): requirements.lock setup.py tools/glibc_compat.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
 	    -r <(sed -n '/^uv==/,/^    # via/p' requirements.lock)
-	$(BIN)/uv pip install --python $(BIN)/python --quiet --require-hashes --no-deps --compile-bytecode \
+	$(BIN)/uv pip install --no-config --python $(BIN)/python --quiet --require-hashes --no-deps --compile-bytecode \
 	    --python-platform $(PLATFORM) -r requirements.lock
 	$(BIN)/python tools/glibc_compat.py
 	$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation --editable .
@@ -54,11 +54,12 @@ test-flink: $(READY)  ## run ingest, statistics and Transform on a real Flink (e
 	@tools/flink/run_tests $(ARGS)
 
 .PHONY: lint
-lint: $(READY)  ## check style, formatting, types and who imports whom
+lint: $(READY)  ## check style, formatting, types, who imports whom, and that no lock needs a compiler
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@tools/check_locks
 
 .PHONY: format
 format: $(READY)  ## put the code in order
@@ -108,9 +109,8 @@ image: $(READY)  ## build the container image nsynth:local (needs Docker)
 	    --build-arg CODE_FINGERPRINT="$$($(BIN)/nsynth kubeflow fingerprint)" .
 
 .PHONY: lock
-lock:  ## resolve requirements.lock anew from setup.py
-	$(BIN)/uv pip compile setup.py --quiet --all-extras --upgrade --python-version 3.11 --generate-hashes \
-	    --python-platform $(PLATFORM) --no-emit-index-url --no-emit-find-links --no-header -o requirements.lock
+lock: $(READY)  ## resolve all locks anew from setup.py
+	@tools/lock --upgrade
 
 .PHONY: clean
 clean:  ## remove what the runs made (workspace/); the environment stays
