@@ -9,85 +9,32 @@ used twice, even if the folder is emptied in between, and stock TFX Pushers may 
 """
 
 import datetime
+import logging
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import filelock
-import pydantic
 
 import nsynth
 from components import storage
+from components.version import (
+    ADDED,
+    CARD_FILE,
+    RECORD_FILE,
+    Record,
+    Version,
+    check_model,
+    model_digest,
+    read_version,
+)
 
-EXTRA = "assets.extra"
-RECORD_FILE = f"{EXTRA}/nsynth.json"
-CARD_FILE = f"{EXTRA}/MODEL_CARD.md"
 LOCK_FILE = ".lock"
 LOCK_TIMEOUT_S = 300
-
-
-class Interval(pydantic.BaseModel, frozen=True):
-    """A measured value with its confidence interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-class Record(pydantic.BaseModel, frozen=True):
-    """What is known of a version; lies beside it as JSON."""
-
-    version: int = 0
-    created: str = ""
-    """Time of the push, ISO 8601, UTC."""
-    model_uri: str = ""
-    """Where the Trainer left the model."""
-    model_id: int = 0
-    """Its id in the metadata store."""
-    digest: str = ""
-    """Hash of the model as the Trainer left it: tells whether it has been pushed already, wherever it lies now."""
-    run: str = ""
-    spans: tuple[int, ...] = ()
-    accuracy: Interval | None = None
-    macro_recall: Interval | None = None
-    verdict: str = ""
-    """The gate's headline."""
-    compared_with: int = 0
-    """The version that was serving when the model was judged; 0 if there was none."""
-    code: str = ""
-    """Fingerprint of the code that pushed."""
-    restored_from: int | None = None
-    """The version that this one is a copy of, if it was published by a rollback."""
-    reason: str = ""
-    """Why somebody published this version by hand."""
-    by_hand: bool = False
-
-
-@dataclass(frozen=True)
-class Version:
-    """A model in the folder."""
-
-    number: int
-    path: str
-    record: Record
-
-    @property
-    def origin(self) -> int:
-        """The number under which this model was published first."""
-        return self.record.restored_from or self.number
-
-    @property
-    def card(self) -> str:
-        """The model card, empty if it has none."""
-        path = f"{self.path}/{CARD_FILE}"
-        return storage.read_bytes(path).decode() if storage.exists(path) else ""
-
-    @property
-    def size_bytes(self) -> int:
-        """Size of all its files."""
-        return storage.folder_bytes(self.path)
+_MAX_NUMBER = 2**63 - 1  # a server reads numbers as int64, leading zeros included
+_log = logging.getLogger(__name__)
 
 
 class Registry:
@@ -98,8 +45,18 @@ class Registry:
 
     def versions(self) -> list[Version]:
         """All versions, oldest first. A folder without `saved_model.pb` is not (yet) a version."""
-        numbers = sorted(int(n) for n in storage.child_folders(self.destination) if n.isdecimal())
-        return [version for number in numbers if (version := self._read(number))]
+        numbers = sorted(int(name) for name in storage.children(self.destination) if _is_version(name))
+        return [version for number in numbers if (version := read_version(self.destination, number))]
+
+    def faults(self) -> list[str]:
+        """What in the folder is wrong, in words, an entry each; nothing else is kept from its work by it."""
+        strays = [
+            f"{self.destination}/{name} is no version: call it by a number without leading zeros below 2**63, "
+            "or take it away"
+            for name in sorted(storage.children(self.destination))
+            if name.isdecimal() and not _is_version(name)
+        ]
+        return strays + [version.fault for version in self.versions() if version.fault]
 
     def serving(self) -> Version | None:
         """The version that a server of this folder serves."""
@@ -112,7 +69,7 @@ class Registry:
         Raises:
           nsynth.UserError: there is none.
         """
-        version = self._read(number)
+        version = read_version(self.destination, number)
         if not version:
             known = ", ".join(str(v.number) for v in self.versions()) or "none"
             raise nsynth.UserError(f"there is no version {number} in {self.destination} (there are: {known})")
@@ -131,7 +88,7 @@ class Registry:
         Args:
           candidate: folder of the exported model; none asks for what serves now.
         """
-        pushed = self.find(storage.digest(candidate)) if candidate else None
+        pushed = self.find(model_digest(candidate)) if candidate else None
         if pushed:
             return pushed.record.compared_with
         serving = self.serving()
@@ -144,41 +101,56 @@ class Registry:
 
         Args:
           fill: writes the SavedModel into the folder it is given.
-          record: what is known of it; number and time are put in here.
+          record: what is known of it; number and time are put in here. If it has a digest, only a model with just
+            that digest is published.
           card: writes the model card, given the complete record.
 
         Returns:
-          The new version; or the present one, if this very model (by `digest`) is in the folder already
-          and `record` is no rollback.
+          The new version; or the present one, if this very model (by `digest`) is in the folder already, unharmed.
 
         Raises:
-          nsynth.UserError: the disk is full or the folder cannot be written; no trace is left.
+          nsynth.UserError: what `fill` has written is not what was judged, the disk is full or the folder cannot be
+            written; no trace is left.
         """
         with self._alone():
-            pushed = None if record.restored_from else self.find(record.digest)
-            if pushed:
-                return pushed
-            numbers = [int(n) for n in storage.child_folders(self.destination) if n.isdecimal()]
-            number = max(int(time.time()), max(numbers, default=0) + 1)
-            now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-            record = record.model_copy(update={"version": number, "created": now})
+            pushed = (v for v in self.versions() if record.digest and v.record.digest == record.digest)
+            return next(filter(_unharmed, pushed), None) or self._publish(fill, record, card)
 
-            def complete(folder: str) -> None:
-                storage.write_bytes(f"{folder}/{RECORD_FILE}", record.model_dump_json(indent=1).encode())
-                if card:
-                    storage.write_bytes(f"{folder}/{CARD_FILE}", card(record).encode())
-                fill(folder)
+    def _publish(
+        self, fill: Callable[[str], None], record: Record, card: Callable[[Record], str] | None
+    ) -> Version:
+        """The same for the holder of the lock, whether or not the model is there already."""
+        number = self._next_number()
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        record = record.model_copy(update={"version": number, "created": now})
 
-            path = f"{self.destination}/{number}"
-            try:
-                storage.publish_folder(path, complete)
-            except FileExistsError as error:
-                raise nsynth.UserError(f"{path} was written by somebody else just now: push again") from error
-            except OSError as error:
-                raise nsynth.UserError(
-                    f"cannot push to {path}: {error.strerror or error}; nothing was left"
-                ) from error
-            return Version(number, path, record)
+        def complete(folder: str) -> None:
+            storage.write_bytes(f"{folder}/{RECORD_FILE}", record.model_dump_json(indent=1).encode())
+            if card:
+                storage.write_bytes(f"{folder}/{CARD_FILE}", card(record).encode())
+            fill(folder)
+            check_model(folder, record.digest, f"the model for version {number}")
+
+        path = f"{self.destination}/{number}"
+        try:
+            storage.publish_folder(path, complete)
+        except FileExistsError as error:
+            raise nsynth.UserError(f"{path} was written by somebody else just now: push again") from error
+        except OSError as error:
+            raise nsynth.UserError(
+                f"cannot push to {path}: {error.strerror or error}; nothing was left"
+            ) from error
+        return Version(number, path, record)
+
+    def _next_number(self) -> int:
+        """The time, or one more than the highest number that a server would find here."""
+        names = [name for name in storage.children(self.destination) if re.fullmatch("[0-9]+", name)]
+        highest = max((n for name in names if (n := int(name)) <= _MAX_NUMBER), default=0)
+        if highest == _MAX_NUMBER:
+            raise nsynth.UserError(
+                f"{self.destination}/{highest} has the highest number that a server knows: take it away"
+            )
+        return max(int(time.time()), highest + 1)
 
     def rollback(self, to: int | None = None, reason: str = "") -> Version:
         """Publishes an older version once more under a new number, so that every server takes it up.
@@ -188,8 +160,22 @@ class Registry:
           reason: why, for the record.
 
         Raises:
-          nsynth.UserError: there is nothing to go back to, or `to` is serving already.
+          nsynth.UserError: there is nothing to go back to, `to` is serving already, or its files are no longer
+            those that were judged.
         """
+        with self._alone():
+            target = self._rollback_target(to)
+            target.check()
+            record = target.record.model_copy(
+                update={"restored_from": target.origin, "reason": reason, "by_hand": True}
+            )
+
+            def fill(folder: str) -> None:
+                storage.copy_folder(target.path, folder, leave_out=ADDED)
+
+            return self._publish(fill, record, card=lambda _: target.card)
+
+    def _rollback_target(self, to: int | None) -> Version:
         serving = self.serving()
         if not serving:
             raise nsynth.UserError(f"there is no model in {self.destination} to roll back")
@@ -198,14 +184,7 @@ class Registry:
             raise nsynth.UserError(f"nothing served before version {serving.number}: there is no way back")
         if target.origin == serving.origin:
             raise nsynth.UserError(f"version {target.number} is serving already")
-        record = target.record.model_copy(
-            update={"restored_from": target.origin, "reason": reason, "by_hand": True}
-        )
-
-        def fill(folder: str) -> None:
-            storage.copy_folder(target.path, folder, leave_out=(RECORD_FILE, CARD_FILE))
-
-        return self.publish(fill, record, card=lambda _: target.card)
+        return target
 
     def before(self, version: Version) -> Version | None:
         """What served before `version` did, as far as it is still there; for a rollback, before its original."""
@@ -213,29 +192,24 @@ class Registry:
         return older[-1] if older else None
 
     def retain(self, keep: int) -> list[int]:
-        """Removes the oldest versions but the last `keep`, never the serving one. Returns what went."""
+        """Removes the oldest versions but the last `keep`, never the serving one. Returns what went.
+
+        A version that cannot be removed is named in the log, and the others go.
+        """
+        gone = []
         with self._alone():
-            gone = self.versions()[: -max(keep, 1)]
-            for version in gone:
-                storage.remove_folder(version.path)
-            return [version.number for version in gone]
+            for version in self.versions()[: -max(keep, 1)]:
+                try:
+                    storage.remove_folder(version.path)
+                except OSError as error:
+                    _log.warning("%s cannot be removed: %s", version.path, error.strerror or error)
+                else:
+                    gone.append(version.number)
+        return gone
 
     def copy(self, number: int, folder: str) -> None:
         """Copies the files of a version into `folder`."""
         storage.copy_folder(self.get(number).path, folder)
-
-    def _read(self, number: int) -> Version | None:
-        path = f"{self.destination}/{number}"
-        try:
-            record = Record.model_validate_json(storage.read_bytes(f"{path}/{RECORD_FILE}"))
-        except FileNotFoundError:
-            record = Record(version=number)  # of a model that another tool pushed, only the number is known
-        except pydantic.ValidationError as error:
-            raise nsynth.UserError(
-                f"{path}/{RECORD_FILE} is damaged; restore or remove that version"
-            ) from error
-        # Looked at last: a version that is being removed meanwhile is none.
-        return Version(number, path, record) if storage.exists(f"{path}/{storage.LAST_FILE}") else None
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -256,3 +230,18 @@ class Registry:
         with lock:
             storage.remove_leftovers(self.destination)
             yield
+
+
+def _is_version(name: str) -> bool:
+    """Whether an entry has the name of a version: a number as it is written, which a server can read."""
+    return bool(re.fullmatch("[1-9][0-9]{0,18}", name)) and int(name) <= _MAX_NUMBER
+
+
+def _unharmed(version: Version) -> bool:
+    """Whether the files of a version are those that were judged; if not, the log tells."""
+    try:
+        version.check()
+    except nsynth.UserError as error:
+        _log.warning("%s; the model is pushed anew", error)
+        return False
+    return True

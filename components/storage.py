@@ -8,6 +8,7 @@ import errno
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -22,15 +23,13 @@ def is_remote(path: str) -> bool:
     return "://" in path
 
 
-def child_folders(path: str) -> list[str]:
-    """Names of the folders right below `path`; none if it does not exist."""
+def children(path: str) -> list[str]:
+    """Names of the files, folders and links right below `path`; none if it does not exist."""
     if is_remote(path):
         gfile = _gfile()
-        if not gfile.exists(path):
-            return []
-        return [name for entry in gfile.listdir(path) if gfile.isdir(f"{path}/{(name := entry.rstrip('/'))}")]
+        return [entry.rstrip("/") for entry in gfile.listdir(path)] if gfile.exists(path) else []
     try:
-        return [entry.name for entry in os.scandir(path) if entry.is_dir()]
+        return os.listdir(path)
     except FileNotFoundError:
         return []
 
@@ -50,21 +49,31 @@ def read_bytes(path: str) -> bytes:
     if is_remote(path):
         with _store_errors(path), _gfile().GFile(path, "rb") as file:
             return file.read()
-    return Path(path).read_bytes()
+    # A pipe under the name of a file would otherwise be waited for without end.
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:
+        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", path)
+        return opened.read()
+
+
+def file_bytes(path: str) -> int:
+    """Size of one file."""
+    return _gfile().stat(path).length if is_remote(path) else os.stat(path).st_size
 
 
 def folder_bytes(path: str) -> int:
     """Size of all files below `path`."""
-    size = _gfile().stat if is_remote(path) else os.stat
-    return sum(
-        getattr(size(f"{path}/{name}"), "length" if is_remote(path) else "st_size") for name in _files(path)
-    )
+    return sum(file_bytes(f"{path}/{name}") for name in _files(path))
 
 
-def digest(path: str) -> str:
-    """First 32 hex digits of the SHA-256 over names and contents of all files below `path`."""
+def digest(path: str, leave_out: Collection[str] = ()) -> str:
+    """First 32 hex digits of the SHA-256 over names and contents of all files below `path` but those in `leave_out`.
+
+    Raises:
+      OSError: something below `path` cannot be read, or is neither file nor folder.
+    """
     total = hashlib.sha256()
-    for name in sorted(_files(path)):
+    for name in sorted(set(_files(path)).difference(leave_out)):
         content = hashlib.sha256(read_bytes(f"{path}/{name}")).hexdigest()
         total.update(f"{name}\0{content}\0".encode())
     return total.hexdigest()[:32]
@@ -107,7 +116,9 @@ def publish_folder(target: str, fill: Callable[[str], None]) -> None:
     if is_remote(target):
         if exists(target):
             raise FileExistsError(target)
-        fill(target)
+        with tempfile.TemporaryDirectory() as local:
+            fill(local)  # what it refuses is never seen in the store
+            copy_folder(local, target)
         return
     parent = os.path.dirname(target)
     hidden = tempfile.mkdtemp(prefix=HIDDEN_PREFIX, dir=parent)
@@ -125,25 +136,41 @@ def publish_folder(target: str, fill: Callable[[str], None]) -> None:
 
 
 def remove_folder(path: str) -> None:
-    """Removes a folder; on a disk it first takes a hidden name, so that nobody sees half of it."""
+    """Removes a folder; on a disk it first takes a hidden name, so that nobody sees half of it.
+
+    Of a link to a folder the link goes and the folder stays.
+    """
     if is_remote(path):
         _gfile().rmtree(path)
         return
+    if os.path.islink(path):
+        os.unlink(path)
+        return
     hidden = tempfile.mkdtemp(prefix=HIDDEN_PREFIX, dir=os.path.dirname(path))
-    os.rename(path, hidden)
-    shutil.rmtree(hidden)
+    try:
+        os.rename(path, hidden)
+    finally:
+        shutil.rmtree(hidden)
 
 
 def remove_leftovers(parent: str) -> None:
     """Removes what a killed process left under hidden names. Call it only where no other can be writing."""
-    for name in child_folders(parent):
+    for name in children(parent):
         if name.startswith(HIDDEN_PREFIX):
             shutil.rmtree(f"{parent}/{name}", ignore_errors=True)
 
 
 def _files(path: str) -> list[str]:
-    """All files below `path`, as paths relative to it."""
-    walk = _gfile().walk(path) if is_remote(path) else os.walk(path)
+    """All files below `path`, as paths relative to it; a link counts as what it leads to.
+
+    Raises:
+      OSError: a folder cannot be read, or something is neither file nor folder.
+    """
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    walk = _gfile().walk(path) if is_remote(path) else os.walk(path, onerror=fail, followlinks=True)
     return [
         os.path.relpath(f"{folder.rstrip('/')}/{name}", path) for folder, _, names in walk for name in names
     ]

@@ -19,6 +19,7 @@ from components.canary import verdict
 from components.canary.options import CanaryOptions
 from components.canary.run_probe import ProbeError, run_probe
 from components.canary.server import ask_server
+from components.version import model_digest
 
 REPORT_FILE = "canary.json"
 REPORT_TEXT_FILE = "canary.md"
@@ -33,6 +34,7 @@ class CanaryExecutor(base_executor.BaseExecutor):
         """Writes report and blessing. A model that is refused is no error: the run goes on."""
         options = CanaryOptions.model_validate(json.loads(exec_properties["options"]))
         model = path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["model"]))
+        judged = model_digest(model)  # taken first: what is altered meanwhile is not pushed
         expected = _expected(artifact_utils.get_single_uri(input_dict["predictions"]))
         folders = artifact_utils.get_split_uris(input_dict["examples"], exec_properties["split"])
         files = sorted(file for folder in folders for file in fileio.glob(f"{folder}/*"))
@@ -58,7 +60,7 @@ class CanaryExecutor(base_executor.BaseExecutor):
             except ProbeError as error:
                 report = verdict.refused(str(error))
             server = ask_server(local_model, records, probabilities, options.max_difference)
-        report = verdict.finish(report, server)
+        report = verdict.finish(report, server) | {"digest": judged}
         folder = artifact_utils.get_single_uri(output_dict["report"])
         storage.write_bytes(f"{folder}/{REPORT_FILE}", json.dumps(report, indent=1).encode())
         storage.write_bytes(f"{folder}/{REPORT_TEXT_FILE}", verdict.markdown(report).encode())

@@ -16,6 +16,7 @@ from components.gate import report as words
 from components.gate.options import GateOptions
 from components.gate.verdict import Check, judge
 from components.predictions import predict
+from components.version import model_digest
 
 REPORT_FILE = "gate.json"
 REPORT_TEXT_FILE = "gate.md"
@@ -37,16 +38,18 @@ class GateExecutor(base_executor.BaseExecutor):
         has_champion = storage.exists(f"{champion_folder}/{storage.LAST_FILE}")
         options = GateOptions.model_validate(json.loads(exec_properties["options"]))
         folders = artifact_utils.get_split_uris(input_dict["examples"], exec_properties["split"])
+        candidate_folder = path_utils.serving_model_path(model.uri)
+        judged = model_digest(candidate_folder)  # taken first: what is altered meanwhile is not pushed
         predictions = predict(
             [file for folder in folders for file in fileio.glob(f"{folder}/*")],
-            path_utils.serving_model_path(model.uri),
+            candidate_folder,
             champion_folder if has_champion else None,
         )
         predictions.save(artifact_utils.get_single_uri(output_dict["predictions"]))
         report = judge(predictions, options)
         report |= {
             "split": exec_properties["split"],
-            "candidate": {"uri": model.uri, "id": model.id},
+            "candidate": {"uri": model.uri, "id": model.id, "digest": judged},
             "champion": {
                 "version": champion.get_int_custom_property("version") if has_champion else 0,
                 "uri": champion.uri,

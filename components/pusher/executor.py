@@ -11,7 +11,7 @@ from tfx.types import artifact_utils
 from components import storage
 from components.pusher.options import PushOptions
 from components.pusher.push import Evidence, push_model
-from components.registry import Record
+from components.version import Record
 
 
 class PushExecutor(tfx_pusher.Executor):

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 import nsynth
-from components.registry import Record
+from components.version import Record
 
 LIMITS = f"""\
 - It knows {len(nsynth.FAMILIES)} instrument families and always answers with one of them, also for speech or noise.

@@ -4,10 +4,12 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+import nsynth
 from components import storage
 from components.pusher.model_card import model_card
 from components.pusher.warmup import check_warmup
-from components.registry import Interval, Record, Registry, Version
+from components.registry import Registry
+from components.version import Interval, Record, Version, check_model, model_digest
 
 RECIPE_FILE = "assets.extra/recipe.json"
 
@@ -36,13 +38,16 @@ def push_model(destination: str, model_folder: str, record: Record, evidence: Ev
       The new version, or the present one if the same model was pushed before.
 
     Raises:
-      nsynth.UserError: no room or no right to write, or warm-up requests that a server could not replay.
+      nsynth.UserError: no room or no right to write, warm-up requests that a server could not replay, or files that
+        are not those that gate and canary judged.
     """
     registry = Registry(destination)
+    judged = _judged(evidence, model_folder)
+    check_model(model_folder, judged, f"the model in {model_folder}")  # before anything in it is believed
     overall = evidence.gate.get("overall", {})
     record = record.model_copy(
         update={
-            "digest": storage.digest(model_folder),
+            "digest": judged,
             "accuracy": _interval(overall.get("accuracy")),
             "macro_recall": _interval(overall.get("macro_recall")),
             "verdict": evidence.gate.get("verdict", ""),
@@ -59,6 +64,17 @@ def push_model(destination: str, model_folder: str, record: Record, evidence: Ev
     )
     registry.retain(keep)
     return version
+
+
+def _judged(evidence: Evidence, model_folder: str) -> str:
+    """Digest of what gate and canary judged; of the model as it lies there, if neither did."""
+    by_gate = evidence.gate.get("candidate", {}).get("digest")
+    by_canary = evidence.canary.get("digest")
+    if by_gate and by_canary and by_gate != by_canary:
+        raise nsynth.UserError(
+            f"gate and canary did not judge the same files: {model_folder} was altered in between; run them again"
+        )
+    return by_gate or by_canary or model_digest(model_folder)
 
 
 def _interval(value: dict[str, float] | None) -> Interval | None:

@@ -11,8 +11,8 @@ import rich.markup
 import rich.table
 
 import nsynth
-from components import storage
-from components.registry import Interval, Record, Registry, Version
+from components.registry import Registry
+from components.version import Interval, Record, Version, model_digest
 from pipeline.cli.console import make_console
 from pipeline.cli.options import json_option
 from pipeline.config import DEFAULT_CONFIG, Config, load_config
@@ -135,7 +135,7 @@ def promote_run(config: Config, reason: str, run_name: str | None = None) -> Ver
         reason=reason,
     )
     folder = str(model.path / "Format-Serving")
-    pushed = Registry(config.models).find(storage.digest(folder))
+    pushed = Registry(config.models).find(model_digest(folder))
     if pushed:
         raise nsynth.UserError(
             f"the model of run {run.name} is version {pushed.number} already: see `nsynth models`"
@@ -160,6 +160,8 @@ def _accounts(run: Any) -> tuple[dict[str, Any], ...]:
 def print_models(registry: Registry, console: rich.console.Console) -> None:
     """Prints the table of versions, oldest first."""
     versions, serving = registry.versions(), registry.serving()
+    for fault in registry.faults():
+        console.print(f"[red]{rich.markup.escape(fault)}[/]", highlight=False, soft_wrap=True)
     if not versions:
         console.print(f"No model has been pushed to {registry.destination} yet: start `nsynth run`.")
         return
@@ -196,11 +198,21 @@ def _output(run: Any, step: str, key: str) -> Any:
 
 def _facts(version: Version, serving: Version | None) -> dict[str, Any]:
     facts = {"serving": bool(serving and version.number == serving.number), "path": version.path}
-    return version.record.model_dump(mode="json") | facts | {"size_bytes": version.size_bytes}
+    return (
+        version.record.model_dump(mode="json")
+        | facts
+        | {
+            "version": version.number,
+            "size_bytes": version.size_bytes,
+            "fault": version.fault,
+        }
+    )
 
 
 def _verdict(version: Version) -> str:
     record = version.record
+    if version.fault:
+        return "record damaged"
     if record.restored_from:
         return f"restored from {record.restored_from}" + (f": {record.reason}" if record.reason else "")
     if record.by_hand:

@@ -8,7 +8,8 @@ from typing import Any
 from ml_metadata.metadata_store import MetadataStore
 
 import nsynth
-from components.registry import Registry, Version
+from components.registry import Registry
+from components.version import Version
 from pipeline.fingerprint import STEP_CODE, step_fingerprint
 from pipeline.history import past_runs
 

@@ -155,10 +155,11 @@ class Retraining:
     def _champion(self) -> tuple[int, tuple[str, ...]]:
         """The version that serves, 0 if there is none; and what kept it from being known."""
         try:
-            serving = Registry(self._config.models).serving()
+            registry = Registry(self._config.models)
+            serving, faults = registry.serving(), registry.faults()
         except (nsynth.UserError, OSError) as error:
             return 0, (f"which version serves is unknown: {explain(error)}",)
-        return (serving.number if serving else 0), ()
+        return (serving.number if serving else 0), tuple(faults)
 
     def _recipe_of(self, config: Config) -> Config:
         """The configuration of this round: now and then training starts afresh, if so set."""

@@ -12,7 +12,8 @@ import rich.table
 from rich.filesize import decimal
 
 import nsynth
-from components.registry import Registry, Version
+from components.registry import Registry
+from components.version import Version
 from pipeline.config import Config
 from pipeline.errors import explain
 from pipeline.history.ledger import Round
@@ -33,7 +34,8 @@ def status(config: Config, rounds: int) -> dict[str, Any]:
     """
     retraining = Retraining(config)
     lines = retraining.ledger.rounds()
-    serving = Registry(config.models).serving()
+    registry = Registry(config.models)
+    serving = registry.serving()
     due = next_round(config.retrain.schedule, lock.now())
     waiting, trouble = _waiting(retraining) if config.retrain.spans else ([], None)
     return {
@@ -42,6 +44,7 @@ def status(config: Config, rounds: int) -> dict[str, Any]:
         "rounds_in_all": len(lines),
         "waiting": waiting,
         "trouble": trouble,
+        "faulty_models": registry.faults(),
         "next_round": due.isoformat() if due else None,
         "champion": _champion(serving) if serving else None,
         "disk": {
@@ -60,16 +63,14 @@ def print_status(told: dict[str, Any], console: rich.console.Console) -> None:
     console.print(f"next round {told['next_round'] or 'never'} (if nsynth schedule runs)", highlight=False)
     if told["waiting"]:
         console.print(f"waiting    {len(told['waiting'])} new span(s): {told['waiting']}", highlight=False)
-    if told["trouble"]:
-        console.print(
-            "[red]trouble[/]   ", rich.markup.escape(told["trouble"]), highlight=False, soft_wrap=True
-        )
+    for trouble in (*([told["trouble"]] if told["trouble"] else ()), *told["faulty_models"]):
+        console.print("[red]trouble[/]   ", rich.markup.escape(trouble), highlight=False, soft_wrap=True)
     champion = told["champion"]
     if champion:
+        age = f"{champion['age_days']:.1f} days old" if champion["age_days"] is not None else "of unknown age"
         accuracy = f", accuracy {champion['accuracy']:.1%}" if champion["accuracy"] is not None else ""
         console.print(
-            f"champion   version {champion['version']}, {champion['age_days']:.1f} days old, "
-            f"of spans {champion['spans']}{accuracy}",
+            f"champion   version {champion['version']}, {age}, of spans {champion['spans']}{accuracy}",
             highlight=False,
         )
     else:
@@ -146,10 +147,9 @@ def _disk_free(folder: Path) -> int:
 
 def _champion(serving: Version) -> dict[str, Any]:
     record = serving.record
-    age = lock.now() - datetime.datetime.fromtimestamp(serving.number, datetime.UTC)
     return {
         "version": serving.number,
-        "age_days": age.total_seconds() / 86_400,
+        "age_days": (lock.now() - serving.pushed).total_seconds() / 86_400 if serving.pushed else None,
         "spans": list(record.spans),
         "accuracy": record.accuracy.value if record.accuracy else None,
         "verdict": record.verdict,

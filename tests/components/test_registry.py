@@ -1,24 +1,27 @@
 """Versions in the serving folder: numbers, atomic appearance, the way back, retention."""
 
 import errno
+import os
 import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 import nsynth
 from components import storage
-from components.registry import CARD_FILE, Record, Registry
+from components.registry import Registry
+from components.version import CARD_FILE, RECORD_FILE, Record, model_digest
 
 
 def filler(content: str = "model"):
-    """Writes what passes for a SavedModel; its digest is not looked at here."""
+    """Writes what passes for a SavedModel."""
 
     def fill(folder: str) -> None:
         storage.write_bytes(f"{folder}/variables/variables.index", content.encode())
@@ -27,8 +30,16 @@ def filler(content: str = "model"):
     return fill
 
 
+def digest_of(name: str) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        filler(name)(folder)
+        return model_digest(folder)
+
+
 def push(registry: Registry, name: str, **record):
-    return registry.publish(filler(name), Record(digest=name, model_uri=f"/models/{name}", **record))
+    return registry.publish(
+        filler(name), Record(digest=digest_of(name), model_uri=f"/models/{name}", **record)
+    )
 
 
 def model_of(version) -> str:
@@ -73,11 +84,129 @@ def test_versions_of_other_tools_are_served_and_never_overwritten(registry):
     assert model_of(registry.get(9000000000)) == "stock"
 
 
-def test_a_damaged_record_is_said_to_be_so(registry):
+RECORDS = {
+    "cut": b"{",
+    "of another kind": b"[1]",
+    "without end": b"[" * 100_000,
+    "not UTF-8": b'{"run": "\xff"}',
+    "too large": b" " * 2_000_000,
+}
+
+
+@pytest.mark.parametrize("content", RECORDS.values(), ids=list(RECORDS))
+def test_a_damaged_record_is_the_fault_of_its_version_alone(registry, content):
+    first, damaged = push(registry, "a"), push(registry, "b")
+    Path(damaged.path, RECORD_FILE).write_bytes(content)
+    assert [v.number for v in registry.versions()] == [first.number, damaged.number]
+    [fault] = registry.faults()
+    assert f"{damaged.number}/{RECORD_FILE}" in fault
+    push(registry, "c")
+    with pytest.raises(nsynth.UserError, match=f"version {damaged.number} cannot be checked"):
+        registry.rollback(damaged.number)
+    assert registry.retain(1) == [first.number, damaged.number]
+
+
+def test_a_pipe_as_a_record_is_not_waited_for(registry):
     version = push(registry, "a")
-    Path(version.path, "assets.extra", "nsynth.json").write_text("{")
-    with pytest.raises(nsynth.UserError, match=f"{version.number}.*is damaged"):
-        registry.versions()
+    Path(version.path, RECORD_FILE).unlink()
+    os.mkfifo(Path(version.path, RECORD_FILE))
+    assert registry.serving().number == version.number
+    assert "not a regular file" in registry.faults()[0]
+
+
+@pytest.mark.parametrize("name", ["0999", "12345678901234567890123", "٣", "9223372036854775808"])
+def test_a_number_that_is_none_is_named_and_disturbs_nothing(registry, name):
+    first = push(registry, "a")
+    storage.write_bytes(f"{registry.destination}/{name}/saved_model.pb", b"stray")
+    second = push(registry, "b")
+    assert first.number < second.number < 10**10
+    assert [v.number for v in registry.versions()] == [first.number, second.number]
+    assert registry.retain(1) == [first.number]
+    [fault] = registry.faults()
+    assert f"/{name} is no version" in fault
+
+
+def test_a_number_that_a_server_reads_is_outnumbered_even_with_a_zero_in_front(registry):
+    storage.write_bytes(f"{registry.destination}/09999999999999/saved_model.pb", b"stray")
+    assert push(registry, "a").number == 10_000_000_000_000
+
+
+def test_milliseconds_are_a_number_like_others(registry):
+    storage.write_bytes(f"{registry.destination}/1795347758000/saved_model.pb", b"foreign")
+    assert registry.serving().pushed is None
+    assert push(registry, "a").number == 1795347758001
+    assert registry.serving().pushed.year >= 2024, "by its record"
+    assert registry.retain(1) == [1795347758000]
+    assert registry.faults() == []
+
+
+def test_no_number_is_left(registry):
+    storage.write_bytes(f"{registry.destination}/{2**63 - 1}/saved_model.pb", b"foreign")
+    with pytest.raises(nsynth.UserError, match="highest number"):
+        push(registry, "a")
+
+
+def test_of_a_linked_version_the_link_goes_and_the_folder_stays(registry, tmp_path):
+    storage.write_bytes(f"{tmp_path}/elsewhere/saved_model.pb", b"linked")
+    Path(registry.destination).mkdir()
+    Path(registry.destination, "7").symlink_to(tmp_path / "elsewhere")
+    Path(registry.destination, "8").symlink_to(tmp_path / "nowhere")
+    assert push(registry, "a").number > 8
+    assert registry.retain(1) == [7]
+    assert (tmp_path / "elsewhere" / "saved_model.pb").exists()
+    assert {p.name for p in Path(registry.destination).iterdir()} == {
+        ".lock",
+        "8",
+        str(registry.serving().number),
+    }
+
+
+def test_a_version_that_cannot_be_removed_keeps_no_other(registry, monkeypatch, caplog):
+    numbers = [push(registry, name).number for name in "abc"]
+    real = storage.remove_folder
+
+    def remove(path: str) -> None:
+        if path.endswith(str(numbers[0])):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        real(path)
+
+    monkeypatch.setattr(storage, "remove_folder", remove)
+    assert registry.retain(1) == [numbers[1]]
+    assert f"{numbers[0]} cannot be removed: Permission denied" in caplog.text
+
+
+def test_a_model_that_is_not_the_judged_one_is_not_published(registry):
+    with pytest.raises(nsynth.UserError, match="no longer those that were judged"):
+        registry.publish(filler("altered"), Record(digest=digest_of("judged")))
+    with pytest.raises(nsynth.UserError, match=r"has no saved_model\.pb"):
+        registry.publish(lambda folder: storage.write_bytes(f"{folder}/variables/x", b""), Record())
+    assert [p.name for p in Path(registry.destination).iterdir()] == [".lock"]
+
+
+@pytest.mark.parametrize("spoil", [lambda path: path.write_bytes(b"m"), Path.unlink])
+def test_a_version_that_was_cut_is_not_rolled_back_to_and_its_model_can_be_pushed_anew(registry, spoil):
+    first, second = push(registry, "a"), push(registry, "b")
+    spoil(Path(first.path, "variables", "variables.index"))
+    for to in (None, first.number):
+        with pytest.raises(nsynth.UserError, match=f"version {first.number} are no longer"):
+            registry.rollback(to)
+    assert registry.serving().number == second.number
+    again = push(registry, "a")
+    assert again.number > second.number
+    assert push(registry, "a").number == again.number
+
+
+def test_a_rollback_that_races_with_retention_publishes_the_whole_version_or_none(registry):
+    for turn in range(20):
+        first = push(registry, f"{turn}-a")
+        push(registry, f"{turn}-b")
+        with ThreadPoolExecutor(2) as pool:
+            back, gone = pool.submit(registry.rollback, first.number), pool.submit(registry.retain, 1)
+            assert first.number in gone.result()
+        if back.exception():
+            assert isinstance(back.exception(), nsynth.UserError)
+        for version in registry.versions():
+            version.check()
 
 
 def test_the_same_model_is_not_pushed_twice(registry):
@@ -92,7 +221,7 @@ def test_a_pushed_candidate_is_compared_with_what_it_was_compared_with_then(regi
     candidate = tmp_path / "candidate"
     filler("new")(str(candidate))
     assert registry.to_beat(str(candidate)) == champion.number
-    record = Record(digest=storage.digest(str(candidate)), compared_with=champion.number)
+    record = Record(digest=model_digest(str(candidate)), compared_with=champion.number)
     pushed = registry.publish(filler("new"), record)
     assert registry.to_beat(str(candidate)) == champion.number
     assert registry.to_beat() == pushed.number
@@ -139,7 +268,7 @@ def test_rollback_with_nothing_to_go_back_to(registry):
 
 
 def test_a_restored_version_keeps_its_card_and_says_where_it_came_from(registry):
-    first = registry.publish(filler("a"), Record(digest="a"), card=lambda record: f"card of {record.version}")
+    first = registry.publish(filler("a"), Record(), card=lambda record: f"card of {record.version}")
     push(registry, "b")
     back = registry.rollback()
     assert Path(back.path, CARD_FILE).read_text() == f"card of {first.number}"
@@ -172,7 +301,8 @@ def test_a_disk_that_takes_no_more_leaves_nothing(registry):
     """For real: the kernel refuses to write on, as it does when a quota or a disk is full."""
     script = textwrap.dedent("""
         import resource, sys, nsynth
-        from components.registry import Record, Registry
+        from components.registry import Registry
+        from components.version import Record
         from components import storage
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
         try:
@@ -198,16 +328,17 @@ def test_a_disk_that_is_really_full_leaves_what_was_there_and_nothing_more(tmp_p
         pytest.skip("this machine allows no mount in a user namespace")
     script = textwrap.dedent("""
         import os, sys, nsynth
-        from components.registry import Record, Registry
+        from components.registry import Registry
+        from components.version import Record
         from components import storage
         registry = Registry(sys.argv[1])
         fill = lambda folder: storage.write_bytes(f"{folder}/saved_model.pb", bytes(2_000_000))
-        for digest in "ab":
+        for run in "ab":
             try:
-                registry.publish(fill, Record(digest=digest))
+                registry.publish(fill, Record(run=run))
             except nsynth.UserError as error:
                 print(error)
-        print([version.record.digest for version in registry.versions()], len(os.listdir(sys.argv[1])))
+        print([version.record.run for version in registry.versions()], len(os.listdir(sys.argv[1])))
     """)
     inside = f"{shlex.join(mount)} && {shlex.join([sys.executable, '-c', script, str(destination)])}"
     done = subprocess.run([*namespace, "bash", "-c", inside], capture_output=True, text=True)
@@ -249,8 +380,12 @@ def test_an_object_store_gets_saved_model_pb_last(monkeypatch):
         storage, "write_bytes", lambda path, content: (written.append(path), real(path, content))
     )
     first = push(registry, "a")
-    assert written[-1] == f"{first.path}/saved_model.pb"
-    assert written[0].endswith("assets.extra/nsynth.json")
+    stored = [path for path in written if storage.is_remote(path)]
+    assert stored[-1] == f"{first.path}/saved_model.pb"
+    assert f"{first.path}/{RECORD_FILE}" in stored
+    with pytest.raises(nsynth.UserError, match="no longer those that were judged"):
+        registry.publish(filler("altered"), Record(digest=digest_of("judged")))
+    assert [v.number for v in registry.versions()] == [first.number]
     push(registry, "b")
     assert registry.rollback().record.restored_from == first.number
     assert storage.read_bytes(f"{registry.serving().path}/saved_model.pb") == b"a"

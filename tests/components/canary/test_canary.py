@@ -14,6 +14,7 @@ from components.canary.options import CanaryOptions
 from components.canary.run_probe import ProbeError, run_probe
 from components.canary.server import ask_server
 from components.canary.verdict import judge
+from components.version import model_digest
 
 pytestmark = pytest.mark.slow
 
@@ -56,11 +57,12 @@ def failed(report) -> set[str]:
     return {check["name"] for check in report["checks"] if not check["passed"]}
 
 
-def test_a_sound_model_is_blessed(canary):
+def test_a_sound_model_is_blessed(canary, good_model):
     report, blessing = canary()
     assert report["blessed"], report["verdict"]
     assert blessing.get_int_custom_property("blessed") == 1
     assert Path(blessing.uri, "INFRA_BLESSED").exists()
+    assert report["digest"] == model_digest(str(good_model / "Format-Serving"))
     measured = report["measured"]
     assert {name: answer["notes"] for name, answer in measured["answers"].items()} == {
         "serving_default": 40,

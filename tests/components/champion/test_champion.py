@@ -13,7 +13,8 @@ from tfx.types import standard_artifacts
 from components import storage
 from components.champion.component import Champion
 from components.champion.executor import ChampionExecutor
-from components.registry import Record, Registry
+from components.registry import Registry
+from components.version import Record, model_digest
 
 
 def make_model(folder: Path, content: str) -> Path:
@@ -24,7 +25,7 @@ def make_model(folder: Path, content: str) -> Path:
 
 def push(registry: Registry, model: Path, compared_with: int = 0):
     folder = f"{model}/Format-Serving"
-    record = Record(digest=storage.digest(folder), compared_with=compared_with)
+    record = Record(digest=model_digest(folder), compared_with=compared_with)
     return registry.publish(lambda target: storage.copy_folder(folder, target), record)
 
 

@@ -11,6 +11,7 @@ from components.gate.executor import GateExecutor
 from components.gate.options import GateOptions
 from components.gate.verdict import judge
 from components.predictions import Predictions, predict, slices
+from components.version import model_digest
 from tests.components.conftest import CLASSES, fit, make_notes, save_model, write_notes
 
 LOOSE = {"min_notes": 10, "min_accuracy": 0.5}
@@ -55,6 +56,7 @@ def test_a_good_first_model_is_blessed_by_the_absolute_bars_alone(gate, good_mod
     assert "Nothing is serving yet" in report["text"]
     assert (report["notes"], report["instruments"]) == (len(valid_notes), 4 * CLASSES)
     assert report["champion"]["version"] == 0
+    assert report["candidate"]["digest"] == model_digest(str(good_model / "Format-Serving"))
     assert not report["predictions"].has_champion
 
 

@@ -15,7 +15,8 @@ from components.pusher.executor import PushExecutor
 from components.pusher.model_card import model_card
 from components.pusher.push import Evidence, push_model
 from components.pusher.warmup import WARMUP_FILE, read_requests
-from components.registry import Record, Registry
+from components.registry import Registry
+from components.version import Record, model_digest
 from tests.components.conftest import write_warmup_requests
 
 GATE = {
@@ -54,9 +55,18 @@ ACCOUNT = {
 def push(new_artifact, good_model, tmp_path):
     """Runs the executor; returns the PushedModel artifact."""
 
-    def run(blessed: int = 1, infra: int | None = 1, model: Path = good_model, keep: int = 5):
+    def run(
+        blessed: int = 1,
+        infra: int | None = 1,
+        model: Path = good_model,
+        keep: int = 5,
+        judged: str = "",
+        tried: str = "",
+    ):
         report = new_artifact("ModelEvaluation", "gate")
-        Path(report.uri, "gate.json").write_text(json.dumps(GATE))
+        Path(report.uri, "gate.json").write_text(json.dumps(GATE | {"candidate": {"digest": judged}}))
+        canary = new_artifact("ModelEvaluation", "canary")
+        Path(canary.uri, "canary.json").write_text(json.dumps({"digest": tried, "checks": []}))
         candidate = new_artifact("Model", "model")
         candidate.uri = str(model)
         account = new_artifact(
@@ -68,6 +78,7 @@ def push(new_artifact, good_model, tmp_path):
             "model": [candidate],
             "model_blessing": [new_artifact("ModelBlessing", "blessing", blessed=blessed)],
             "gate_report": [report],
+            "canary_report": [canary],
         }
         if infra is not None:
             inputs["infra_blessing"] = [new_artifact("InfraBlessing", "infra", blessed=infra)]
@@ -142,6 +153,19 @@ def test_the_same_model_is_reported_and_not_pushed_twice(push, tmp_path, good_mo
             "pushed_version"
         )
     assert len(Registry(tmp_path / "models").versions()) == 1
+
+
+def test_only_the_files_that_gate_and_canary_judged_are_pushed(push, tmp_path, good_model):
+    digest = model_digest(str(good_model / "Format-Serving"))
+    for judged, tried, says in (
+        ("0" * 32, "0" * 32, "no longer those that were judged"),
+        (digest, "0" * 32, "did not judge the same files"),
+    ):
+        with pytest.raises(nsynth.UserError, match=says):
+            push(judged=judged, tried=tried)
+        assert Registry(tmp_path / "models").versions() == []
+    push(judged=digest, tried=digest)
+    assert Registry(tmp_path / "models").serving().record.digest == digest
 
 
 def test_old_versions_go(tmp_path, good_model):
@@ -228,7 +252,7 @@ def test_a_reader_never_fails_during_a_hundred_pushes(tmp_path, good_model):
     assert result.get(timeout=600) == "ready"
     registry, model = Registry(tmp_path / "models"), str(good_model / "Format-Serving")
     for index in range(100):
-        registry.publish(lambda folder: storage.copy_folder(model, folder), Record(digest=str(index)))
+        registry.publish(lambda folder: storage.copy_folder(model, folder), Record(run=str(index)))
     stop.set()
     loads = result.get(timeout=600)
     reader.join()

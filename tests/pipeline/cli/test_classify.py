@@ -12,7 +12,8 @@ from click.testing import CliRunner
 
 import nsynth
 from components import storage
-from components.registry import Record, Registry
+from components.registry import Registry
+from components.version import Record
 from pipeline.classify import Classifier, audio_files, read_windows
 from pipeline.cli import main
 from tests.components.conftest import fit, make_notes, save_model

@@ -8,7 +8,8 @@ from click.testing import CliRunner
 
 import nsynth
 from components import storage
-from components.registry import Interval, Record, Registry
+from components.registry import Registry
+from components.version import RECORD_FILE, Interval, Record, model_digest
 from pipeline.cli import main
 from pipeline.history import past_runs
 from pipeline.history.past_runs import Output, Run, Step
@@ -24,7 +25,7 @@ def registry(tmp_path, monkeypatch) -> Registry:
 def push(registry: Registry, name: str, **record):
     return registry.publish(
         lambda folder: storage.write_bytes(f"{folder}/saved_model.pb", name.encode()),
-        Record(digest=name, **record),
+        Record(**record),
     )
 
 
@@ -62,7 +63,7 @@ def test_nothing_pushed_yet(registry):
 def test_show(registry):
     version = registry.publish(
         lambda folder: storage.write_bytes(f"{folder}/saved_model.pb", b"x"),
-        Record(digest="x", verdict="blessed: yes"),
+        Record(verdict="blessed: yes"),
         card=lambda record: "# The card\n\nLimits",
     )
     for arguments in ((), (str(version.number),)):
@@ -106,6 +107,7 @@ def refused_run(registry, tmp_path, monkeypatch):
             "notes": 100,
             "instruments": 20,
             "champion": {"version": 0},
+            "candidate": {"digest": model_digest(str(tmp_path / "model" / "Format-Serving"))},
             "overall": {"accuracy": {"value": 0.3, "low": 0.2, "high": 0.4}},
             "slices": [],
         }
@@ -149,6 +151,27 @@ def test_promotion_is_on_the_record(registry, refused_run):
     assert "**Pushed by hand.** Reason: customer demo on Friday" in version.card
     with pytest.raises(nsynth.UserError, match=f"is version {version.number} already"):
         call("promote", "--reason", "again")
+
+
+def test_a_candidate_that_was_altered_after_the_gate_is_not_promoted(registry, refused_run, tmp_path):
+    refused_run()
+    (tmp_path / "model" / "Format-Serving" / "saved_model.pb").open("ab").write(b"\0")
+    with pytest.raises(nsynth.UserError, match="no longer those that were judged"):
+        call("promote", "--reason", "now")
+    assert registry.versions() == []
+
+
+def test_one_damaged_record_is_named_and_the_rest_is_listed(registry):
+    push(registry, "a", verdict="blessed: yes")
+    damaged = push(registry, "b")
+    Path(damaged.path, RECORD_FILE).write_text("{")
+    Path(registry.destination, "0999").mkdir()
+    shown = call()
+    assert f"{damaged.number}/{RECORD_FILE} is damaged" in shown
+    assert "0999 is no version" in shown
+    assert "record damaged" in shown
+    assert [bool(row["fault"]) for row in json.loads(call("--json"))] == [False, True]
+    assert "serves now" in call("rollback")
 
 
 def test_promotion_needs_a_reason_and_a_model_that_can_be_served(registry, refused_run):

@@ -16,7 +16,8 @@ from components.gate import report as words
 from components.gate.options import GateOptions
 from components.gate.verdict import judge
 from components.predictions import Predictions
-from components.registry import Interval, Record, Registry
+from components.registry import Registry
+from components.version import Interval, Record
 from tests.components.canary.test_canary import MEASURED
 from tests.components.conftest import Note, make_notes, write_notes
 from tests.pipeline.report.workspace import RUN, Workspace

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from components.registry import Record, Registry
+from components.registry import Registry
+from components.version import Record
 from pipeline.history.ledger import Outcome, Round
 from pipeline.history.metadata import connect
 from pipeline.retrain import gc, lock

@@ -22,6 +22,7 @@ from pipeline.history.ledger import Outcome
 from pipeline.retrain import lock
 from pipeline.retrain.child import Result
 from pipeline.retrain.round import Retraining
+from pipeline.retrain.status import status
 
 PUSHED = {"ending": "pushed", "words": "better", "version": 7, "run": "r", "accuracy": 0.5}
 KEPT = {"ending": "kept", "words": "not better"}
@@ -233,11 +234,22 @@ def test_a_full_disk_before_the_child_is_started_may_pass(config, stand_in, deli
     assert list(retraining.folder.glob("round-*")) == []
 
 
-def test_a_folder_of_models_that_cannot_be_read_costs_no_line(config, stand_in, deliver):
+def test_a_damaged_version_is_named_and_costs_no_line(config, stand_in, deliver):
     deliver(1)
     broken = Path(config.models) / "7" / "assets.extra" / "nsynth.json"
     broken.parent.mkdir(parents=True)
     broken.write_text("{")
+    (Path(config.models) / "7" / "saved_model.pb").write_bytes(b"m")
+    done = Retraining(config, stand_in.will(PUSHED).start).retrain("me")
+    assert (done.outcome, done.champion) == (Outcome.PUSHED, 7)
+    assert f"{broken} is damaged" in done.warnings[0]
+    assert f"{broken} is damaged" in status(config, 1)["faulty_models"][0]
+
+
+def test_a_folder_of_models_that_cannot_be_read_costs_no_line(config, stand_in, deliver):
+    deliver(1)
+    config.workspace.mkdir()
+    Path(config.models).write_text("not a folder")
     done = Retraining(config, stand_in.will(PUSHED).start).retrain("me")
     assert done.outcome is Outcome.PUSHED
     assert "which version serves is unknown" in done.warnings[0]

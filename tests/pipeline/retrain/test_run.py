@@ -2,7 +2,9 @@
 
 import pytest
 
-from components.registry import Record, Registry
+from components import storage
+from components.registry import Registry
+from components.version import Record
 from pipeline.history import past_runs
 from pipeline.retrain import run
 from pipeline.retrain.child import Result
@@ -33,12 +35,13 @@ def pushed_by(config, monkeypatch):
     """Lets the serving version come from a run on these spans, which no line of the ledger tells of."""
 
     def pushed_by(*spans: int) -> None:
-        Registry(config.models).publish(lambda folder: None, Record(run=PUSHED.run))
+        Registry(config.models).publish(
+            lambda folder: storage.write_bytes(f"{folder}/saved_model.pb", b"m"), Record(run=PUSHED.run)
+        )
         examples = [past_runs.Output(span, "Examples", "", {"span": span}) for span in spans]
         steps = {"Transform": step("Transform", examples=examples), "Pusher": step("Pusher")}
         monkeypatch.setattr(past_runs, "run_names", lambda store: [PUSHED.run])
         monkeypatch.setattr(past_runs, "load_run", lambda store, name: past_runs.Run(name, steps))
-        monkeypatch.setattr("components.storage.exists", lambda path: True)
 
     return pushed_by
 
