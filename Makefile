@@ -82,6 +82,14 @@ bench-transform: $(READY)  ## measure Transform against stock, tf.data and the b
 bench-classify: $(READY)  ## measure how fast nsynth classify starts and answers (after make run)
 	@$(BIN)/python -m benchmarks.classify $(ARGS)
 
+.PHONY: bench-download
+bench-download: $(READY)  ## measure nsynth download: requests, bytes wasted, time, CPU, memory, instruments met
+	@$(BIN)/python -m benchmarks.download $(ARGS)
+
+.PHONY: download-kill
+download-kill: $(READY)  ## kill -9 nsynth download at twenty random moments, resume, compare the bytes
+	@$(BIN)/python -m benchmarks.download_kill $(ARGS)
+
 .PHONY: bench-train
 bench-train: $(READY)  ## measure training's speed against the same model fed from memory
 	@$(BIN)/python -m benchmarks.train $(ARGS)

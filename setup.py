@@ -28,10 +28,12 @@ setup(
         "psutil>=5.9",
         "pydantic>=2.6,<3",
         "PyYAML>=6",
+        "requests>=2.31",
         "rich>=13",
         "soundfile>=0.12",
         "soxr>=0.4",
         "tensorboard>=2.20,<2.22",
+        "urllib3>=2",
     ],
     extras_require={
         "corpus": ["google-crc32c>=1.5", "pretty_midi>=0.2.11,<0.3", "tinysoundfont>=0.3.7,<0.4"],

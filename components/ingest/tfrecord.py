@@ -127,11 +127,14 @@ def _plausible_headers(window: bytes, size: int) -> list[int]:
     places = len(window) - HEADER_BYTES + 1
     if places <= 0:
         return []
-    octets = np.frombuffer(window, np.uint8)
-    length = np.zeros(places, np.uint64)
-    for byte in range(8):
-        length |= octets[byte : byte + places].astype(np.uint64) << np.uint64(8 * byte)
-    return np.flatnonzero((length > 0) & (length <= size)).tolist()
+    found = []
+    for shift in range(8):  # all places that are `shift` bytes behind a multiple of eight
+        lengths = np.frombuffer(window, "<u8", (len(window) - shift) // 8, shift)
+        found.append(
+            8 * np.flatnonzero(lengths - np.uint64(1) < np.uint64(size)) + shift
+        )  # 0 - 1 is the largest
+    ordered = np.sort(np.concatenate(found))
+    return ordered[ordered < places].tolist()
 
 
 def advise_random_access(file: BinaryIO) -> None:

@@ -14,6 +14,7 @@ from pipeline.errors import explain
 
 COMMANDS = {
     "corpus": ("pipeline.cli.corpus:corpus", "Render the demo notes from SoundFonts."),
+    "download": ("pipeline.cli.download:download_command", "Download notes of the real NSynth."),
     "inspect": ("pipeline.cli.inspect:inspect", "Count and check the notes of a data folder."),
     "run": ("pipeline.cli.run:run", "Run the whole pipeline once: from notes to a gated model."),
     "retrain": ("pipeline.cli.retrain:retrain", "One unattended round on the spans that have arrived."),

@@ -1,0 +1,48 @@
+"""Where a sample looks: windows that do not overlap, exact numbers, and the instruments that they meet."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import nsynth
+from benchmarks.nsynth_server import instruments
+from pipeline.download import official, sample
+
+RECORD = 256_600
+
+
+@given(st.integers(1, 40_000), st.integers(0, 50), st.integers(1, 12))
+@settings(max_examples=60, deadline=None)
+def test_windows_do_not_overlap_and_yield_the_exact_number(notes, seed, run):
+    size = 289_205 * RECORD
+    places = sample.plan(size, RECORD, notes, seed, run)
+    assert places is not None
+    assert sum(place.records for place in places) == notes
+    ends = [place.segment.start + place.segment.length for place in places]
+    assert all(end <= place.segment.start for end, place in zip(ends, places[1:], strict=False))
+    assert ends[-1] <= size
+
+
+def test_most_of_a_file_is_not_sampled():
+    assert sample.plan(100 * RECORD, RECORD, 90, 0) is None
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_default_sample_meets_every_family_and_nine_of_ten_instruments(seed):
+    """The official file by its index, without the sound: ordered by family and instrument, with the official counts."""
+    made = instruments("train", seed=seed)
+    of_note = np.repeat(np.arange(len(made)), [instrument.notes for instrument in made])
+    assert len(of_note) == official.NOTES["train"]
+    places = sample.plan(len(of_note) * RECORD, RECORD, 12_000, seed)
+    assert places is not None
+    met = set()
+    for place in places:
+        first = -(-place.segment.start // RECORD)
+        met.update(of_note[first : first + place.records].tolist())
+    assert {made[number].family for number in met} == set(range(len(nsynth.FAMILIES)))
+    assert len(met) >= 0.9 * len(made)
+
+
+def test_the_official_counts_add_up():
+    assert official.NOTES == {"train": 289_205, "valid": 12_678, "test": 4_096}
