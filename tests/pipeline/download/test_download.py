@@ -297,6 +297,7 @@ def test_real_notes_from_a_folder(real_notes, tmp_path):
     assert noted["splits"]["train"]["coverage"]["instruments"] > 30
 
 
+@pytest.mark.slow
 def test_a_killed_download_resumes_and_comes_out_the_same(server, tmp_path, undisturbed):
     server.behaviour.bytes_per_s = 20e6
     moments = random.Random(1)
