@@ -11,6 +11,7 @@ import pydantic
 
 import nsynth
 from pipeline import exit_codes
+from pipeline.history.own_files import Reserve, closing, cut_short, open_own, read, write
 
 
 class Span(pydantic.BaseModel, frozen=True):
@@ -67,6 +68,8 @@ _EXIT_CODES = {
     Outcome.CRASHED: exit_codes.ERROR,
 }
 
+_OURS = b'{"number":'  # how every line begins
+
 
 class Round(pydantic.BaseModel, frozen=True):
     """What a round was and how it ended."""
@@ -111,40 +114,67 @@ class Ledger:
 
     def __init__(self, file: Path):
         self.file = file
+        self._reserve = Reserve(file.parent)
 
     def rounds(self) -> list[Round]:
         """All rounds, the oldest first. A last line that a crash cut short is passed over.
 
         Raises:
-          nsynth.UserError: a line in the middle is damaged.
+          nsynth.UserError: a line in the middle is damaged, or the file is not ours.
         """
         try:
-            *lines, _ = self.file.read_bytes().split(b"\n")  # after the last newline: nothing, or a cut line
+            with closing(open_own(self.file, os.O_RDONLY)) as descriptor:
+                lines = _complete(read(descriptor), self.file)
         except FileNotFoundError:
             return []
         try:
-            return [Round.model_validate_json(line) for line in lines]
+            return [Round.model_validate_json(line) for line in lines.splitlines()]
         except pydantic.ValidationError as error:
             raise nsynth.UserError(
                 f"{self.file} is damaged: {error.errors()[0]['msg']}. Mend the line or move the file away."
             ) from error
 
+    def reserve(self) -> None:
+        """Keeps room on the disk for the next line, as far as there is any."""
+        self._reserve.make()
+
     def append(self, line: Round) -> None:
-        """Adds a round; it is on the disk when this returns. Whoever calls it holds the lock."""
+        """Adds a round; it is on the disk when this returns, on a full disk in the room that was kept.
+
+        Whoever calls it holds the lock.
+
+        Raises:
+          OSError: no room at all; the file is as it was.
+          nsynth.UserError: the file is not ours.
+        """
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.file, "a+b") as file:
-            complete = file.seek(0, os.SEEK_END)
-            if complete:
-                file.seek(0)
-                complete = file.read().rfind(b"\n") + 1
-                file.truncate(complete)  # what a crash cut short
+        self._reserve.used_if_full(lambda: self._append(line.model_dump_json().encode() + b"\n"))
+        self._reserve.make()
+
+    def _append(self, line: bytes) -> None:
+        # Its owner's alone: a hook that failed may have said more than everybody is to read.
+        with closing(open_own(self.file, os.O_RDWR | os.O_CREAT)) as descriptor:
+            complete = len(_complete(read(descriptor), self.file))
+            os.ftruncate(descriptor, complete)
             try:
-                file.write(line.model_dump_json().encode() + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
+                write(descriptor, line, complete)
             except OSError:
-                file.truncate(complete)
+                os.ftruncate(descriptor, complete)
                 raise
+
+
+def _complete(content: bytes, file: Path) -> bytes:
+    """The content without a last line that a crash cut short.
+
+    Raises:
+      nsynth.UserError: it ends in something else, which is not ours to cut off.
+    """
+    complete, newline, rest = content.rpartition(b"\n")
+    if not cut_short(rest, _OURS):
+        raise nsynth.UserError(
+            f"{file} is damaged: its end is no round. Mend the line or move the file away."
+        )
+    return complete + newline
 
 
 def settled(rounds: Iterable[Round]) -> set[Span]:

@@ -17,9 +17,11 @@ from typing import Any, Literal, Protocol
 import pydantic
 
 from pipeline.config import Config
+from pipeline.history.own_files import closing, open_own, write
 
 _LOOK_EVERY_S = 0.1
 _END_WITHIN_S = 10.0  # between SIGTERM and SIGKILL
+_RESULT_BYTES = 1 << 16
 _DONE = ("pushed", "kept", "refused")  # stands, though the child was ended on its way out
 
 Ending = Literal["pushed", "kept", "no new data", "refused", "failed", "passing", "timed out", "interrupted"]
@@ -100,17 +102,20 @@ def run_child(
     """
     request_file = request.result_file.with_suffix(".request.json")
     request_file.parent.mkdir(parents=True, exist_ok=True)
-    request.result_file.unlink(missing_ok=True)
+    files = (request_file, draft_of(request.result_file), request.result_file)
+    for file in files:
+        file.unlink(missing_ok=True)
     try:
-        request_file.touch(mode=0o600)  # the address of the history may hold a password
-        request_file.write_text(request.model_dump_json())
+        # Its owner's alone: the address of the history may hold a password.
+        _write_new(request_file, request.model_dump_json().encode())
+        _write_new(draft_of(request.result_file), b" " * _RESULT_BYTES)
         exit_code, ended_by = _run_to_its_end(request_file, lock, deadline, stop, start)
         try:
             result = Result.model_validate_json(request.result_file.read_text())
         except FileNotFoundError:
             result = _without_result(exit_code, request.log_file)
     finally:
-        for file in (request_file, request.result_file):
+        for file in files:
             file.unlink(missing_ok=True)
     if ended_by is None or result.ending in _DONE:
         return result
@@ -118,6 +123,16 @@ def run_child(
     limit = f"ended after {limit_s:g} s, the limit of a round (retrain.time_limit_s)"
     words = limit if ended_by == "timed out" else "told to stop"
     return result.model_copy(update={"ending": ended_by, "words": words})
+
+
+def draft_of(result_file: Path) -> Path:
+    """Where the child writes its result: blanks that are there already, so that a full disk does not silence it."""
+    return result_file.with_suffix(".draft")
+
+
+def _write_new(file: Path, content: bytes) -> None:
+    with closing(open_own(file, os.O_RDWR | os.O_CREAT | os.O_EXCL)) as descriptor:
+        write(descriptor, content)
 
 
 def _run_to_its_end(

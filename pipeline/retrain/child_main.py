@@ -15,7 +15,9 @@ from pathlib import Path
 from types import FrameType
 
 import nsynth
-from pipeline.retrain.child import Ending, Request, Result
+from pipeline.errors import explain
+from pipeline.history.own_files import closing, open_own, write
+from pipeline.retrain.child import Ending, Request, Result, draft_of
 from pipeline.retrain.faults import may_pass
 
 
@@ -24,19 +26,22 @@ def main(request_file: Path) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGTERM, _interrupt)
     request = Request.model_validate_json(request_file.read_text())
-    result = run(request)
+    try:
+        result = run(request)
+    except BaseException as error:  # not the pipeline's: no log file, for one
+        result = Result(ending=_ending(error, ""), words=explain(error))
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what has come of it is to be told
-    draft = request.result_file.with_suffix(".draft")
-    draft.write_text(result.model_dump_json())
+    draft = draft_of(request.result_file)
+    with closing(open_own(draft, os.O_RDWR | os.O_CREAT)) as descriptor:
+        write(descriptor, result.model_dump_json().encode())
     draft.rename(request.result_file)
 
 
 def run(request: Request) -> Result:
-    """Runs the pipeline and tells how it ended; no error leaves this function."""
+    """Runs the pipeline and tells how it ended, whatever its error."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import rich.console
 
-    from pipeline.errors import explain
     from pipeline.logs import chatter_to, follow_steps
 
     began, step = time.monotonic(), CurrentStep()

@@ -3,11 +3,15 @@
 The operating system's lock on an open file (flock) is used as it is, since the child process that runs the
 pipeline inherits the descriptor: the lock is free only when every process of the round is gone, and at once
 then, so that there is no stale lock to wait for. What a crash leaves behind is the holder's name in the file.
+
+The file keeps its length, so that a full disk has room for the name; where even the first name finds none, the lock
+is held without one. A link, a FIFO or a file with other content in its place is refused and left as it is.
 """
 
 import contextlib
 import datetime
 import fcntl
+import logging
 import os
 import socket
 import time
@@ -17,7 +21,11 @@ from pathlib import Path
 import pydantic
 
 import nsynth
+from pipeline.history.own_files import closing, cut_short, is_full, open_own, read, write
 
+_log = logging.getLogger(__name__)
+_SIZE_BYTES = 4096  # of the file: a block
+_OURS = b'{"name":'  # how every name in the file begins
 _GLANCE_S = 0.1  # more than `is_held` holds the lock for
 
 
@@ -75,10 +83,9 @@ def hold(file: Path, name: str, is_round: bool = True) -> Iterator[Lock]:
       LockedError: it is held; the message says by whom.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
+    with closing(open_own(file, os.O_RDWR | os.O_CREAT, 0o644)) as descriptor:
         _take(descriptor, file)
-        before = holder(file)
+        before = _named(descriptor, file)
         killed = before if before is None or before.is_round else before.found
         me = Holder.me(name).model_copy(update={"is_round": is_round, "found": None if is_round else killed})
         _write(descriptor, me.model_dump_json())
@@ -86,31 +93,53 @@ def hold(file: Path, name: str, is_round: bool = True) -> Iterator[Lock]:
             yield Lock(descriptor, killed)
         finally:
             _write(descriptor, me.found.model_dump_json() if me.found else "")
-    finally:
-        os.close(descriptor)
 
 
 def holder(file: Path) -> Holder | None:
-    """Who is named in the lock file, if anybody."""
+    """Who is named in the lock file, if anybody.
+
+    Raises:
+      nsynth.UserError: it is not our lock file.
+    """
     try:
-        return Holder.model_validate_json(file.read_text())
-    except (OSError, ValueError):  # no lock yet, or given back
+        with closing(open_own(file, os.O_RDONLY)) as descriptor:
+            return _named(descriptor, file)
+    except FileNotFoundError:
         return None
 
 
 def is_held(file: Path) -> bool:
-    """Whether a process holds the lock right now."""
+    """Whether a process holds the lock right now.
+
+    Raises:
+      nsynth.UserError: it is not our lock file.
+    """
     try:
-        descriptor = os.open(file, os.O_RDONLY)
+        with closing(open_own(file, os.O_RDONLY)) as descriptor:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    finally:
-        os.close(descriptor)
     return False
+
+
+def _named(descriptor: int, file: Path) -> Holder | None:
+    """Who is named in the open file; None if it is blank, or was cut short by a crash.
+
+    Raises:
+      nsynth.UserError: the content is not ours, so that nothing may be written over it.
+    """
+    content = read(descriptor).strip()
+    try:
+        return Holder.model_validate_json(content) if content else None
+    except ValueError as error:
+        if cut_short(content, _OURS):
+            return None
+        raise nsynth.UserError(
+            f"{file} is not a lock of this project: it holds something else, which is left as it is. "
+            "Move it away, or set another workspace."
+        ) from error
 
 
 def _take(descriptor: int, file: Path) -> None:
@@ -120,13 +149,19 @@ def _take(descriptor: int, file: Path) -> None:
         except BlockingIOError as error:
             if last_try:
                 raise LockedError(
-                    f"the workspace {file.parent} is in use by {holder(file) or 'another process'}: "
+                    f"the workspace {file.parent} is in use by {_named(descriptor, file) or 'another process'}: "
                     "wait for it to end, or stop it"
                 ) from error
         time.sleep(_GLANCE_S)
 
 
 def _write(descriptor: int, content: str) -> None:
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, content.encode(), 0)
-    os.fsync(descriptor)
+    """Writes the name over the one before."""
+    block = content.encode().ljust(_SIZE_BYTES - 1) + b"\n"
+    try:
+        write(descriptor, block)
+    except OSError as error:
+        if not is_full(error):
+            raise
+        _log.warning("the disk is full: the lock is held without a name")
+        os.ftruncate(descriptor, 0)  # no half of a name, and none of who held it before

@@ -13,6 +13,8 @@ from components.drift.options import DriftOptions
 Event = Literal["pushed", "kept", "refused", "failed"]
 Hook = Annotated[str, Field(min_length=1)]
 """A command, run without a shell, or an http(s) address; both are given the round's line of the ledger as JSON."""
+Address = Annotated[str, Field(pattern=r"^https?://[^\s/]+(/\S*)?$")]
+"""Of a web server."""
 
 
 class ScheduleOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
@@ -57,6 +59,20 @@ class RetryOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
     max_wait_s: float = Field(default=1800.0, ge=0)
 
 
+class WatcherOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """Addresses of an outside watcher, which notices when no round reports any more; each is asked with a GET.
+
+    Services that watch such jobs call them start, success and fail.
+    """
+
+    start: Address | None = None
+    """A round has begun."""
+    success: Address | None = None
+    """It did its work: pushed, kept, refused, or nothing new."""
+    fail: Address | None = None
+    """It failed, ran out of time or was told to stop."""
+
+
 class CleanupOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
     """What `nsynth gc` leaves."""
 
@@ -94,14 +110,19 @@ class RetrainOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
     hooks: dict[Event, tuple[Hook, ...]] = {}
     """Outcome → commands or addresses to call."""
     hook_timeout_s: float = Field(default=30.0, gt=0)
+    """For each hook and each call of the watcher, as a whole."""
+    watcher: WatcherOptions = WatcherOptions()
 
     @pydantic.field_validator("hooks")
     @classmethod
     def _commands(cls, hooks: dict[Event, tuple[str, ...]]) -> dict[Event, tuple[str, ...]]:
-        for hook in (hook for group in hooks.values() for hook in group):
-            try:
-                if not shlex.split(hook):
-                    raise ValueError("it is blank")
-            except ValueError as error:
-                raise ValueError(f"{hook!r} is no command: {str(error).lower()}") from error
+        for event, group in hooks.items():
+            for number, hook in enumerate(group, 1):
+                try:
+                    if not shlex.split(hook):
+                        raise ValueError("it is blank")
+                except ValueError as error:  # the hook itself may hold a secret
+                    raise ValueError(
+                        f"hook {number} for {event} is no command: {str(error).lower()}"
+                    ) from error
         return hooks

@@ -1,5 +1,6 @@
 """One unattended round: is there a new span? Then train on the newest ones, judge, push or keep, and write it down."""
 
+import datetime
 import logging
 import threading
 import time
@@ -17,8 +18,19 @@ from pipeline.retrain.child import Request, Result, Starter, run_child, spawn
 from pipeline.retrain.faults import may_pass
 from pipeline.retrain.hooks import call_hooks
 from pipeline.retrain.spans import Work, choose, find_spans
+from pipeline.retrain.watcher import Watcher
 
 _log = logging.getLogger(__name__)
+
+
+class NotWrittenDownError(nsynth.UserError):
+    """A round came to an end that the ledger does not tell of."""
+
+    def __init__(self, line: Round, why: str):
+        super().__init__(
+            f"round {line.number} is not in the ledger ({why}). It ended as {line.outcome}: {line.words}"
+        )
+        self.event = line.outcome.event
 
 
 class Retraining:
@@ -31,6 +43,8 @@ class Retraining:
         self.folder = config.workspace / "retrain"
         self.lock_file = self.folder / "lock"
         self.ledger = Ledger(self.folder / "rounds.jsonl")
+        self._watcher = Watcher(self._options.watcher, self._options.hook_timeout_s)
+        self._unheard: tuple[str, ...] = ()  # why the watcher does not know that the round has begun
 
     def retrain(self, name: str, force: bool = False, stop: threading.Event | None = None) -> Round:
         """Runs a round; after a refused span another one, if other spans are left.
@@ -45,25 +59,50 @@ class Retraining:
 
         Raises:
           lock.LockedError: somebody else works in the workspace.
-          nsynth.UserError: retrain.spans is not set, or the ledger is damaged.
+          nsynth.UserError: retrain.spans is not set, or the ledger is damaged or has no room; hooks and watcher
+            know of it.
         """
-        stop = stop or threading.Event()
-        self._folder_of_spans()
-        with lock.hold(self.lock_file, name) as held:
-            if held.left_behind:
-                self._write_down_crash(held.left_behind)
-            left_out: set[Span] = set()
-            done = self._write_down(self._round(force, left_out, stop, held.descriptor))
-            while (done.refused or done.late) and not stop.is_set():
-                if done.refused:
-                    left_out.add(done.refused)
-                # A late push is what was asked for: after it only new spans need another round.
-                force = force and not done.late
-                following = self._round(force, left_out, stop, held.descriptor)
-                if following.outcome is Outcome.NO_NEW_DATA:
-                    break
-                done = self._write_down(following)
-            return done
+        started = lock.now()
+        try:
+            self._folder_of_spans()
+            with lock.hold(self.lock_file, name) as held:
+                done = self._rounds(force, stop or threading.Event(), held)
+        except lock.LockedError:
+            raise
+        except Exception as error:
+            self._last_words(error, started)
+            raise
+        self._watcher.ended(done.outcome.as_it_should_be)
+        return done
+
+    def _rounds(self, force: bool, stop: threading.Event, held: lock.Lock) -> Round:
+        """Runs rounds while there is something left to do."""
+        self.ledger.reserve()
+        self._unheard = self._watcher.begun()
+        if held.left_behind:
+            self._write_down_crash(held.left_behind)
+        left_out: set[Span] = set()
+        done = self._write_down(self._round(force, left_out, stop, held.descriptor))
+        while (done.refused or done.late) and not stop.is_set():
+            if done.refused:
+                left_out.add(done.refused)
+            # A late push is what was asked for: after it only new spans need another round.
+            force = force and not done.late
+            following = self._round(force, left_out, stop, held.descriptor)
+            if following.outcome is Outcome.NO_NEW_DATA:
+                break
+            done = self._write_down(following)
+        return done
+
+    def _last_words(self, error: Exception, started: datetime.datetime) -> None:
+        """Tells whoever listens of an error that no line of the ledger can tell, such as a damaged ledger."""
+        self._watcher.ended(well=False)
+        if isinstance(error, NotWrittenDownError) and error.event == "failed":
+            return  # its hooks know
+        line = Round(
+            number=0, outcome=Outcome.FAILED, words=explain(error), started=started, ended=lock.now()
+        )
+        self._call_hooks(line)
 
     def work(self, force: bool = False, left_out: Iterable[Span] = ()) -> Work:
         """What the next round is to do.
@@ -111,7 +150,7 @@ class Retraining:
             accuracy=result.accuracy,
             champion_accuracy=result.champion_accuracy,
             facts=result.facts,
-            warnings=(*result.warnings, *warnings),
+            warnings=(*result.warnings, *warnings, *self._unheard),
             late=bool(result.late),
         )
 
@@ -183,15 +222,26 @@ class Retraining:
         self._write_down(line)
 
     def _write_down(self, line: Round) -> Round:
-        """Calls the hooks, then adds the line with what they said, which is returned."""
+        """Calls the hooks, then adds the line with what they said, which is returned.
+
+        Raises:
+          NotWrittenDownError: no room, not even the one that was kept, or no right to write.
+        """
+        line = line.model_copy(update={"warnings": (*line.warnings, *self._call_hooks(line))})
+        try:
+            self.ledger.append(line)
+        except (nsynth.UserError, OSError) as error:
+            raise NotWrittenDownError(line, explain(error)) from error
+        return line
+
+    def _call_hooks(self, line: Round) -> list[str]:
+        """Calls the hooks for how the round ended; answers what went wrong."""
         event = line.outcome.event
         hooks = self._options.hooks.get(event, ()) if event else ()  # type: ignore[call-overload]
         failures = call_hooks(hooks, str(event), line.model_dump_json(), self._options.hook_timeout_s)
         for failure in failures:
             _log.warning("%s", failure)
-        line = line.model_copy(update={"warnings": (*line.warnings, *failures)})
-        self.ledger.append(line)
-        return line
+        return failures
 
 
 def _nothing_new(work: Work) -> str:

@@ -52,6 +52,41 @@ def test_a_full_disk_leaves_the_ledger_as_it_was(tmp_path, monkeypatch):
     assert [line.number for line in book.rounds()] == [1]
 
 
+def test_on_a_full_disk_the_line_takes_the_room_that_was_kept(tmp_path, monkeypatch):
+    book = Ledger(tmp_path / "rounds.jsonl")
+    book.append(a_round(1))
+    pwrite = os.pwrite
+
+    def full(descriptor: int, content: bytes, offset: int) -> int:
+        if (tmp_path / "reserve").exists():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return pwrite(
+            descriptor, content[:100], offset
+        )  # a part at a time, as a disk that is nearly full does
+
+    monkeypatch.setattr(os, "pwrite", full)
+    book.append(a_round(2))
+    assert [line.number for line in book.rounds()] == [1, 2]
+
+
+@pytest.mark.parametrize("theirs", [b"a note without a newline", b"a note\n", b'{"a": "line"}'])
+def test_a_file_that_is_not_the_ledger_is_told_and_left_as_it_is(tmp_path, theirs):
+    book = Ledger(tmp_path / "rounds.jsonl")
+    book.file.write_bytes(theirs)
+    with pytest.raises(nsynth.UserError, match="damaged"):
+        book.rounds()
+    if not theirs.endswith(b"\n"):
+        with pytest.raises(nsynth.UserError, match="damaged"):
+            book.append(a_round(1))
+    assert book.file.read_bytes().startswith(theirs)
+
+
+def test_nobody_but_its_owner_reads_it(tmp_path):
+    book = Ledger(tmp_path / "rounds.jsonl")
+    book.append(a_round(1))
+    assert book.file.stat().st_mode & 0o777 == 0o600
+
+
 def test_damage_in_the_middle_is_told(tmp_path):
     book = Ledger(tmp_path / "rounds.jsonl")
     book.append(a_round(1))

@@ -1,11 +1,14 @@
 """A workspace with spans, and a stand-in for the child process that runs no pipeline."""
 
+import contextlib
+import http.server
 import json
 import os
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -92,3 +95,50 @@ def config(tmp_path) -> Config:
         spans=tmp_path / "spans", window=3, settle_s=0, retry=RetryOptions(attempts=3, wait_s=0.01)
     )
     return Config(workspace=tmp_path / "workspace", retrain=retrain)
+
+
+Called = tuple[str, str, str | None, str]
+"""Method, path, event and body of a call."""
+
+
+@pytest.fixture
+def webhook() -> Iterator[tuple[str, list[Called]]]:
+    """Address of a server and the list of the calls that it got; what it answers depends on the path."""
+    called: list[Called] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"] or 0)).decode()
+            called.append((self.command, self.path, self.headers["X-Nsynth-Event"], body))
+            if self.path.startswith("/trickle"):
+                for _ in range(200):
+                    self.wfile.write(b"H")
+                    self.wfile.flush()
+                    time.sleep(0.05)
+            elif self.path.startswith("/to-"):
+                self.send_response(307 if self.path.endswith("other") else 302)
+                other = f"http://localhost:{self.server.server_port}/elsewhere"
+                target = {
+                    "/to-other": other,
+                    "/to-ftp": "ftp://127.0.0.1/x",
+                    "/to-file": "file:///etc/passwd",
+                }
+                self.send_header("Location", target[self.path])
+                self.end_headers()
+            else:
+                self.send_response(500 if self.path.startswith("/broken") else 204)
+                self.end_headers()
+
+        do_GET = do_POST  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def handle(self) -> None:
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # who trickles is soon left
+                super().handle()
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", called
+    server.shutdown()

@@ -1,5 +1,6 @@
 """One round at a time: the other is told who, and a killed holder leaves its name but no lock."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import textwrap
 
 import pytest
 
+import nsynth
 from pipeline.retrain import lock
 
 HOLD = textwrap.dedent("""
@@ -90,3 +92,60 @@ def test_housekeeping_keeps_the_name_of_a_killed_round_and_leaves_none_of_its_ow
     file.write_text(content)
     with lock.hold(file, "me") as held:
         assert held.left_behind is None, "a killed clean-up is no killed round"
+
+
+THEIRS = "somebody's notes\n"
+
+
+@pytest.mark.parametrize("kind", ["link", "hard link", "file"])
+def test_what_is_not_our_lock_is_left_as_it_is(tmp_path, kind):
+    theirs, file = tmp_path / "theirs", tmp_path / "lock"
+    theirs.write_text(THEIRS)
+    match kind:
+        case "link":
+            file.symlink_to(theirs)
+        case "hard link":
+            file.hardlink_to(theirs)
+        case "file":
+            file.write_text(THEIRS)
+    with pytest.raises(nsynth.UserError, match=str(file)):
+        lock.hold(file, "me").__enter__()
+    assert file.read_text() == theirs.read_text() == THEIRS
+
+
+def test_a_fifo_as_lock_is_refused_and_nobody_waits_for_it(tmp_path):
+    file = tmp_path / "lock"
+    os.mkfifo(file)
+    for look in (lock.holder, lock.is_held, lambda file: lock.hold(file, "me").__enter__()):
+        with pytest.raises(nsynth.UserError, match="FIFO"):
+            look(file)
+
+
+@pytest.mark.parametrize("left", [b"", b'{"name":"nsynth re', b"\0" * 300])
+def test_what_a_power_cut_leaves_of_a_name_is_no_obstacle(tmp_path, left):
+    file = tmp_path / "lock"
+    file.write_bytes(left)
+    with lock.hold(file, "me") as held:
+        assert held.left_behind is None
+        assert lock.holder(file).pid == os.getpid()
+
+
+def full(*_) -> int:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_on_a_full_disk_it_is_held_and_given_back_without_a_name(tmp_path, monkeypatch):
+    file = tmp_path / "lock"
+    monkeypatch.setattr(os, "pwrite", full)
+    with lock.hold(file, "nsynth gc", is_round=False):
+        assert lock.is_held(file)
+        with pytest.raises(lock.LockedError, match="another process"):
+            lock.hold(file, "me").__enter__()
+    assert not lock.is_held(file)
+
+
+def test_the_name_takes_no_new_room(tmp_path):
+    file = tmp_path / "lock"
+    with lock.hold(file, "a long name" * 20):
+        size = file.stat().st_size
+    assert file.stat().st_size == size, "a later holder writes over it"

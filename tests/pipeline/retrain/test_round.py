@@ -21,6 +21,7 @@ import nsynth
 from pipeline.history.ledger import Outcome
 from pipeline.retrain import lock
 from pipeline.retrain.child import Result
+from pipeline.retrain.options import RetrainOptions
 from pipeline.retrain.round import Retraining
 from pipeline.retrain.status import status
 
@@ -35,7 +36,8 @@ def refuse(span: int) -> dict:
 
 
 def changed(config, **options):
-    return config.model_copy(update={"retrain": config.retrain.model_copy(update=options)})
+    retrain = RetrainOptions.model_validate(config.retrain.model_dump() | options)
+    return config.model_copy(update={"retrain": retrain})
 
 
 def test_a_new_span_is_judged_and_the_newest_ones_are_trained_on(config, stand_in, deliver):
@@ -168,8 +170,7 @@ def test_all_attempts_share_the_time_of_the_round(config, deliver, monkeypatch):
 
 def test_nothing_is_waited_for_beyond_the_time_of_the_round(config, stand_in, deliver):
     deliver(1)
-    retry = config.retrain.retry.model_copy(update={"wait_s": 60})
-    config = changed(config, time_limit_s=30, retry=retry)
+    config = changed(config, time_limit_s=30, retry={"attempts": 3, "wait_s": 60})
     done = Retraining(config, stand_in.will(PASSING, PUSHED).start).retrain("me")
     assert (done.outcome, done.words, done.attempts) == (Outcome.FAILED, "disk full", 1)
 
@@ -277,6 +278,115 @@ def test_a_push_that_was_never_written_down_has_a_line_of_its_own_and_the_round_
 def test_without_a_folder_of_spans_it_says_what_to_set(config):
     with pytest.raises(nsynth.UserError, match=r"retrain\.spans"):
         Retraining(changed(config, spans=None)).retrain("me")
+
+
+def watched(config, address):
+    """The configuration with a watcher of three addresses."""
+    return changed(config, watcher={which: f"{address}/{which}" for which in ("start", "success", "fail")})
+
+
+@pytest.mark.parametrize(
+    ("result", "last"),
+    [
+        (PUSHED, "success"),
+        (KEPT, "success"),
+        (refuse(1), "success"),
+        (FAILED, "fail"),
+        ("die", "fail"),
+        (None, "success"),
+    ],
+)
+def test_a_watcher_hears_that_a_round_begins_and_how_it_ends(
+    config, stand_in, deliver, webhook, result, last
+):
+    address, called = webhook
+    (Path(config.retrain.spans)).mkdir()
+    if result:
+        deliver(1)
+        stand_in.will(result)
+    Retraining(watched(config, address), stand_in.start).retrain("me")
+    assert [(method, path) for method, path, _, _ in called] == [("GET", "/start"), ("GET", f"/{last}")]
+
+
+def test_a_watcher_that_cannot_be_reached_is_a_warning_without_its_token(config, stand_in, deliver, webhook):
+    deliver(1)
+    options = {"start": "http://127.0.0.1:1/token", "success": f"{webhook[0]}/broken"}
+    done = Retraining(changed(config, watcher=options), stand_in.will(KEPT).start).retrain("me")
+    assert done.warnings == (
+        "retrain.watcher.start (http://127.0.0.1:1): cannot be reached: Connection refused",
+    )
+    assert done.outcome is Outcome.KEPT
+
+
+def test_a_watcher_of_a_locked_workspace_hears_nothing(config, deliver, webhook):
+    address, called = webhook
+    retraining = Retraining(watched(config, address))
+    with lock.hold(retraining.lock_file, "nsynth gc"), pytest.raises(lock.LockedError):
+        retraining.retrain("me")
+    assert called == []
+
+
+@pytest.mark.parametrize("damage", ["scribble", "fifo", "link", "locked by a link"])
+def test_what_no_line_can_tell_is_told_by_hook_and_watcher(
+    config, stand_in, deliver, tmp_path, webhook, damage
+):
+    deliver(1)
+    config, told = failures(config, tmp_path)
+    retraining = Retraining(watched(config, webhook[0]), stand_in.start)
+    retraining.folder.mkdir(parents=True)
+    match damage:
+        case "scribble":
+            retraining.ledger.file.write_text("scribble\n")
+        case "fifo":
+            os.mkfifo(retraining.ledger.file)
+        case "link":
+            retraining.ledger.file.symlink_to(tmp_path / "elsewhere")
+        case "locked by a link":
+            retraining.lock_file.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(nsynth.UserError) as error:
+        retraining.retrain("me")
+    assert told.read_text().count('"outcome":"failed"') == 1
+    assert str(error.value)[:30] in told.read_text()
+    assert webhook[1][-1][1] == "/fail"
+
+
+@pytest.mark.parametrize("result", [PUSHED, FAILED])
+def test_a_line_that_finds_no_room_is_told_by_hook_and_is_no_success(
+    config, stand_in, deliver, tmp_path, monkeypatch, result
+):
+    deliver(1)
+    config, told = failures(config, tmp_path)
+    retraining = Retraining(config, stand_in.will(result).start)
+
+    def full(line):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(retraining.ledger, "append", full)
+    with pytest.raises(nsynth.UserError, match=r"round 1 is not in the ledger \(No space left"):
+        retraining.retrain("me")
+    assert told.read_text().count('"outcome":"failed"') == 1, "once"
+
+
+def test_what_is_told_to_the_child_is_its_owners_alone_and_written_into_no_link(
+    config, stand_in, deliver, tmp_path
+):
+    deliver(1)
+    retraining = Retraining(config, stand_in.start)
+    theirs = tmp_path / "theirs"
+    theirs.write_text("theirs")
+    retraining.folder.mkdir(parents=True)
+    for name in ("round-000001.request.json", "round-000001.draft", "round-000001.json"):
+        (retraining.folder / name).symlink_to(theirs)
+    modes = []
+
+    def start(request_file, alive, lock):
+        modes.append(request_file.stat().st_mode & 0o777)
+        return stand_in.start(request_file, alive, lock)
+
+    stand_in.will(KEPT)
+    assert Retraining(config, start).retrain("me").outcome is Outcome.KEPT
+    assert modes == [0o600]
+    assert theirs.read_text() == "theirs"
 
 
 KILLED = textwrap.dedent("""
