@@ -28,6 +28,7 @@ setup(
         "psutil>=5.9",
         "pydantic>=2.6,<3",
         "PyYAML>=6",
+        "pyarrow>=14",
         "requests>=2.31",
         "rich>=13",
         "soundfile>=0.12",

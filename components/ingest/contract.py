@@ -8,7 +8,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 import nsynth
-from components.ingest.example_proto import Example
+from components.ingest.example_proto import Example, floats
 
 SAMPLE_LIMIT = 1 + 2.0**-15
 """Full scale plus the rounding of one 16-bit step."""
@@ -124,7 +124,7 @@ def _check_features(features: Any) -> Note:
     if number[nsynth.VELOCITY] not in nsynth.VELOCITIES:
         raise ContractError(Reason.VELOCITY, f"velocity {number[nsynth.VELOCITY]}")
     _check_names(text, number)
-    audio = _samples(features[nsynth.AUDIO].float_list)
+    audio = floats(features[nsynth.AUDIO].float_list)
     _check_audio(audio)
     return Note(
         note_str=text[nsynth.NOTE_STR],
@@ -187,12 +187,6 @@ def _check_names(text: dict[str, str], number: dict[str, int]) -> None:
         raise ContractError(
             Reason.NAMES_DISAGREE, f"note_str is {text[nsynth.NOTE_STR][:60]!r}, wanted {note}"
         )
-
-
-def _samples(floats: Any) -> np.ndarray:
-    """The values of a FloatList without a Python object each: its wire form ends in them, packed."""
-    packed = floats.SerializeToString()
-    return np.frombuffer(packed, "<f4", offset=len(packed) - 4 * nsynth.NOTE_SAMPLES)
 
 
 def _check_audio(audio: np.ndarray) -> None:

@@ -85,6 +85,12 @@ def serialize(note: Mapping[str, Any]) -> bytes:
     return example.SerializeToString(deterministic=True)
 
 
+def floats(float_list: Any) -> np.ndarray:
+    """The values of a FloatList, float32[values], without a Python object for each: its wire form ends in them."""
+    packed = float_list.SerializeToString()
+    return np.frombuffer(packed, "<f4", offset=len(packed) - 4 * len(float_list.value))
+
+
 def _packed_floats(samples: np.ndarray) -> bytes:
     """A serialized FloatList, made without a Python object for each sample."""
     packed = samples.astype("<f4").tobytes()

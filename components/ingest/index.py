@@ -1,5 +1,6 @@
 """Where each record of a source lies. Found by one scan of the headers, stored, and reused while the file stays."""
 
+import dataclasses
 import hashlib
 import io
 import os
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import nsynth
-from components.ingest import files, jsonwav, tfrecord
+from components.ingest import files, jsonwav, tfds, tfrecord
 from components.ingest.sources import Form, Source
 from components.ingest.tfrecord import Damage, Record
 from components.ingest.unpack import unpack
@@ -54,7 +55,15 @@ def load_or_scan(source: Source, cache_dir: str) -> Index:
     if index is None:
         index = scan(source)
         _store(index, stored)
+    if source.form == Form.TFRECORD and _holds_tfds(index):
+        index = dataclasses.replace(index, source=source._replace(form=Form.TFDS))
     return index
+
+
+def _holds_tfds(index: Index) -> bool:
+    with files.open_to_read(index.source.path) as file:
+        first = Record(int(index.offsets[0]), int(index.lengths[0]))
+        return tfds.is_tfds(tfrecord.read_data(file, first)[0])
 
 
 def scan(source: Source) -> Index:

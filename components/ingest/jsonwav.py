@@ -104,14 +104,27 @@ def _read_wav(path: str) -> tuple[np.ndarray, int]:
         ContractError: the file is missing, no sound, or not of one channel.
         OSError: the file may not be read, or the disk fails.
     """
+    try:
+        with files.open_to_read(path) as file:
+            content = file.read()
+    except OSError as error:
+        if error.errno in _NO_FAULT_OF_THE_FILE:
+            raise
+        raise ContractError(Reason.WAV, f"{path}: {error}") from error
+    return decode(content, path)
+
+
+def decode(content: bytes, path: str) -> tuple[np.ndarray, int]:
+    """Samples of a sound file as float32 in [-1, 1) and their rate in Hz.
+
+    Raises:
+        ContractError: it is no sound, or not of one channel; `path` names it.
+    """
     import soundfile  # loads a shared library that TFRecords do not need
 
     try:
-        with files.open_to_read(path) as file:
-            samples, rate = soundfile.read(io.BytesIO(file.read()), dtype="float32")
-    except (OSError, soundfile.LibsndfileError) as error:
-        if isinstance(error, OSError) and error.errno in _NO_FAULT_OF_THE_FILE:
-            raise
+        samples, rate = soundfile.read(io.BytesIO(content), dtype="float32")
+    except soundfile.LibsndfileError as error:
         raise ContractError(Reason.WAV, f"{path}: {error}") from error
     if samples.ndim != 1:
         raise ContractError(Reason.WAV, f"{path}: {samples.shape[1]} channels, wanted one")

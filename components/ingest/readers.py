@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from typing import BinaryIO
 
-from components.ingest import files, jsonwav, tfrecord
+from components.ingest import files, jsonwav, tfds, tfrecord
 from components.ingest.contract import ContractError, Note, Reason, check
 from components.ingest.sources import Form, Source
 from components.ingest.tfrecord import Record
@@ -34,6 +34,9 @@ class Readers(contextlib.ExitStack):
         try:
             if source.form == Form.JSONWAV:
                 raw = jsonwav.read_example(raw, os.path.dirname(source.path))
+            elif source.form == Form.TFDS and intact:
+                record = tfds.official(raw)
+                return record, check(record)
             return raw, _checked(raw, intact)
         except ContractError as error:
             error.raw = raw

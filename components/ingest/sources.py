@@ -19,11 +19,14 @@ class Form(StrEnum):
     TFRECORD_GZIP = "tfrecord.gz"
     JSONWAV = "jsonwav"  # the path is that of examples.json
     JSONWAV_TAR = "jsonwav.tar"
+    TFDS = "tfds"  # TFRECORD by its name; the first record tells
+    PARQUET = "parquet"
+    ARROW = "arrow"
 
     @property
     def seekable(self) -> bool:
         """Whether a record can be read without reading all before it."""
-        return self in (Form.TFRECORD, Form.JSONWAV)
+        return self in (Form.TFRECORD, Form.TFDS, Form.JSONWAV)
 
 
 class Source(NamedTuple):
@@ -39,9 +42,16 @@ _FORMS = (
     (re.compile(r"\.tfrecords?(-\d+-of-\d+)?\.gz$|\.tfrecords?\.gz-\d+-of-\d+$"), Form.TFRECORD_GZIP),
     (re.compile(r"\.tfrecords?(-\d+-of-\d+)?$"), Form.TFRECORD),
     (re.compile(r"\.(tar\.gz|tgz|tar)$"), Form.JSONWAV_TAR),
+    (re.compile(r"\.parquet$"), Form.PARQUET),
+    (re.compile(r"\.arrow$"), Form.ARROW),
 )
-_SPLIT = re.compile(r"(?<![a-z])(train|valid|test)(?![a-z])")
-_FORM_ORDER = (Form.TFRECORD, Form.TFRECORD_GZIP, Form.JSONWAV, Form.JSONWAV_TAR)
+_SPLIT = re.compile(r"(?<![a-z])(train|valid|test)(?:ation)?(?![a-z])")
+_SAVED_SHARD = re.compile(
+    r"data-\d+-of-\d+\.arrow"
+)  # of a split's folder, as `Dataset.save_to_disk` writes it
+_FORM_ORDER = (
+    Form.TFRECORD, Form.TFRECORD_GZIP, Form.JSONWAV, Form.JSONWAV_TAR, Form.PARQUET, Form.ARROW,
+)  # fmt: skip
 
 
 def form_of(path: str) -> Form | None:
@@ -55,8 +65,8 @@ def form_of(path: str) -> Form | None:
 
 
 def split_of(path: str) -> str | None:
-    """The split named in the file's name (or its folder's, for examples.json)."""
-    if os.path.basename(path) == EXAMPLES_JSON:
+    """The split named in the file's name (or its folder's, where all splits' files have the same name)."""
+    if os.path.basename(path) == EXAMPLES_JSON or _SAVED_SHARD.fullmatch(os.path.basename(path)):
         path = os.path.dirname(path)
     named = _SPLIT.search(os.path.basename(path).lower())
     return named[1] if named else None
@@ -66,7 +76,7 @@ def find(folder: str, pattern: str = "*", split: str | None = None) -> list[Sour
     """Find the files of notes that match a pattern.
 
     Where a split is there in several forms (the TFRecord and the folder of WAVs), only the first of TFRecord,
-    gzipped TFRecord, JSON/WAV folder, archive is taken: they hold the same notes.
+    gzipped TFRecord, JSON/WAV folder, archive, Parquet, Arrow is taken: they hold the same notes.
 
     Args:
         folder: the data folder, local or remote; a folder with examples.json inside; or a file.
@@ -103,7 +113,8 @@ def find(folder: str, pattern: str = "*", split: str | None = None) -> list[Sour
         kind = nsynth.RefusedDataError if _match(folder, pattern) else nsynth.UserError
         raise kind(
             f"{folder} {what}. Wanted: nsynth-train.tfrecord (or .tfrecord.gz), a folder nsynth-train/ with "
-            f"{EXAMPLES_JSON} and {AUDIO_FOLDER}/, or nsynth-train.jsonwav.tar.gz; likewise valid and test."
+            f"{EXAMPLES_JSON} and {AUDIO_FOLDER}/, nsynth-train.jsonwav.tar.gz, or train-00000-of-00001.parquet (or "
+            ".arrow); likewise valid and test. Of TensorFlow Datasets, give the folder of a version: nsynth/full/2.3.3."
         )
     return sources
 
@@ -119,5 +130,6 @@ def _match(folder: str, pattern: str) -> list[str]:
         {
             *files.match(os.path.join(folder, pattern)),
             *files.match(os.path.join(folder, pattern, EXAMPLES_JSON)),
+            *files.match(os.path.join(folder, pattern, "data-*.arrow")),
         }
     )

@@ -1,4 +1,5 @@
-"""Archives made seekable: gzip and tar can only be read from the front, so they are unpacked once, streaming.
+"""Archives made seekable: gzip and tar can only be read from the front, columns only in groups of rows. They are
+unpacked once, streaming.
 
 Memory stays constant; the disk needs room for what is inside.
 """
@@ -10,14 +11,14 @@ import tarfile
 import zlib
 
 import nsynth
-from components.ingest import files
+from components.ingest import columnar, files
 from components.ingest.sources import AUDIO_FOLDER, EXAMPLES_JSON, Form, Source
 
 _COPY_BYTES = 1 << 20
 
 
 def unpack(source: Source, folder: str) -> Source:
-    """Unpack a gzipped TFRecord or a tar of JSON/WAV into `folder`, unless that has been done before.
+    """Unpack a gzipped TFRecord, a tar of JSON/WAV or a table into `folder`, unless that has been done before.
 
     Args:
         source: a source that is not seekable.
@@ -30,27 +31,27 @@ def unpack(source: Source, folder: str) -> Source:
         nsynth.RefusedDataError: the archive is damaged or holds no notes.
     """
     done = os.path.join(folder, "done")
-    if source.form == Form.TFRECORD_GZIP:
+    if source.form == Form.JSONWAV_TAR:
+        unpacked = Source(source.split, Form.JSONWAV, os.path.join(folder, EXAMPLES_JSON))
+    else:
         unpacked = Source(
             source.split, Form.TFRECORD, os.path.join(folder, f"nsynth-{source.split}.tfrecord")
         )
-    else:
-        unpacked = Source(source.split, Form.JSONWAV, os.path.join(folder, EXAMPLES_JSON))
     if files.exists(done):
         return unpacked
     files.remove_tree(folder)  # what a killed run may have left
     try:
         if source.form == Form.TFRECORD_GZIP:
             _gunzip(source.path, unpacked.path)
-        else:
+        elif source.form == Form.JSONWAV_TAR:
             _untar(source.path, folder)
+        else:
+            _write_rows(source, unpacked.path)
         with files.whole_file(done, folder):
             pass
-    except (EOFError, gzip.BadGzipFile, zlib.error, tarfile.TarError) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error, tarfile.TarError, columnar.DamagedError) as error:
         files.remove_tree(folder)
-        raise nsynth.RefusedDataError(
-            f"{source.path}: damaged archive ({error}). Download it again."
-        ) from error
+        raise nsynth.RefusedDataError(f"{source.path}: damaged file ({error}). Download it again.") from error
     except BaseException:
         files.remove_tree(folder)
         raise
@@ -64,6 +65,14 @@ def _gunzip(archive: str, target: str) -> None:
         files.whole_file(target, os.path.dirname(target)) as unpacked,
     ):
         shutil.copyfileobj(packed, unpacked, _COPY_BYTES)
+
+
+def _write_rows(table: Source, target: str) -> None:
+    with (
+        files.open_to_read(table.path) as rows,
+        files.whole_file(target, os.path.dirname(target)) as records,
+    ):
+        columnar.write_tfrecord(rows, table.form == Form.PARQUET, records)
 
 
 def _untar(archive: str, folder: str) -> None:
