@@ -1,5 +1,6 @@
 """`nsynth run`: one run of the whole pipeline, with a line a step and a summary at the end."""
 
+import contextlib
 import datetime
 import logging
 import os
@@ -47,6 +48,8 @@ def run_once(config: Config, verbose: bool) -> int:
     log_file = _logs(config) / f"{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
     if config.data is None:
         _demo_notes(config, console)
+    else:
+        _say_what_is_there(config, console)
     try:
         with chatter_to(log_file, verbose), follow_steps(console):
             _run(config)
@@ -95,6 +98,26 @@ def _report(config: Config) -> Path | None:
     from pipeline.report import write_if_possible
 
     return write_if_possible(config)
+
+
+def _say_what_is_there(config: Config, console: rich.console.Console) -> None:
+    """Print what the data folder holds. What is wrong with it, ingest says."""
+    from components.ingest.survey import survey
+    from pipeline.download.coverage import share_of_official
+
+    cache_dir = config.ingest.cache_dir or str(config.artifacts / "ExampleGen" / ".cache")
+    with contextlib.suppress(nsynth.UserError, OSError):
+        console.print(f"data        {config.input_base}", soft_wrap=True, markup=False, highlight=False)
+        for found in survey(config.input_base, cache_dir):
+            forms = ", ".join(found.forms)
+            if found.notes is None:
+                what = f"packed ({forms}): ingest unpacks and counts it"
+            else:
+                least = "" if found.complete else "at least "
+                of = f" of {least}{len(found.instruments)} instruments" if found.instruments else ""
+                share = share_of_official(found.split, found.notes, len(found.instruments))
+                what = f"{found.notes:,} notes{of} ({forms}){share}"
+            console.print(f"            {found.split}: {what}", soft_wrap=True, markup=False, highlight=False)
 
 
 def _demo_notes(config: Config, console: rich.console.Console) -> None:

@@ -53,6 +53,15 @@ def family_of(instrument: str) -> str:
     return instrument.rsplit("_", 2)[0]
 
 
+def share_of_official(split: str, notes: int, instruments: int) -> str:
+    """How large a part of an official split this is, in words; empty where it is larger, and so another dataset."""
+    of_notes, of_instruments = official.NOTES.get(split, 0), official.INSTRUMENTS.get(split, 0)
+    if notes > of_notes or instruments > of_instruments:
+        return ""
+    share = f": as many as {notes / of_notes:.1%} of the official notes"
+    return share + (f" and {instruments / of_instruments:.1%} of the instruments" if instruments else "")
+
+
 def missing_families(summary: dict[str, Any]) -> list[str]:
     """Families of the official split without a note in the download."""
     families = summary["families"].items()

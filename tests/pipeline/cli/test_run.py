@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import nsynth
 from pipeline import exit_codes
 from pipeline.config import load_config
 from pipeline.retrain import lock
@@ -53,3 +54,16 @@ def test_a_workspace_that_may_not_be_written_to(tmp_path, workspace):
     said = run_in(tmp_path / workspace, *(POWERLESS if os.geteuid() == 0 else []))
     assert f"cannot write to the workspace {tmp_path / workspace}: Permission denied" in said
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_first_lines_say_what_is_in_the_data_folder(notes, writers, tmp_path, monkeypatch, capsys):
+    from pipeline.cli import run
+
+    monkeypatch.setattr(run, "_run", lambda config: (_ for _ in ()).throw(nsynth.UserError("stopped here")))
+    writers["nsynth-train.tfrecord"](tmp_path / "nsynth-train.tfrecord", notes)
+    config = load_config(overrides=[f"workspace={tmp_path / 'workspace'}", f"data={tmp_path}"])
+    with pytest.raises(nsynth.UserError, match="stopped here"):
+        run.run_once(config, verbose=False)
+    first, second = capsys.readouterr().out.splitlines()[:2]
+    assert str(tmp_path) in first
+    assert "train: 44 notes of 11 instruments (tfrecord): as many as 0.0% of the official notes" in second

@@ -1,0 +1,25 @@
+"""The first look at a data folder counts what ingest will count, without the sound."""
+
+import nsynth
+from components.ingest import survey as survey_module
+from components.ingest.sources import Form
+from components.ingest.survey import survey
+
+
+def test_every_form_is_counted_or_said_to_be_packed(any_form, notes, tmp_path):
+    [found] = survey(str(any_form), str(tmp_path))
+    assert found.split == "train"
+    if found.notes is None:
+        assert set(found.forms) <= {Form.TFRECORD_GZIP, Form.JSONWAV_TAR, Form.PARQUET, Form.ARROW}
+        return
+    assert found.notes == len(notes)
+    assert found.instruments == {note[nsynth.INSTRUMENT_STR] for note in notes}
+    assert found.complete
+
+
+def test_of_a_large_split_evenly_spread_records_are_looked_at(notes, writers, tmp_path, monkeypatch):
+    monkeypatch.setattr(survey_module, "MOST_RECORDS", 11)
+    writers["nsynth-train.tfrecord"](tmp_path / "nsynth-train.tfrecord", notes)
+    [found] = survey(str(tmp_path), str(tmp_path / "cache"))
+    assert (found.notes, found.complete) == (len(notes), False)
+    assert len(found.instruments) == 11
