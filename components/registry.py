@@ -218,7 +218,7 @@ class Registry:
             yield
             return
         try:
-            Path(self.destination).mkdir(parents=True, exist_ok=True)
+            storage.make_readable_folder(self.destination)
             lock = filelock.FileLock(f"{self.destination}/{LOCK_FILE}", timeout=LOCK_TIMEOUT_S)
             lock.acquire()
         except filelock.Timeout as error:

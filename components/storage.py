@@ -124,7 +124,7 @@ def publish_folder(target: str, fill: Callable[[str], None]) -> None:
     hidden = tempfile.mkdtemp(prefix=HIDDEN_PREFIX, dir=parent)
     try:
         fill(hidden)
-        os.chmod(hidden, 0o755)  # a temporary folder is its owner's alone; a server may be somebody else
+        _open_to_readers(hidden)
         _flush(hidden)
         try:
             os.rename(hidden, target)  # refuses a folder that has content
@@ -133,6 +133,13 @@ def publish_folder(target: str, fill: Callable[[str], None]) -> None:
         _flush_entry(parent)
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
+
+
+def make_readable_folder(path: str) -> None:
+    """Makes a folder that everybody may read, whatever the umask; one that is there stays as it is."""
+    if not os.path.isdir(path):
+        os.makedirs(path, exist_ok=True)
+        os.chmod(path, 0o755)
 
 
 def remove_folder(path: str) -> None:
@@ -174,6 +181,14 @@ def _files(path: str) -> list[str]:
     return [
         os.path.relpath(f"{folder.rstrip('/')}/{name}", path) for folder, _, names in walk for name in names
     ]
+
+
+def _open_to_readers(folder: str) -> None:
+    """Lets everybody read: a server may be somebody else, whatever the umask of the one who pushes."""
+    for parent, _, names in os.walk(folder):
+        os.chmod(parent, 0o755)
+        for name in names:
+            os.chmod(f"{parent}/{name}", 0o644)
 
 
 def _flush(folder: str) -> None:

@@ -5,6 +5,11 @@ from here, so that a command can refuse a bad file at once.
 """
 
 import difflib
+import json
+import os
+import re
+import types
+import typing
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,12 +27,15 @@ from components.pusher.options import PushOptions
 from corpus.options import CorpusOptions
 from kubeflow.options import KubeflowOptions
 from pipeline.engines.engine import EngineOptions
+from pipeline.errors import masked
 from pipeline.history.metadata import parse as parse_address
 from pipeline.retrain.options import RetrainOptions
 from trainer.options import RecipeOptions, TunerOptions
 from transform.options import SpectrogramOptions
 
 DEFAULT_CONFIG = Path(__file__).parent.parent / "configs" / "demo.yaml"
+_SECRET = re.compile("password|passwd|secret|token|credential|hooks")  # a hook's address lets in who knows it
+_PATTERN = re.compile(r"[*?\[\]]")
 
 
 class Config(pydantic.BaseModel, frozen=True, extra="forbid"):
@@ -56,6 +64,13 @@ class Config(pydantic.BaseModel, frozen=True, extra="forbid"):
     engine: EngineOptions = EngineOptions()
     retrain: RetrainOptions = RetrainOptions()
     kubeflow: KubeflowOptions = KubeflowOptions()
+
+    @pydantic.field_validator("workspace")
+    @classmethod
+    def _no_pattern(cls, folder: Path) -> Path:
+        if _PATTERN.search(str(folder)):
+            raise ValueError("TFX reads * ? [ ] in a path as a pattern; choose a folder without them")
+        return folder
 
     @pydantic.field_validator("metadata_server")
     @classmethod
@@ -102,59 +117,125 @@ class ConfigError(nsynth.UserError):
 def load_config(path: Path | str = DEFAULT_CONFIG, overrides: Iterable[str] = ()) -> Config:
     """Reads a YAML file, applies `key.subkey=value` overrides in order, and validates the whole.
 
+    A value that begins with `~/` lies in the home folder. The value of an override is YAML, but text as it stands
+    where the key takes text or a path: `data=2024` and `data=nsynth #2` are folders, `data=null` is none.
+
     Raises:
-      ConfigError: the file cannot be read, or a key or value is not allowed; all faults are listed.
+      ConfigError: the file cannot be read, or a key or value is not allowed; all faults are listed, each with the
+        place that it comes from, and no password among them.
     """
     try:
-        content = yaml.safe_load(Path(path).read_text()) or {}
+        content = yaml.safe_load(Path(path).expanduser().read_text(encoding="utf-8")) or {}
     except OSError as error:
         raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not YAML: {error}") from error
+        raise ConfigError(f"{path} is not YAML: {_without_content(error)}") from None
     if not isinstance(content, dict):
         raise ConfigError(f"{path} must hold keys and values, not {type(content).__name__}")
-    for override in overrides:
-        _apply(content, override)
+    keys = [_apply(content, override) for override in overrides]
     try:
-        return Config.model_validate(content)
+        return Config.model_validate(_at_home(content))
     except pydantic.ValidationError as error:
-        faults = "\n".join(f"  {_explain(fault)}" for fault in error.errors())
-        raise ConfigError(f"{path} cannot be used:\n{faults}") from error
+        raise ConfigError(_faults(error, path, keys)) from None
 
 
-def _apply(content: dict[str, Any], override: str) -> None:
+def text_override(key: str, value: str) -> str:
+    """The override that sets `key` to this text, whatever it looks like as YAML."""
+    return f"{key}={json.dumps(value)}"
+
+
+def _apply(content: dict[str, Any], override: str) -> tuple[str, ...]:
+    """Puts the value of an override into the file's content; the parts of its key."""
     key, equals, value = override.partition("=")
     if not equals:
-        raise ConfigError(f"--set {override}: write key=value, for example --set recipe.epochs=5")
-    *parents, leaf = key.strip().split(".")
+        raise ConfigError(f"--set {masked(override)}: write key=value, for example --set recipe.epochs=5")
+    parts = tuple(key.strip().split("."))
+    *parents, leaf = parts
     for parent in parents:
         below = content.get(parent) or {}
         if not isinstance(below, dict):
-            raise ConfigError(f"--set {override}: {parent} is a value, it has no key {leaf}")
+            raise ConfigError(f"--set {masked(override)}: {parent} is a value, it has no key {leaf}")
         content[parent] = below
         content = below
+    content[leaf] = _value(parts, value)
+    return parts
+
+
+def _value(key: tuple[str, ...], text: str) -> Any:
+    """What an override sets: YAML, or the text as it stands where the key takes text."""
     try:
-        content[leaf] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {override}: {value!r} is not a YAML value") from error
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        if _takes_text(key):
+            return text
+        raise ConfigError(f"--set {'.'.join(key)}={masked(text)} is not a YAML value") from None
+    quoted = re.fullmatch(r"'.*'|\".*\"", text.strip()) and isinstance(value, str)
+    return text if _takes_text(key) and not quoted and text.strip() not in ("", "null") else value
+
+
+def _takes_text(key: tuple[str, ...]) -> bool:
+    fields = _section(key[:-1])
+    kind = fields[key[-1]].annotation if key[-1] in fields else None
+    alternatives = (
+        typing.get_args(kind) if typing.get_origin(kind) in (types.UnionType, typing.Union) else (kind,)
+    )
+    return not {str, Path}.isdisjoint(alternatives)
+
+
+def _at_home(value: Any) -> Any:
+    """The same with `~` and `~user` at the beginning of texts replaced by the home folder."""
+    if isinstance(value, dict):
+        return {key: _at_home(below) for key, below in value.items()}
+    if isinstance(value, list):
+        return [_at_home(below) for below in value]
+    return os.path.expanduser(value) if isinstance(value, str) else value
+
+
+def _faults(error: pydantic.ValidationError, path: Path | str, overridden: list[tuple[str, ...]]) -> str:
+    """A line on each fault, below the name of the place that it comes from."""
+    by_place: dict[str, list[str]] = {}
+    for fault in error.errors():
+        keys = tuple(map(str, fault["loc"]))
+        places = [".".join(key) for key in overridden if keys[: len(key)] == key]
+        below = [".".join(key) for key in overridden if key[: len(keys)] == keys]
+        place = f"{path} with --set {', '.join(below)}" if below else str(path)
+        if places:
+            place = f"--set {places[-1]}"
+        by_place.setdefault(place, []).append(f"  {_explain(fault)}")
+    return "\n".join("\n".join([f"{place} cannot be used:", *lines]) for place, lines in by_place.items())
 
 
 def _explain(fault: Mapping[str, Any]) -> str:
     """One line on one fault of pydantic's list: key, value, what is allowed."""
     key = ".".join(str(part) for part in fault["loc"])
+    shown = f"{key}{_shown(key, fault['input'])}"
     if fault["type"] != "extra_forbidden":
-        return f"{key} = {fault['input']!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
+        return f"{shown}: {masked(fault['msg'][0].lower() + fault['msg'][1:])}"
     allowed = sorted(_section(fault["loc"][:-1]))
     near = difflib.get_close_matches(str(fault["loc"][-1]), allowed, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
-    return f"{key} = {fault['input']!r}: unknown key{hint} (allowed: {', '.join(allowed)})"
+    return f"{shown}: unknown key{hint} (allowed: {', '.join(allowed)})"
 
 
-def _section(location: Iterable[Any]) -> Iterable[str]:
-    """Names of the keys allowed in the section at `location`."""
+def _shown(key: str, value: Any) -> str:
+    """The value, if it is a single one and surely no secret."""
+    if (isinstance(value, (dict, list)) and value) or _SECRET.search(key):
+        return ""
+    return f" = {(masked(value) if isinstance(value, str) else value)!r}"
+
+
+def _without_content(error: Exception) -> str:
+    """What is wrong and where; never a line of the file, which may hold a password."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return "it is not text in UTF-8" if isinstance(error, UnicodeDecodeError) else "it cannot be read"
+    return f"{getattr(error, 'problem', '')} in line {mark.line + 1}, column {mark.column + 1}"
+
+
+def _section(location: Iterable[Any]) -> Mapping[str, Any]:
+    """The keys allowed in the section at `location`, with their definitions."""
     model: Any = Config
     for part in location:
-        model = (
-            getattr(model, "model_fields", {})[part].annotation if hasattr(model, "model_fields") else None
-        )
-    return getattr(model, "model_fields", ())
+        fields = getattr(model, "model_fields", {})
+        model = fields[part].annotation if part in fields else None
+    return getattr(model, "model_fields", {})

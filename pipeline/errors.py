@@ -1,6 +1,10 @@
 """How an error is explained to a person, on the terminal and in the ledger. Imports nothing heavy."""
 
+import re
+
 import nsynth
+
+_CREDENTIALS = re.compile(r"(?<=://)[^\n]*@|\S+:\S+@")
 
 
 def explain(error: BaseException) -> str:
@@ -16,3 +20,8 @@ def explain(error: BaseException) -> str:
         return f"{chain[-1].strerror}{where}"
     first_line = str(error).strip().partition("\n")[0][:300]
     return f"unexpected {type(error).__name__}: {first_line} (--verbose shows where)"
+
+
+def masked(text: str) -> str:
+    """The text without user names and passwords of addresses."""
+    return _CREDENTIALS.sub("…@", text)

@@ -6,14 +6,34 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import absl.logging
 import rich.console
+import rich.segment
 import rich.status
 
+from pipeline.terminal import Stream, plain
+
 OUR_LOGGERS = ("components", "corpus", "pipeline", "trainer", "transform")
+
+
+class Console(rich.console.Console):
+    """A rich console that shows control characters in what it prints, and writes to a stream of ours as it is."""
+
+    def __init__(self, file: Stream | None = None, stderr: bool = False, width: int | None = None):
+        """Writes to `file`, by default to standard output or error."""
+        stream = file or (sys.stderr if stderr else sys.stdout)
+        styled = stream.styled if isinstance(stream, Stream) else None
+        super().__init__(file=styled, stderr=stderr, width=width)  # type: ignore[arg-type]
+
+    def render(
+        self, renderable: rich.console.RenderableType, options: rich.console.ConsoleOptions | None = None
+    ) -> Iterable[rich.segment.Segment]:
+        """Renders as rich does; only what rich itself adds may control the terminal."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=plain(segment.text))
 
 
 @contextlib.contextmanager

@@ -107,6 +107,9 @@ def reference() -> str:
         "overrides one on the command line. `nsynth config show` prints what a run would use and where each value",
         "comes from.",
         "",
+        "With `--set`, a value is YAML, but taken as it stands where the key takes text or a path: `data=2024` and",
+        "`data=nsynth #2` are folders; `data=null` unsets. A text that begins with `~/` lies in the home folder.",
+        "",
         "This page is generated: `nsynth config reference > docs/configuration.md`.",
     ]
     everything = list(settings())

@@ -10,20 +10,18 @@ import click
 
 import nsynth
 from pipeline import exit_codes
-from pipeline.cli.options import config_option, json_option, set_option
+from pipeline.cli.options import LocalPath, config_option, json_option, set_option
 from pipeline.config import load_config
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=LocalPath())
 @click.option(
     "--batch", is_flag=True, help="A FILE may be a folder: all audio files below it, with progress."
 )
 @json_option
 @click.option("--model-version", type=int, help="Ask this version. Default: the serving one.")
-@click.option(
-    "--model", "model_folder", type=click.Path(path_type=Path), help="Ask the SavedModel in this folder."
-)
+@click.option("--model", "model_folder", type=LocalPath(), help="Ask the SavedModel in this folder.")
 @config_option
 @set_option
 @click.pass_context
@@ -84,11 +82,12 @@ def _facts(answer) -> dict:
 def _print_table(answers: Iterator, files: list[Path]) -> int:
     """Prints a line a file, errors below; returns how many could not be read."""
     import rich.box
-    import rich.console
     import rich.markup
     import rich.table
 
-    console, errors = rich.console.Console(), []
+    from pipeline.cli.console import make_console
+
+    console, errors = make_console(), []
     common = os.path.commonpath([file.parent.absolute() for file in files])
     names = {file: os.path.relpath(file, common) for file in files}
     table = rich.table.Table(box=rich.box.SIMPLE)
@@ -113,9 +112,11 @@ def _with_progress(answers: Iterator, total: int, show: bool) -> Iterator:
     if not show:
         yield from answers
         return
-    import rich.console
     import rich.progress
 
+    from pipeline.cli.console import make_console
+
     # On stderr, so that the answers can be piped on.
-    console = rich.console.Console(stderr=True)
-    yield from rich.progress.track(answers, "Listening", total=total, console=console, transient=True)
+    yield from rich.progress.track(
+        answers, "Listening", total=total, console=make_console(stderr=True), transient=True
+    )

@@ -1,18 +1,23 @@
 """How a command writes to the terminal."""
 
 import logging
+import os
 import sys
 
-import rich.console
 import rich.logging
 
+from pipeline.logs import Console
 
-def make_console() -> rich.console.Console:
+_WIDTH_IN_A_PIPE = 120
+
+
+def make_console(stderr: bool = False) -> Console:
     """The console of a command: as wide as the terminal, or wide enough for our tables where there is none."""
-    return rich.console.Console(width=None if sys.stdout.isatty() else 120)
+    in_terminal = (sys.stderr if stderr else sys.stdout).isatty() or "COLUMNS" in os.environ
+    return Console(stderr=stderr, width=None if in_terminal else _WIDTH_IN_A_PIPE)
 
 
-def log_rounds_to(console: rich.console.Console) -> None:
+def log_rounds_to(console: Console) -> None:
     """Shows the messages of rounds of retraining on `console`."""
     handler = rich.logging.RichHandler(console=console, show_path=False)
     logger = logging.getLogger("pipeline.retrain")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from corpus.options import NOTES_PER_INSTRUMENT, CorpusOptions
+from pipeline.cli.options import LocalPath
 
 if TYPE_CHECKING:
     import rich.console
@@ -35,9 +36,7 @@ class Size(click.ParamType):
 
 
 @click.command()
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=DEFAULT_OUT, show_default=True, help="Folder to make."
-)
+@click.option("--out", type=LocalPath(), default=DEFAULT_OUT, show_default=True, help="Folder to make.")
 @click.option("--soundfont", "soundfonts", multiple=True, metavar="NAME|PATH",
               help="TimGM6mb (default), FluidR3_GM, GeneralUser, or an .sf2 or .sf3 file. "
                    "May be repeated.")  # fmt: skip
@@ -69,7 +68,7 @@ def corpus(
 
     The same call again does nothing. What is written and what it is good for: docs/corpus.md.
     """
-    import rich.console
+    from pipeline.cli.console import make_console
 
     options = CorpusOptions.model_validate({
         **({"soundfonts": soundfonts} if soundfonts else {}),
@@ -79,7 +78,7 @@ def corpus(
         "json_wav": json_wav,
         "seed": seed,
     })  # fmt: skip
-    render_with_progress(options, out, rich.console.Console(), workers=workers, force=force)
+    render_with_progress(options, out, make_console(), workers=workers, force=force)
 
 
 def render_with_progress(

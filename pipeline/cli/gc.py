@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import click
-import rich.console
 
+from pipeline.cli.console import make_console
 from pipeline.cli.options import config_option, json_option, set_option
 from pipeline.config import load_config
 
@@ -23,5 +23,5 @@ def gc(config_file: Path, overrides: tuple[str, ...], yes: bool, as_json: bool) 
     if as_json:
         click.echo(json.dumps(plan.told()))
     else:
-        plan.print(rich.console.Console(), removed=yes)
+        plan.print(make_console(), removed=yes)
     return 0

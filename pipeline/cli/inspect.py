@@ -5,11 +5,12 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.options import json_option
+from pipeline.cli.options import LocalPath, json_option
 
 if TYPE_CHECKING:
     from components.ingest.index import Index
@@ -17,16 +18,16 @@ if TYPE_CHECKING:
 
 
 @click.command("inspect")
-@click.argument("data")
+@click.argument("data", type=LocalPath())
 @click.option("--pattern", default="*", show_default=True, help="Glob of the files inside the folder.")
 @json_option
-def inspect(data: str, pattern: str, as_json: bool) -> None:
+def inspect(data: Path, pattern: str, as_json: bool) -> None:
     """Count the notes in DATA by family, source and split, and show the first problems.
 
     DATA is a folder with NSynth's TFRecords or JSON/WAV files, or one such file. Every record is held against the
     dataset's contract, as a run would do. Nothing is written. Exit code 1 means that a run would stop at this data.
     """
-    account = examine(data, pattern, show_progress=not as_json and sys.stderr.isatty())
+    account = examine(str(data), pattern, show_progress=not as_json and sys.stderr.isatty())
     stops = _stops(account)
     if as_json:
         click.echo(json.dumps({**account, "stops": stops}, indent=2))
@@ -42,13 +43,13 @@ def examine(data: str, pattern: str = "*", show_progress: bool = False) -> dict[
     Raises:
         nsynth.UserError: there are no notes, or a file cannot be read.
     """
-    from rich.console import Console
     from rich.progress import track
 
     from components.ingest.account import Account
     from components.ingest.index import load_or_scan
     from components.ingest.options import IngestOptions
     from components.ingest.sources import find
+    from pipeline.cli.console import make_console
 
     with tempfile.TemporaryDirectory(prefix="nsynth-inspect-") as scratch:
         indexes = [load_or_scan(source, scratch) for source in find(data, pattern)]
@@ -57,7 +58,7 @@ def examine(data: str, pattern: str = "*", show_progress: bool = False) -> dict[
             _notes(indexes),
             "Reading notes",
             total=sum(index.notes for index in indexes),
-            console=Console(stderr=True),
+            console=make_console(stderr=True),
             disable=not show_progress,
         ):
             account.add(used, refused)
@@ -96,10 +97,11 @@ def _stops(account: dict[str, Any]) -> list[str]:
 
 
 def _print(account: dict[str, Any], stops: list[str]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    from pipeline.cli.console import make_console
+
+    console = make_console()
     for file in account["files"]:
         console.print(
             f"{file['path']}: {file['notes']:,} notes, {file['split']}", markup=False, soft_wrap=True

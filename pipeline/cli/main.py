@@ -4,12 +4,14 @@ To add one, write a click command in the room that it belongs to and name it in 
 """
 
 import importlib
+import importlib.metadata
 import logging
+import os
 import sys
 
 import click
 
-from pipeline import exit_codes
+from pipeline import exit_codes, terminal
 from pipeline.errors import explain
 
 COMMANDS = {
@@ -67,13 +69,34 @@ def _verbose_option() -> click.Option:
     return click.Option(["--verbose"], is_flag=True, expose_value=False, callback=remember, help=text)
 
 
+def _print_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked:
+        found = {name: importlib.metadata.version(name) for name in ("nsynth-tfx", "tfx", "tensorflow")}
+        python = ".".join(map(str, sys.version_info[:3]))
+        click.echo(f"{', '.join(f'{name} {version}' for name, version in found.items())}, Python {python}")
+        ctx.exit()
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_print_version,
+              help="Show the versions of this program and of what it builds on.")  # fmt: skip
 def cli() -> None:
     """Learns to tell which of 11 instrument families plays in a 4-second NSynth note."""
 
 
+def _settle_environment() -> None:
+    """Keeps what the user set for other programs, and files in the current folder, from changing ours."""
+    os.environ["PYTHONSAFEPATH"] = "1"  # a process that we start imports nothing from the current folder
+    for name in [name for name in os.environ if name.startswith("KERAS_")]:
+        del os.environ[name]
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    os.environ["KERAS_HOME"] = os.devnull  # no keras.json is read or written
+
+
 def main() -> None:
     """Entry point: runs one command; an error is one line on stderr and an exit code other than 0."""
+    terminal.prepare()
+    _settle_environment()
     settings: dict[str, bool] = {"verbose": False}
     try:
         sys.exit(cli.main(standalone_mode=False, obj=settings, prog_name="nsynth") or exit_codes.OK)
@@ -86,9 +109,6 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(exit_codes.INTERRUPTED)
-    except BrokenPipeError:  # the reader of our output left, as `head` does
-        sys.stderr.close()
-        sys.exit(exit_codes.OK)
     except Exception as error:
         if settings["verbose"]:
             logging.getLogger(__name__).error("", exc_info=True)

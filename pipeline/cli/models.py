@@ -14,7 +14,7 @@ import nsynth
 from components.registry import Registry
 from components.version import Interval, Record, Version, model_digest
 from pipeline.cli.console import make_console
-from pipeline.cli.options import json_option
+from pipeline.cli.options import LocalPath, json_option
 from pipeline.config import DEFAULT_CONFIG, Config, load_config
 from pipeline.ranges import in_short
 
@@ -29,7 +29,7 @@ def _configured(command: Any) -> Any:
     told = "The YAML file that names the serving folder.  [default: configs/demo.yaml]"
     command = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", expose_value=False,
                            callback=_remember, help="Override one setting.")(command)  # fmt: skip
-    return click.option("--config", "config_files", multiple=True, metavar="FILE", expose_value=False,
+    return click.option("--config", "config_files", multiple=True, type=LocalPath(), expose_value=False,
                         callback=_remember, help=told)(command)  # fmt: skip
 
 
@@ -67,7 +67,7 @@ def show(ctx: click.Context, version: int | None) -> None:
     chosen = registry.get(version) if version is not None else registry.serving()
     if chosen is None:
         raise nsynth.UserError(f"no model has been pushed to {registry.destination} yet: start `nsynth run`")
-    console = rich.console.Console()
+    console = make_console()
     table = rich.table.Table.grid(padding=(0, 2))
     for name, value in _facts(chosen, registry.serving()).items():
         table.add_row(f"[bold]{name.replace('_', ' ')}[/]", rich.markup.escape(str(value)))

@@ -1,15 +1,28 @@
 """The options that commands share, in one wording. Imports nothing heavy."""
 
-import json
+import os
 from pathlib import Path
+from typing import Any
 
 import click
 
-from pipeline.config import DEFAULT_CONFIG
+from pipeline.config import DEFAULT_CONFIG, text_override
+
+
+class LocalPath(click.Path):
+    """A path that may begin with `~`, which a shell leaves alone behind an equals sign."""
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(path_type=Path, **kwargs)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Puts the home folder in the place of `~`."""
+        return super().convert(os.path.expanduser(value), param, ctx)
+
 
 config_option = click.option(
     "--config", "config_file", default=DEFAULT_CONFIG, show_default="configs/demo.yaml",
-    type=click.Path(path_type=Path), help="The YAML file with all settings.",
+    type=LocalPath(), help="The YAML file with all settings.",
 )  # fmt: skip
 set_option = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE",
@@ -21,4 +34,4 @@ spans_option = click.option("--spans", help="Folder with span-000001, span-00000
 
 def with_spans(overrides: tuple[str, ...], spans: str | None) -> tuple[str, ...]:
     """The overrides, and the folder of --spans among them."""
-    return (*overrides, f"retrain.spans={json.dumps(spans)}") if spans else overrides
+    return overrides if spans is None else (*overrides, text_override("retrain.spans", spans))

@@ -4,9 +4,8 @@ import os
 from pathlib import Path
 
 import click
-import rich.console
 
-from pipeline.cli.options import config_option, set_option
+from pipeline.cli.options import LocalPath, config_option, set_option
 from pipeline.config import load_config
 
 
@@ -14,7 +13,7 @@ from pipeline.config import load_config
 @click.argument("run", required=False)
 @config_option
 @set_option
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False),
+@click.option("--out", type=LocalPath(dir_okay=False),
               help="The file to write. Default: workspace/reports/<run>.html.")  # fmt: skip
 @click.pass_context
 def report(
@@ -28,10 +27,11 @@ def report(
     verbose = ctx.find_root().obj["verbose"]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if verbose else "2")
 
+    from pipeline.cli.console import make_console
     from pipeline.logs import chatter_to
     from pipeline.report import write_report
 
-    console = rich.console.Console()
+    console = make_console()
     log_file = config.workspace / "logs" / "report.log"
     with console.status("Reading the run …"), chatter_to(log_file, verbose):
         path = write_report(config, run, out)

@@ -6,12 +6,12 @@ import threading
 from pathlib import Path
 
 import click
-import rich.console
 
 from pipeline import exit_codes
-from pipeline.cli.console import log_rounds_to
+from pipeline.cli.console import log_rounds_to, make_console
 from pipeline.cli.options import config_option, json_option, set_option, spans_option, with_spans
 from pipeline.config import load_config
+from pipeline.terminal import make_output_expendable
 
 
 @click.command()
@@ -43,7 +43,8 @@ def retrain(
     from pipeline.retrain.lock import LockedError
     from pipeline.retrain.round import Retraining
 
-    console = rich.console.Console(stderr=as_json)
+    make_output_expendable()
+    console = make_console(stderr=as_json)
     log_rounds_to(console)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

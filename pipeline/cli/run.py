@@ -13,7 +13,8 @@ import rich.console
 import nsynth
 from pipeline import exit_codes
 from pipeline.cli.options import config_option, set_option
-from pipeline.config import Config, load_config
+from pipeline.config import Config, load_config, text_override
+from pipeline.terminal import make_output_expendable
 
 
 @click.command()
@@ -29,9 +30,10 @@ def run(ctx: click.Context, config_file: Path, data: str | None, overrides: tupl
     Steps whose inputs, settings and code have not changed are taken from the cache. Exit code 0: the model is
     pushed; 3: all went well, but the gate did not let the model pass; 1: an error.
     """
-    if data:
-        overrides = (*overrides, f"data={data}")
+    if data is not None:
+        overrides = (*overrides, text_override("data", data))
     config = load_config(config_file, overrides)
+    make_output_expendable()
     return run_once(config, verbose=ctx.find_root().obj["verbose"])
 
 

@@ -81,7 +81,12 @@ def table(found: list[dict[str, Any]]) -> rich.table.Table:
     """The same for people; the beginning of a name that it shows names the run to `nsynth report`."""
     drawn = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
     for name in ("run", "verdict", "accuracy", "version", "time", "why"):
-        drawn.add_column(name, justify="right" if name == "time" else "left", no_wrap=name != "why")
+        drawn.add_column(
+            name,
+            justify="right" if name == "time" else "left",
+            no_wrap=name != "why",
+            overflow="fold" if name == "why" else "ellipsis",
+        )
     for row in found:
         accuracy = row["accuracy"]
         drawn.add_row(

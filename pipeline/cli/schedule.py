@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import click
-import rich.console
 
-from pipeline.cli.console import log_rounds_to
+from pipeline.cli.console import log_rounds_to, make_console
 from pipeline.cli.options import config_option, set_option, spans_option, with_spans
 from pipeline.config import load_config
+from pipeline.terminal import make_output_expendable
 
 
 @click.command()
@@ -20,7 +20,8 @@ def schedule(config_file: Path, overrides: tuple[str, ...], spans: str | None) -
     from pipeline.retrain.schedule import Scheduler
 
     config = load_config(config_file, with_spans(overrides, spans))
-    log_rounds_to(rich.console.Console(stderr=True))
+    make_output_expendable()
+    log_rounds_to(make_console(stderr=True))
     retraining = Retraining(config)
     retraining.work()  # no folder of spans is told now, not at night
     Scheduler(retraining, config.retrain.schedule).run()

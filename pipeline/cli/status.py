@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import click
-import rich.console
 
+from pipeline.cli.console import make_console
 from pipeline.cli.options import config_option, json_option, set_option, spans_option, with_spans
 from pipeline.config import load_config
 
@@ -27,5 +27,5 @@ def status(
     if as_json:
         click.echo(json.dumps(told))
     else:
-        print_status(told, rich.console.Console())
+        print_status(told, make_console())
     return 0

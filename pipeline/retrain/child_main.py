@@ -40,13 +40,12 @@ def main(request_file: Path) -> None:
 def run(request: Request) -> Result:
     """Runs the pipeline and tells how it ended, whatever its error."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import rich.console
-
-    from pipeline.logs import chatter_to, follow_steps
+    from pipeline.logs import Console, chatter_to, follow_steps
+    from pipeline.terminal import Stream
 
     began, step = time.monotonic(), CurrentStep()
     # Standard output is for the answer of --json, and descriptor 2 goes to the log file meanwhile.
-    console = rich.console.Console(file=os.fdopen(os.dup(2), "w", buffering=1))
+    console = Console(file=Stream(os.dup(2)))
     with chatter_to(request.log_file, verbose=False), follow_steps(console) as lines:
         logging.getLogger().addHandler(step)
         try:

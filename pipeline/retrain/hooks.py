@@ -77,6 +77,9 @@ def _words(command: str) -> list[str]:
 def _run(command: str, event: str, line: str, timeout_s: float) -> None:
     environment = {**os.environ, "NSYNTH_EVENT": event}
     environment.pop(PASSWORD_VARIABLE, None)
+    environment.pop(
+        "PYTHONSAFEPATH", None
+    )  # set for our own processes; a hook may import what lies beside it
     try:
         process = subprocess.Popen(
             shlex.split(command),

@@ -69,6 +69,17 @@ def test_numbers_rise_start_at_the_present_time_and_stay_ahead_of_a_clock_that_i
     assert registry.serving().number == third.number
 
 
+def test_a_server_of_another_user_can_read_a_version_whatever_the_umask(registry):
+    before = os.umask(0o077)
+    try:
+        version = push(registry, "a")
+    finally:
+        os.umask(before)
+    folder = Path(version.path)
+    for path in (folder.parent, folder, *folder.rglob("*")):
+        assert path.stat().st_mode & 0o777 == (0o755 if path.is_dir() else 0o644), path
+
+
 def test_other_entries_are_no_versions(registry):
     version = push(registry, "a")
     for name in ("notes", ".pushing-x", "99999999999"):  # the last has no saved_model.pb

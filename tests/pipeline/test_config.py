@@ -5,7 +5,8 @@ from pathlib import Path
 import pydantic
 import pytest
 
-from pipeline.config import Config, ConfigError, load_config
+import nsynth
+from pipeline.config import Config, ConfigError, load_config, text_override
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 
@@ -75,6 +76,67 @@ def test_all_faults_are_listed_at_once(yaml_file):
 def test_an_override_that_makes_no_sense_is_refused(yaml_file, override, message):
     with pytest.raises(ConfigError, match=message):
         load_config(yaml_file("name: nsynth"), [override])
+
+
+@pytest.mark.parametrize("text", ["2024", "nsynth #2", "no", "a: b", "[v1]", "{x", '"in quotes" #1', "01:30"])
+def test_a_path_is_the_text_that_the_command_line_has(yaml_file, text):
+    config = load_config(yaml_file(""), [f"data={text}", text_override("push.destination", text)])
+    assert (config.data, config.push.destination) == (text, text)
+
+
+@pytest.mark.parametrize("text", ["null", "~", "", "'null'"])
+def test_an_option_of_its_own_is_text_even_if_yaml_has_a_meaning_for_it(yaml_file, monkeypatch, text):
+    monkeypatch.setenv("HOME", "/home/me")
+    config = load_config(yaml_file(""), [text_override("data", text)])
+    assert config.data == {"~": "/home/me"}.get(text, text)
+
+
+def test_null_unsets_and_quotes_may_stand_around_text(yaml_file):
+    assert load_config(yaml_file("data: x"), ["data=null"]).data is None
+    assert load_config(yaml_file(""), ["data='null'"]).data == "null"
+
+
+def test_a_value_is_blamed_on_the_place_that_it_comes_from(yaml_file):
+    path = yaml_file("recipe: {size: huge}\nengine: {runner: flink}")
+    overrides = ["recipe.epochs=x", "engine.flink.parallelism=2", "gate={min_acc: 1}"]
+    with pytest.raises(ConfigError) as error:
+        load_config(path, overrides)
+    places, place = {}, ""
+    for line in str(error.value).splitlines():
+        if line.startswith("  "):
+            places[line.split()[0].strip(":")] = place
+        else:
+            place = line.removesuffix(" cannot be used:")
+    assert places["recipe.epochs"] == "--set recipe.epochs"
+    assert places["gate.min_acc"] == "--set gate"
+    assert places["recipe.size"] == str(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "metadata_server: postgresql://me:GEHEIM@/",
+        "metadata_sever: postgresql://me:GE@HEIM/GEHEIM@host/db",
+        "retrain: {hooks: {pushed: 'https://example.org/GEHEIM'}}",
+        'retrain: {hooks: {pushed: ["curl \'GEHEIM"]}}',
+        "kubeflow: {password: GEHEIM}",
+        "recipe: [GEHEIM]",
+        "metadata_server: postgresql://me:GEHEIM@host:x: y",
+    ],
+)
+def test_an_error_tells_no_password(yaml_file, text):
+    with pytest.raises(nsynth.UserError) as error:
+        load_config(yaml_file(text))
+    assert "GEHEIM" not in str(error.value)
+    key, _, value = text.partition(": ")
+    with pytest.raises(nsynth.UserError) as error:
+        load_config(yaml_file(""), [f"{key}={value}"])
+    assert "GEHEIM" not in str(error.value)
+
+
+def test_a_workspace_whose_name_is_a_pattern_is_refused(yaml_file):
+    with pytest.raises(ConfigError, match=r"workspace = .*as a pattern"):
+        load_config(yaml_file(""), ["workspace=runs[v1]"])
 
 
 @pytest.mark.parametrize(("text", "message"), [("a: [", "not YAML"), ("- a", "must hold keys and values")])

@@ -1,7 +1,6 @@
 """The locks: nothing in them needs a compiler, and a check says so."""
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path

@@ -1,5 +1,6 @@
 """The command line: fast to answer, one clear line on an error, an exit code that scripts can use."""
 
+import re
 import subprocess
 import sys
 
@@ -72,3 +73,18 @@ def test_a_full_disk_is_told_in_words():
 
 def test_an_unforeseen_error_is_one_line():
     assert explain(ValueError("first\nsecond")) == "unexpected ValueError: first (--verbose shows where)"
+
+
+def test_the_version_tells_what_is_installed_without_loading_it():
+    answer = run_nsynth("--version")
+    assert re.fullmatch(r"nsynth-tfx \S+, tfx 1\.\S+, tensorflow 2\.\S+, Python 3\.11\.\S+\n", answer.stdout)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_can_complete_commands(monkeypatch, shell):
+    monkeypatch.setenv("_NSYNTH_COMPLETE", f"{shell}_source")
+    assert "_NSYNTH_COMPLETE" in run_nsynth().stdout
+    monkeypatch.setenv("_NSYNTH_COMPLETE", f"{shell}_complete")
+    monkeypatch.setenv("COMP_WORDS", "nsynth ru")
+    monkeypatch.setenv("COMP_CWORD", "1" if shell != "fish" else "ru")
+    assert {"run", "runs"} <= set(re.findall(r"\w+", run_nsynth().stdout))

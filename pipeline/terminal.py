@@ -1,0 +1,120 @@
+"""Standard output and error: usable in every terminal, and harmless whatever is written to them.
+
+One place for three things: characters that the terminal's encoding lacks are replaced, control characters are
+shown instead of obeyed (names of files and notes come from strangers), and output that nobody reads is dropped.
+"""
+
+import codecs
+import errno
+import io
+import locale
+import os
+import re
+import sys
+from typing import Any, TextIO
+
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Control characters except tab and newline, and those that change the direction of text."""
+_REPLACEMENTS = {"✓": "+", "✗": "x", "×": "x", "–": "-", "—": "-", "…": "...", "→": "->", "≥": ">=", "│": "|"}
+_ERRORS = "nsynth_readable"
+_NOBODY_READS = {errno.EPIPE, errno.EIO, errno.EBADF}
+_expendable = False
+
+
+def prepare() -> None:
+    """Makes the standard streams of this process usable; a process in an encoding other than UTF-8 starts again.
+
+    Files are read and written as UTF-8 then, here and in child processes, while the terminal keeps its encoding.
+    """
+    for descriptor in range(3):
+        _open_if_closed(descriptor)
+    if not sys.flags.utf8_mode and codecs.lookup(locale.getencoding()).name != "utf-8":
+        encoding = os.environ.get("PYTHONIOENCODING") or f"{locale.getencoding()}:backslashreplace"
+        environment = {**os.environ, "PYTHONUTF8": "1", "PYTHONIOENCODING": encoding}
+        os.execve(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]], environment)
+    sys.stdout = Stream(1, sys.stdout)
+    sys.stderr = Stream(2, sys.stderr)
+
+
+def make_output_expendable() -> None:
+    """From here on the work counts: whatever keeps output from being written, a full disk too, is ignored."""
+    global _expendable
+    _expendable = True
+
+
+def plain(text: str) -> str:
+    r"""Shows control characters as JSON does (\u001b), so that no terminal obeys them."""
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+class Stream(io.TextIOWrapper):
+    """Text to a file descriptor: control characters are shown, and a reader who has left is no error."""
+
+    def __init__(self, descriptor: int, like: TextIO | None = None):
+        """Writes to `descriptor`, in the encoding and with the buffering of `like`, else as UTF-8 by the line."""
+        super().__init__(
+            io.BufferedWriter(_Descriptor(descriptor, "w", closefd=False)),
+            encoding=getattr(like, "encoding", None) or "utf-8",
+            errors=_ERRORS,
+            line_buffering=getattr(like, "line_buffering", True),
+        )
+        self.styled = Styled(self)
+        """The same without the protection, for one who protects the text before adding colours to it."""
+
+    def write(self, text: str) -> int:
+        """Writes with control characters made visible."""
+        return super().write(plain(text))
+
+
+class Styled:
+    """What rich writes to: escape codes pass."""
+
+    def __init__(self, stream: Stream):
+        self._stream = stream
+        self.encoding = stream.encoding
+        self.flush, self.isatty, self.fileno = stream.flush, stream.isatty, stream.fileno
+
+    def write(self, text: str) -> int:
+        """Writes the text as it is."""
+        return io.TextIOWrapper.write(self._stream, text)
+
+
+class _Descriptor(io.FileIO):
+    """A file descriptor whose reader may leave: then everything goes to /dev/null."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            if not _expendable and error.errno not in _NOBODY_READS:
+                raise
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.fileno())
+            os.close(nowhere)
+            return len(data)
+
+
+def _open_if_closed(descriptor: int) -> None:
+    """Opens a standard stream that the caller closed, else the next file opened would take its place."""
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        opened = os.open(os.devnull, os.O_RDWR)
+        if opened != descriptor:
+            os.dup2(opened, descriptor)
+            os.close(opened)
+        os.set_inheritable(descriptor, True)
+
+
+def _readable(error: UnicodeError) -> tuple[str, int]:
+    """Replaces characters that the encoding lacks; half a surrogate pair stands for a byte that is not UTF-8."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    missing = error.object[error.start : error.end]
+    shown = (
+        _REPLACEMENTS.get(c) or (f"\\u{ord(c):04x}" if 0xD800 <= ord(c) < 0xE000 else "?") for c in missing
+    )
+    return "".join(shown), error.end
+
+
+codecs.register_error(_ERRORS, _readable)
