@@ -29,6 +29,7 @@ COMMANDS = {
     "runs": ("pipeline.cli.runs:runs", "List the runs: what they came to, and how long they took."),
     "report": ("pipeline.cli.report:report", "Write the page of a run: one HTML file, no network."),
     "models": ("pipeline.cli.models:models", "List, show, roll back or promote pushed models."),
+    "evaluate": ("pipeline.cli.evaluate:evaluate", "Measure a model on test, once, on the record."),
     "lineage": ("pipeline.cli.lineage:lineage", "Tell which data and code made a model."),
     "classify": ("pipeline.cli.classify:classify", "Tell the instrument family of audio files."),
     "config": ("pipeline.cli.config:config", "Show the settings: what each means, what a run would use."),

@@ -14,8 +14,10 @@ import nsynth
 from components.registry import Registry
 from components.version import Interval, Record, Version, model_digest
 from pipeline.cli.console import make_console
+from pipeline.cli.evaluate import describe
 from pipeline.cli.options import LocalPath, json_option
 from pipeline.config import DEFAULT_CONFIG, Config, load_config
+from pipeline.evaluate import looks_at
 from pipeline.ranges import in_short
 
 
@@ -71,6 +73,8 @@ def show(ctx: click.Context, version: int | None) -> None:
     table = rich.table.Table.grid(padding=(0, 2))
     for name, value in _facts(chosen, registry.serving()).items():
         table.add_row(f"[bold]{name.replace('_', ' ')}[/]", rich.markup.escape(str(value)))
+    for look in looks_at(chosen, registry.destination):
+        table.add_row("[bold]evaluated[/]", describe(look))
     console.print(table)
     console.print(rich.markdown.Markdown(chosen.card))
 

@@ -1,0 +1,79 @@
+"""`nsynth evaluate`: one last figure on the test split, on the record."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+import nsynth
+from pipeline.cli.console import make_console
+from pipeline.cli.options import config_option, json_option, set_option
+from pipeline.config import load_config
+
+
+@click.command()
+@click.argument("version", type=int, required=False)
+@click.option(
+    "--data", required=True, help="Folder or file with the test split, in any form that a run reads."
+)
+@config_option
+@set_option
+@json_option
+def evaluate(
+    version: int | None, data: str, config_file: Path, overrides: tuple[str, ...], as_json: bool
+) -> None:
+    """Measure VERSION, by default the serving one, on test: accuracy and macro recall with 95% intervals.
+
+    For the figure that you publish, once all choices have been made. Every look is noted beside the versions, and
+    `nsynth models show` tells of it. A second look at the same notes shows what the first one found.
+    """
+    from components.registry import Registry
+    from pipeline.evaluate import evaluate as measure
+
+    config = load_config(config_file, overrides)
+    registry = Registry(config.models)
+    chosen = registry.get(version) if version is not None else registry.serving()
+    if chosen is None:
+        raise nsynth.UserError(
+            f"no model has been pushed to {registry.destination} yet: start `nsynth run`, or name its configuration "
+            "with --config"
+        )
+    console = make_console()
+    with console.status("Asking the model about every note …"):
+        look, is_new = measure(registry, chosen, data, config.workspace)
+    if as_json:
+        click.echo(json.dumps(look, indent=1))
+        return
+    for line in _lines(look, is_new):
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def describe(look: dict[str, Any]) -> str:
+    """A look in one line."""
+    return f"{_figure(look['accuracy'])} of {look['notes']:,} test notes, on {look['at'][:10]}"
+
+
+def _lines(look: dict[str, Any], is_new: bool) -> list[str]:
+    absent = [row["family"] for row in look["by_family"] if not row["notes"]]
+    refused = sum(look["refused"].values())
+    lines = [
+        f"version       {look['version']}",
+        f"accuracy      {_figure(look['accuracy'])}",
+        f"macro recall  {_figure(look['macro_recall'])}",
+        f"notes         {look['notes']:,} of {look['instruments']} instruments"
+        + (f"; no note of {', '.join(absent)}" if absent else "")
+        + (f"; {refused} could not be used" if refused else ""),
+    ]
+    if not is_new:
+        return [*lines, f"This is what the look of {look['at'][:16]} found: nothing was measured again."]
+    if look["number"] > 1:
+        lines.append(
+            f"[yellow]Look number {look['number']} at these notes: no independent test any more. Report the first "
+            "look, or all.[/]"
+        )
+    return lines
+
+
+def _figure(figure: dict[str, float]) -> str:
+    return f"{figure['value']:.1%} (95% interval {figure['low']:.1%} – {figure['high']:.1%})"

@@ -1,0 +1,120 @@
+"""The last figure of a published model: its accuracy on the test split, looked at once and on the record.
+
+Valid and test of NSynth share their instruments, and a figure that was looked at more than once has been chosen by.
+So every look is noted beside the versions, in `evaluations.json`; a second look at the same notes with the same model
+shows what the first one found.
+"""
+
+import datetime
+import json
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import nsynth
+from components import storage
+from components.ingest import tfrecord
+from components.ingest.contract import ContractError
+from components.ingest.index import load_or_scan
+from components.ingest.readers import Readers
+from components.ingest.sources import Source, find
+from components.ingest.tfrecord import Record
+from components.registry import Registry
+from components.version import Version, model_digest
+
+SPLIT = "test"
+NOTED = "evaluations.json"
+RESAMPLES, CONFIDENCE, SEED = 10_000, 0.95, 0
+
+
+def looks(destination: str) -> list[dict[str, Any]]:
+    """All looks that were noted beside the versions of a folder, oldest first."""
+    path = f"{destination.rstrip('/')}/{NOTED}"
+    return json.loads(storage.read_bytes(path)) if storage.exists(path) else []
+
+
+def looks_at(version: Version, destination: str) -> list[dict[str, Any]]:
+    """The looks at the model of one version, whatever its number was then."""
+    noted = looks(destination)
+    digest = version.record.digest or (model_digest(version.path) if noted else "")
+    return [look for look in noted if look["digest"] == digest]
+
+
+def evaluate(registry: Registry, version: Version, data: str, scratch: Path) -> tuple[dict[str, Any], bool]:
+    """Measure a version on the test notes of a folder and note it; or show what was noted before.
+
+    Args:
+        registry: the folder of models.
+        version: one of its versions.
+        data: folder or file with the test split, in any form that ingest reads.
+        scratch: folder for the notes while they are judged.
+
+    Returns:
+        The look, and whether it is a new one. Its `number` counts the looks at these notes with any model.
+
+    Raises:
+        nsynth.UserError: there are no test notes, or the files of the version are not those that were judged.
+    """
+    version.check()
+    sources = [source for source in find(data) if source.split == SPLIT]
+    if not sources:
+        raise nsynth.UserError(
+            f"{data} holds no {SPLIT} split: fetch it with `nsynth download --splits {SPLIT}`, or give a file that has "
+            f"{SPLIT} in its name."
+        )
+    files = [{"file": Path(s.path).name, "bytes": storage.file_bytes(s.path)} for s in sources]
+    digest = version.record.digest or model_digest(version.path)
+    same_notes = [look for look in looks(registry.destination) if look["test"] == files]
+    for look in same_notes:
+        if look["digest"] == digest:
+            return look, False
+    measured = _measure(sources, version.path, scratch)
+    look = {
+        "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "number": len(same_notes) + 1,
+        "version": version.number,
+        "digest": digest,
+        "test": files,
+        **measured,
+    }
+    noted = json.dumps([*looks(registry.destination), look], indent=1)
+    storage.write_bytes(f"{registry.destination}/{NOTED}", noted.encode())
+    return look, True
+
+
+def _measure(sources: list[Source], model: str, scratch: Path) -> dict[str, Any]:
+    from components.gate import figures
+    from components.gate.bootstrap import Resampling
+    from components.predictions import predict
+
+    scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="evaluate-", dir=scratch) as folder:
+        notes = Path(folder, f"{SPLIT}.tfrecord")
+        refused = _write_valid_notes(sources, notes, folder)
+        predictions = predict([str(notes)], model, None)
+    resampling = Resampling.of(predictions.instrument_str, RESAMPLES, CONFIDENCE, SEED)
+    counts = figures.confusion(predictions.candidate.argmax(1), predictions.family)
+    return {
+        **figures.overall(predictions.candidate, predictions.family, resampling),
+        "notes": len(predictions),
+        "instruments": resampling.instruments,
+        "refused": dict(refused),
+        "by_family": figures.by_family(counts),
+        "confusion": counts.tolist(),
+    }
+
+
+def _write_valid_notes(sources: list[Source], target: Path, cache: str) -> Counter[str]:
+    """Write the notes that keep the contract; answer how many did not, by reason."""
+    refused: Counter[str] = Counter()
+    with target.open("wb") as file:
+        for source in sources:
+            index = load_or_scan(source, cache)
+            with Readers([index.source]) as readers:
+                for place in zip(index.offsets.tolist(), index.lengths.tolist(), strict=True):
+                    try:
+                        file.write(tfrecord.frame(readers.note(0, Record(*place))[0]))
+                    except ContractError as error:
+                        refused[error.reason] += 1
+    return refused
