@@ -100,7 +100,7 @@ class RefusedDataError(UserError):
     folder that is gone.
     """
 
-    def __init__(self, message: str, span: int = 0):
+    def __init__(self, message: str, span: int | None = None):
         super().__init__(message)
         self.span = span
-        """The span that is meant, where the step that finds out looks at several; else 0."""
+        """The span that is meant, where the step that finds out looks at several; else None."""

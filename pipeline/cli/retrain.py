@@ -66,6 +66,8 @@ def retrain(
             markup=False,
             soft_wrap=True,
         )
+        for span in done.waiting:
+            console.print(f"waiting: {span}", highlight=False, markup=False, soft_wrap=True)
         for warning in done.warnings:
             console.print(f"warning: {warning}", highlight=False, markup=False)
     return exit_codes.OK if exit_zero and done.outcome.as_it_should_be else done.outcome.exit_code

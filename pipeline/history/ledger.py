@@ -99,6 +99,8 @@ class Round(pydantic.BaseModel, frozen=True):
     """Of the model that it was compared with, on the same notes."""
     facts: dict[str, Any] = {}
     """What else was measured: seconds of each step, drift, memory."""
+    waiting: tuple[str, ...] = ()
+    """Spans that lay there and were not taken, each with what it waits for."""
     warnings: tuple[str, ...] = ()
     late: bool = False
     """Whether it does nothing but write down the push of an earlier round, which was ended before it could."""

@@ -49,7 +49,7 @@ class Result(pydantic.BaseModel, frozen=True):
     words: str
     step: str = ""
     """The step that failed."""
-    refused: int = 0
+    refused: int | None = None
     """The span whose data were refused."""
     run: str = ""
     version: int = 0

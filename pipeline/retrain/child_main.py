@@ -73,18 +73,20 @@ def _ending(error: BaseException, step: str) -> Ending:
         return "interrupted"
     if may_pass(error):
         return "passing"
-    return "refused" if _refused_span(error, step) else "failed"
+    return "refused" if _refused_span(error, step) is not None else "failed"
 
 
-def _refused_span(error: BaseException, step: str) -> int:
+def _refused_span(error: BaseException, step: str) -> int | None:
     """The span whose data are at fault: the name of a step that looks at one ends in its number.
 
-    0 if there is none: the held-out folder is nobody's delivery.
+    None if there is none: the held-out folder is nobody's delivery.
     """
     if not isinstance(error, nsynth.RefusedDataError):
-        return 0
+        return None
+    if error.span is not None:
+        return error.span
     number = step.rpartition("-")[2]
-    return error.span or (int(number) if number.isdecimal() else 0)
+    return int(number) if number.isdecimal() else None
 
 
 class CurrentStep(logging.Handler):

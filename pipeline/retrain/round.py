@@ -17,7 +17,7 @@ from pipeline.retrain import lock
 from pipeline.retrain.child import Request, Result, Starter, run_child, spawn
 from pipeline.retrain.faults import may_pass
 from pipeline.retrain.hooks import call_hooks
-from pipeline.retrain.spans import Work, choose, find_spans
+from pipeline.retrain.spans import Work, choose, find_spans, nothing_new
 from pipeline.retrain.watcher import Watcher
 
 _log = logging.getLogger(__name__)
@@ -112,7 +112,7 @@ class Retraining:
           left_out: spans that have none.
 
         Raises:
-          nsynth.UserError: no folder of spans, a span under a wrong name, or a damaged ledger.
+          nsynth.UserError: no folder of spans, or a damaged ledger.
           OSError: the folder cannot be read.
         """
         rounds = self.ledger.rounds()
@@ -150,6 +150,7 @@ class Retraining:
             accuracy=result.accuracy,
             champion_accuracy=result.champion_accuracy,
             facts=result.facts,
+            waiting=tuple(map(str, work.waiting)),
             warnings=(*result.warnings, *warnings, *self._unheard),
             late=bool(result.late),
         )
@@ -168,7 +169,10 @@ class Retraining:
             try:
                 work = self.work(force, left_out)
                 if not work.window or not (work.new or force):
-                    return work, Result(ending="no new data", words=_nothing_new(work)), 0
+                    words = nothing_new(work, self._folder_of_spans())
+                    if any(span.misnamed for span in work.waiting):
+                        return work, Result(ending="failed", words=words), attempt
+                    return work, Result(ending="no new data", words=words), 0
                 result = run_child(self._request(number, work), held, deadline, stop, self._start)
             except (nsynth.UserError, OSError) as error:  # at night nobody would see it but in the ledger
                 result = Result(ending="passing" if may_pass(error) else "failed", words=explain(error))
@@ -242,12 +246,6 @@ class Retraining:
         for failure in failures:
             _log.warning("%s", failure)
         return failures
-
-
-def _nothing_new(work: Work) -> str:
-    if not work.window:
-        return "no span has arrived yet"
-    return f"no new span: {work.newest.number} is the newest and was used before (--force trains again)"
 
 
 def _refused_span(result: Result, work: Work) -> Span:

@@ -102,11 +102,9 @@ def _pushed_before_a_crash(config: Config, store: MetadataStore, rounds: list[Ro
     if serving.record.run not in past_runs.run_names(store):
         return None
     run = past_runs.load_run(store, serving.record.run)
-    spans = sorted(
-        int(examples.properties.get("span", 0)) for examples in run.steps["Transform"].inputs["examples"]
-    )
-    if 0 in spans:  # no round: a run on a folder
+    if "ExampleGen" in run.steps:  # no round, which has one for each span: a run on a folder
         return None
+    spans = sorted(int(examples.properties["span"]) for examples in run.steps["Transform"].inputs["examples"])
     return result_of(run, serving.number).model_copy(update={"late": tuple(spans)})
 
 

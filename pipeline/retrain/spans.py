@@ -1,18 +1,53 @@
-"""Which spans lie in the folder, and which of them a round takes."""
+"""Which spans lie in the folder, which of them a round takes, and what the others wait for."""
 
 import dataclasses
+import datetime
 import hashlib
 import re
 import stat
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import nsynth
 from pipeline.history.ledger import Span
 
-_FOLDER = re.compile(r"span-(\d{6})")
-_LIKE_A_FOLDER = re.compile(r"span\W?(\d+)", re.IGNORECASE)
+_FOLDER = re.compile(r"span-([0-9]{6})")
+_LIKE_A_FOLDER = re.compile(r"span[\W_]*(\d+)", re.IGNORECASE)
+_LAST = 999_999
+_NAMED = 3  # other entries of the folder in a message
+_CLOCK_S = 60.0  # by so much two clocks may differ
+
+
+@dataclasses.dataclass(frozen=True)
+class Waiting:
+    """A span that is there and that no round takes."""
+
+    name: str
+    why: str
+    until: datetime.datetime | None = None
+    """When it is taken up if nothing changes; None if that takes somebody's doing, which `why` names."""
+    misnamed: bool = False
+
+    def __str__(self) -> str:
+        until = f"; taken up from {self.until:%Y-%m-%d %H:%M:%S} UTC on" if self.until else ""
+        return f"{self.name}: {self.why}{until}"
+
+    def for_json(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {"name": self.name, "why": self.why, "until": self.until.isoformat() if self.until else None}
+
+
+@dataclasses.dataclass(frozen=True)
+class Arrivals:
+    """What lies in the folder of spans."""
+
+    spans: tuple[Span, ...]
+    """Those that have come to rest, in the order of their numbers."""
+    waiting: tuple[Waiting, ...] = ()
+    others: tuple[str, ...] = ()
+    """Names of folders that are not called spans."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +56,10 @@ class Work:
 
     window: tuple[Span, ...]
     new: tuple[Span, ...]
+    waiting: tuple[Waiting, ...] = ()
+    """Spans that are there and not in the window, but for those that a round has used."""
+    others: tuple[str, ...] = ()
+    """Names of folders that are not called spans."""
 
     @property
     def newest(self) -> Span:
@@ -33,58 +72,97 @@ def folder_name(number: int) -> str:
     return f"span-{number:06d}"
 
 
-def find_spans(folder: Path, settle_s: float = 0.0) -> list[Span]:
-    """All spans that have come to rest, in the order of their numbers.
+def find_spans(folder: Path, settle_s: float = 0.0) -> Arrivals:
+    """All spans in the folder, and all that looks like one.
 
     Args:
-      folder: holds folders `span-<number, six digits>`.
-      settle_s: a span in which anything changed or arrived within so many seconds may be half copied: it is left
-        for later.
+      folder: holds folders `span-<number, six digits>`, or links to folders.
+      settle_s: a span in which anything changed or arrived within so many seconds may be half copied: it waits.
 
     Raises:
-      nsynth.UserError: no such folder, or a span under a wrong name.
+      nsynth.UserError: no such folder.
     """
     if not folder.is_dir():
         raise nsynth.UserError(
             f"{folder}: no such folder. Set retrain.spans to the folder in which span-000001, span-000002 … arrive."
         )
-    found = {}
-    for path in sorted(path for path in folder.iterdir() if path.is_dir()):
-        if name := _FOLDER.fullmatch(path.name):
-            found[int(name[1])] = path
-        elif like := _LIKE_A_FOLDER.fullmatch(path.name):
-            raise nsynth.UserError(f"{path}: call it {folder_name(int(like[1]))}, spans have six digits")
-    latest = time.time() - settle_s
-    return [
-        Span(number=number, fingerprint=fingerprint)
-        for number, path in found.items()
-        if (fingerprint := _fingerprint(path, latest))
-    ]
+    now = time.time()
+    spans, waiting, others = [], [], []
+    for path in sorted(folder.iterdir()):
+        if not path.name.lower().startswith("span"):
+            others += [path.name] if path.is_dir() else []
+        elif name := _FOLDER.fullmatch(path.name):
+            found = _look(path, int(name[1]), now, settle_s)
+            (spans if isinstance(found, Span) else waiting).append(found)  # type: ignore[arg-type]
+        elif path.is_dir() or path.is_symlink():
+            waiting.append(_misnamed(path.name))
+    return Arrivals(tuple(spans), tuple(waiting), tuple(others))
 
 
-def _fingerprint(folder: Path, latest: float) -> str:
-    """Hash of the folder's files; empty if there is none, or anything that changed after `latest` (unix seconds)."""
+def _misnamed(name: str) -> Waiting:
+    like = _LIKE_A_FOLDER.fullmatch(name)
+    if not like:
+        return Waiting(name, "not the name of a span, which is span- and six digits: rename or remove it")
+    if int(like[1]) > _LAST:
+        why = f"span numbers have six digits, so count the spans: {folder_name(1)}, {folder_name(2)} …"
+    else:
+        why = f"call it {folder_name(int(like[1]))}, spans have six digits"
+    return Waiting(name, why, misnamed=True)
+
+
+def _look(path: Path, number: int, now: float, settle_s: float) -> Span | Waiting:
+    """The span, or what it waits for."""
     try:
         # The folder comes last: what vanishes from it meanwhile makes it young.
-        paths = [path for path in (*folder.rglob("*"), folder) if path.exists() or not path.is_symlink()]
-        found = {path: path.stat() for path in paths}
+        paths = [inside for inside in (*path.rglob("*"), path) if inside.exists() or not inside.is_symlink()]
+        found = {inside: inside.stat() for inside in paths}
     except FileNotFoundError:  # it went since it was listed: somebody is still at it
-        return ""
-    files = sorted(path for path, status in found.items() if stat.S_ISREG(status.st_mode))
-    # Copies keep the time of the original's last change (rsync -a, cp -p, tar); the other one tells when they came.
-    if not files or max(max(status.st_mtime, status.st_ctime) for status in found.values()) > latest:
-        return ""
+        return Waiting(path.name, "it changes right now", _moment(now + settle_s))
+    except (OSError, RuntimeError) as error:  # a loop of links is a RuntimeError
+        return Waiting(path.name, f"cannot be read: {getattr(error, 'strerror', None) or error}")
+    if path not in found:
+        return Waiting(path.name, f"a link to {path.readlink()}, which is not there")
+    if not stat.S_ISDIR(found[path].st_mode):
+        return Waiting(path.name, "not a folder: a span is a folder with the files of its notes")
+    files = sorted(inside for inside in _visible(path, found) if stat.S_ISREG(found[inside].st_mode))
+    if not files:
+        return Waiting(path.name, "no files in it yet")
+    # When a file came here, also where a copy keeps an older or a later date (rsync -a, cp -p, tar).
+    arrived = max(status.st_ctime for status in found.values())
+    if arrived > now + _CLOCK_S:
+        why = f"arrived at {_moment(arrived):%Y-%m-%d %H:%M} UTC, later than this machine's clock: set the clock"
+        return Waiting(path.name, why, _moment(arrived + settle_s))
+    if arrived > now - settle_s:
+        return Waiting(
+            path.name,
+            f"nothing in it may change for {settle_s:g} s (retrain.settle_s)",
+            _moment(arrived + settle_s),
+        )
     lines = "\n".join(
-        f"{path.relative_to(folder)} {found[path].st_size} {found[path].st_mtime_ns}" for path in files
+        f"{inside.relative_to(path)} {found[inside].st_size} {found[inside].st_mtime_ns}" for inside in files
     )
-    return hashlib.sha256(lines.encode()).hexdigest()[:16]
+    return Span(
+        number=number, fingerprint=hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    )
 
 
-def choose(found: Iterable[Span], settled: Iterable[Span], refused: Iterable[Span], window: int) -> Work:
+def _visible(folder: Path, paths: Iterable[Path]) -> Iterator[Path]:
+    """Without hidden files, which no ingest reads, such as those that a file manager leaves."""
+    for path in paths:
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts):
+            yield path
+
+
+def _moment(seconds: float) -> datetime.datetime:
+    """The next full second, UTC."""
+    return datetime.datetime.fromtimestamp(int(seconds) + 1, datetime.UTC)
+
+
+def choose(found: Arrivals, settled: Iterable[Span], refused: Iterable[Span], window: int) -> Work:
     """The work of the next round.
 
     Args:
-      found: the spans in the folder, in order.
+      found: what lies in the folder.
       settled: those that a round has used to its end.
       refused: those whose data was refused; they are never used.
       window: how many of the newest spans to train on.
@@ -93,5 +171,35 @@ def choose(found: Iterable[Span], settled: Iterable[Span], refused: Iterable[Spa
       The window; what is new in it is to be judged. A new span that is older than the window is left out.
     """
     settled, refused = set(settled), set(refused)
-    usable = tuple(span for span in found if span not in refused)[-window:]
-    return Work(usable, tuple(span for span in usable if span not in settled))
+    usable = tuple(span for span in found.spans if span not in refused)
+    too_old, usable = usable[:-window], usable[-window:]
+    left_out = {
+        span: f"older than the window: {window} newer spans are there (retrain.window)"
+        for span in too_old
+        if span not in settled
+    } | {
+        span: "its data was refused: deliver it again with other files, or judge it once more (--force)"
+        for span in found.spans
+        if span in refused
+    }
+    waiting = (*found.waiting, *(Waiting(folder_name(span.number), why) for span, why in left_out.items()))
+    return Work(
+        usable,
+        tuple(span for span in usable if span not in settled),
+        tuple(sorted(waiting, key=lambda one: one.name)),
+        found.others,
+    )
+
+
+def nothing_new(work: Work, folder: Path) -> str:
+    """Why there is nothing to do, with each span that waits."""
+    if work.window:
+        words = f"no new span: {work.newest.number} is the newest and was used before (--force trains again)"
+    elif work.waiting:
+        words = "no span can be used yet"
+    else:
+        words = f"no span has arrived yet in {folder}"
+        if work.others:
+            more = "" if len(work.others) <= _NAMED else " …"
+            words += f", which holds {', '.join(work.others[:_NAMED])}{more}: spans are called span-000001 and so on"
+    return "; ".join([words, *map(str, work.waiting)])

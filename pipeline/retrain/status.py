@@ -20,6 +20,7 @@ from pipeline.history.ledger import Round
 from pipeline.retrain import lock
 from pipeline.retrain.round import Retraining
 from pipeline.retrain.schedule import next_round
+from pipeline.retrain.spans import Waiting, Work
 
 _OTHER_COLUMNS = 66  # characters that the table takes beside the reasons
 _COLOURS = {"pushed": "green", "kept": "cyan", "no new data": "dim"}
@@ -37,12 +38,13 @@ def status(config: Config, rounds: int) -> dict[str, Any]:
     registry = Registry(config.models)
     serving = registry.serving()
     due = next_round(config.retrain.schedule, lock.now())
-    waiting, trouble = _waiting(retraining) if config.retrain.spans else ([], None)
+    work, trouble = _work(retraining) if config.retrain.spans else (Work((), ()), None)
     return {
         "running": str(lock.holder(retraining.lock_file)) if lock.is_held(retraining.lock_file) else None,
         "rounds": [line.model_dump(mode="json") for line in lines[-rounds:]],
         "rounds_in_all": len(lines),
-        "waiting": waiting,
+        "waiting": [span.number for span in work.new],
+        "not_yet": [span.for_json() for span in work.waiting],
         "trouble": trouble,
         "faulty_models": registry.faults(),
         "next_round": due.isoformat() if due else None,
@@ -63,6 +65,9 @@ def print_status(told: dict[str, Any], console: rich.console.Console) -> None:
     console.print(f"next round {told['next_round'] or 'never'} (if nsynth schedule runs)", highlight=False)
     if told["waiting"]:
         console.print(f"waiting    {len(told['waiting'])} new span(s): {told['waiting']}", highlight=False)
+    for span in told["not_yet"]:
+        shown = str(Waiting(**{**span, "until": _moment(span["until"])}))
+        console.print("not yet   ", rich.markup.escape(shown), highlight=False, soft_wrap=True)
     for trouble in (*([told["trouble"]] if told["trouble"] else ()), *told["faulty_models"]):
         console.print("[red]trouble[/]   ", rich.markup.escape(trouble), highlight=False, soft_wrap=True)
     champion = told["champion"]
@@ -118,12 +123,17 @@ def _numbers(spans: tuple[int, ...]) -> str:
     return ", ".join(map(str, spans)) or "–"
 
 
-def _waiting(retraining: Retraining) -> tuple[list[int], str | None]:
-    """New spans; or what keeps them from being found, as it will the next round."""
+def _work(retraining: Retraining) -> tuple[Work, str | None]:
+    """What the next round is to do; and what it will stumble over, if anything."""
     try:
-        return [span.number for span in retraining.work().new], None
+        work = retraining.work()
     except (nsynth.UserError, OSError) as error:
-        return [], explain(error)
+        return Work((), ()), explain(error)
+    return work, "; ".join(str(span) for span in work.waiting if span.misnamed) or None
+
+
+def _moment(text: str | None) -> datetime.datetime | None:
+    return datetime.datetime.fromisoformat(text) if text else None
 
 
 def disk_use(folder: Path) -> int:

@@ -121,6 +121,18 @@ def test_status_tells_what_keeps_the_next_round_from_its_spans(call, deliver, tm
     assert "call it span-000005" in call(status.status)[1].replace("\n", "")
 
 
+def test_status_tells_what_each_span_waits_for(call, deliver, tmp_path):
+    deliver(1)
+    (tmp_path / "spans" / "span-000002").mkdir()
+    (tmp_path / "spans" / "span-000003").symlink_to("nowhere")
+    told = json.loads(call(status.status, "--set", "retrain.settle_s=60", "--json")[1])["not_yet"]
+    assert [each["name"] for each in told] == ["span-000001", "span-000002", "span-000003"]
+    assert [bool(each["until"]) for each in told] == [True, False, False]
+    shown = call(status.status, "--set", "retrain.settle_s=60")[1]
+    assert "not yet    span-000001: nothing in it may change" in shown
+    assert "not yet    span-000003: a link to nowhere" in shown
+
+
 def test_status_answers_without_the_heavy_libraries(tmp_path):
     code = (
         "import sys; sys.argv = ['nsynth', 'status', '--set', 'workspace=' + sys.argv[1]]\n"

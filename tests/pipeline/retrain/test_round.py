@@ -210,11 +210,34 @@ def test_no_folder_or_a_misnamed_one_is_a_failed_round_with_its_line_and_hook(
     done = retraining.retrain("me")
     assert done.outcome is Outcome.FAILED
     assert "no such folder" in done.words
-    deliver(1)
-    (tmp_path / "spans" / "span-5").mkdir()
+    (tmp_path / "spans" / "Span_5").mkdir(parents=True)
     assert "call it span-000005" in retraining.retrain("me").words
     assert [line.outcome for line in retraining.ledger.rounds()] == [Outcome.FAILED] * 2
     assert told.read_text().count('"outcome":"failed"') == 2
+    deliver(1)
+    stand_in.will(KEPT)
+    done = retraining.retrain("me")
+    assert done.outcome is Outcome.KEPT, "the others go on"
+    assert done.waiting == ("Span_5: call it span-000005, spans have six digits",)
+
+
+def test_spans_that_settle_are_named_with_the_time_when_they_are_taken(config, stand_in, deliver):
+    for span in (1, 2, 3):
+        deliver(span)
+    done = Retraining(changed(config, settle_s=60), stand_in.start).retrain("me")
+    assert done.outcome is Outcome.NO_NEW_DATA
+    assert done.words.startswith("no span can be used yet; span-000001: nothing in it may change for 60 s")
+    assert done.words.count("taken up from 20") == 3
+    assert len(done.waiting) == 3
+
+
+def test_span_0_can_be_refused_like_any_other(config, stand_in, deliver):
+    deliver(0)
+    deliver(1)
+    retraining = Retraining(config, stand_in.will(refuse(0), PUSHED).start)
+    assert retraining.retrain("me").outcome is Outcome.PUSHED
+    assert retraining.ledger.rounds()[0].refused.number == 0
+    assert retraining.retrain("me").outcome is Outcome.NO_NEW_DATA
 
 
 def test_a_full_disk_before_the_child_is_started_may_pass(config, stand_in, deliver):

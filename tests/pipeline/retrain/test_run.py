@@ -39,7 +39,9 @@ def pushed_by(config, monkeypatch):
             lambda folder: storage.write_bytes(f"{folder}/saved_model.pb", b"m"), Record(run=PUSHED.run)
         )
         examples = [past_runs.Output(span, "Examples", "", {"span": span}) for span in spans]
-        steps = {"Transform": step("Transform", examples=examples), "Pusher": step("Pusher")}
+        names = [f"ExampleGen-{span:06d}" for span in spans] or ["ExampleGen"]
+        steps = {name: step(name) for name in (*names, "Pusher")}
+        steps["Transform"] = step("Transform", examples=examples)
         monkeypatch.setattr(past_runs, "run_names", lambda store: [PUSHED.run])
         monkeypatch.setattr(past_runs, "load_run", lambda store, name: past_runs.Run(name, steps))
 
@@ -47,12 +49,12 @@ def pushed_by(config, monkeypatch):
 
 
 def test_a_push_that_no_line_tells_of_is_found_whatever_the_window_is_now(config, pushed_by):
-    pushed_by(2, 1)
+    pushed_by(2, 0)
     found = run._pushed_before_a_crash(config, None, [])
-    assert (found.ending, found.run, found.late) == ("pushed", PUSHED.run, (1, 2))
+    assert (found.ending, found.run, found.late) == ("pushed", PUSHED.run, (0, 2))
     assert found.version == Registry(config.models).serving().number
 
 
 def test_a_push_of_a_run_on_a_folder_is_no_rounds(config, pushed_by):
-    pushed_by(0)
+    pushed_by()
     assert run._pushed_before_a_crash(config, None, []) is None
