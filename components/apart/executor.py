@@ -8,7 +8,7 @@ from tfx import types
 from tfx.dsl.components.base.base_executor import BaseExecutor
 
 import nsynth
-from components import storage
+from components.documents import IngestAccount
 
 _NAMED = 5  # instruments in a message
 
@@ -37,12 +37,9 @@ class ApartExecutor(BaseExecutor):
           UserError: the same where no new span has to do with it.
         """
         new = set(json.loads(exec_properties["new"]))
-        accounts = [
-            {**json.loads(storage.read_bytes(f"{artifact.uri}/summary.json")), "span": _span(artifact)}
-            for artifact in input_dict["accounts"]
-        ]
+        accounts = [(_span(a), IngestAccount.read(a.uri)) for a in input_dict["accounts"]]
         # Who comes first was there first: the fixed notes, which are no span, then old spans, then new ones.
-        accounts.sort(key=lambda account: (account["span"] in new, account["span"]))
+        accounts.sort(key=lambda account: (account[0] in new, account[0]))
         shared = shared_instruments(accounts)
         if not shared:
             return
@@ -61,20 +58,20 @@ class ApartExecutor(BaseExecutor):
         raise nsynth.UserError(words)
 
 
-def shared_instruments(accounts: Iterable[dict[str, Any]]) -> dict[str, tuple[Place, Place]]:
+def shared_instruments(accounts: Iterable[tuple[int, IngestAccount]]) -> dict[str, tuple[Place, Place]]:
     """Instrument → the first place that it is trained on in, and the first that it is held out in.
 
     Args:
-      accounts: summaries of ingests; `instruments` holds their names by split, `span` tells of which span they are.
+      accounts: of several ingests, each with the number of its span.
     """
     trained: dict[str, Place] = {}
     held_out: dict[str, Place] = {}
-    for account in accounts:
-        file = account["files"][0]["path"] if account["files"] else "a folder without files"
-        for split, instruments in account["instruments"].items():
+    for span, account in accounts:
+        file = account.files[0].path if account.files else "a folder without files"
+        for split, instruments in account.instruments.items():
             places = held_out if split in nsynth.HELD_OUT else trained
             for instrument in instruments:
-                places.setdefault(instrument, Place(file, account["span"]))
+                places.setdefault(instrument, Place(file, span))
     return {name: (trained[name], held_out[name]) for name in sorted(trained.keys() & held_out.keys())}
 
 

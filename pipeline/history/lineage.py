@@ -8,6 +8,7 @@ from typing import Any
 from ml_metadata.metadata_store import MetadataStore
 
 import nsynth
+from components.documents import IngestAccount
 from components.registry import Registry
 from components.version import Version
 from pipeline.fingerprint import STEP_CODE, step_fingerprint
@@ -140,17 +141,17 @@ def sources(steps: list[tuple[str, past_runs.Step]]) -> list[dict[str, Any]]:
         quarantine = step.output("quarantine")
         if "input_base" not in step.properties or quarantine is None:
             continue
-        summary = quarantine.path / "summary.json"
-        account = json.loads(summary.read_text()) if summary.exists() else {}
+        there = (quarantine.path / IngestAccount.FILE).exists()
+        account = IngestAccount.read(quarantine.path) if there else None
         found.append(
             {
                 "step": step.name,
                 "folder": step.properties["input_base"],
                 "span": step.properties.get("span"),
                 "fingerprint": step.properties.get("input_fingerprint"),
-                "files": account.get("files", []),
-                "notes": account.get("in"),
-                "used": account.get("used"),
+                "files": [file.model_dump(mode="json") for file in account.files] if account else [],
+                "notes": account.notes_in if account else None,
+                "used": account.used if account else None,
             }
         )
     return found

@@ -101,13 +101,13 @@ def _artifacts(record: RunRecord) -> list[dict[str, Any]]:
 
 def _source_row(record: RunRecord) -> Row:
     try:
-        account = record.json("ExampleGen", "quarantine", "summary.json")
+        account = record.account()
     except Absent:
         return Row(_SOURCES, "", record.config.input_base, "", "COMPLETE")
-    files = account["files"]
-    names = ", ".join(Path(file["path"]).name for file in files[:3]) + (" …" if len(files) > 3 else "")
-    told = "\n".join(f"{file['path']}: {file['notes']:,} notes" for file in files)
-    return Row(_SOURCES, f"{account['in']:,} notes", names, told, "COMPLETE")
+    files = account.files
+    names = ", ".join(Path(file.path).name for file in files[:3]) + (" …" if len(files) > 3 else "")
+    told = "\n".join(f"{file.path}: {file.notes:,} notes" for file in files)
+    return Row(_SOURCES, f"{account.notes_in:,} notes", names, told, "COMPLETE")
 
 
 def _foreign(record: RunRecord) -> dict[int, Any]:

@@ -7,14 +7,18 @@ import pytest
 import nsynth
 from components.apart.executor import ApartExecutor, Place, shared_instruments
 from components.artifacts import QuarantinedNotes
+from components.documents import IngestAccount
 
 
-def account(path: str, **splits: list[str]) -> dict:
+def content(path: str, **splits: list[str]) -> dict:
     return {
-        "span": 0,
         "files": [{"path": path}],
         "instruments": {split: splits.get(split, []) for split in nsynth.SPLITS},
     }
+
+
+def account(path: str, **splits: list[str]) -> tuple[int, IngestAccount]:
+    return 0, IngestAccount.model_validate(content(path, **splits))
 
 
 def test_disjoint_folders_have_nothing_in_common():
@@ -50,13 +54,13 @@ def check(tmp_path):
 
     def check(*accounts: tuple[int, dict], new: tuple[int, ...] = ()) -> None:
         artifacts = []
-        for span, content in accounts:
+        for span, told in accounts:
             artifact = QuarantinedNotes()
             artifact.uri = str(tmp_path / str(span))
             if span:
                 artifact.set_int_custom_property("span", span)
             (tmp_path / str(span)).mkdir(exist_ok=True)
-            (tmp_path / str(span) / "summary.json").write_text(json.dumps(content))
+            (tmp_path / str(span) / "summary.json").write_text(json.dumps(told))
             artifacts.append(artifact)
         ApartExecutor().Do({"accounts": artifacts}, {}, {"new": json.dumps(new)})
 
@@ -64,7 +68,7 @@ def check(tmp_path):
 
 
 def test_the_run_stops_and_names_instrument_and_places(check):
-    first, fixed = (1, account("span-1", train=["x_1"])), (0, account("holdout", valid=["x_1"]))
+    first, fixed = (1, content("span-1", train=["x_1"])), (0, content("holdout", valid=["x_1"]))
     with pytest.raises(
         nsynth.UserError, match=r"^1 instrument.*x_1, trained on in span-1, held out in holdout"
     ) as told:
@@ -73,8 +77,8 @@ def test_the_run_stops_and_names_instrument_and_places(check):
     check(first)
 
 
-TRAINED, HELD_OUT = account("a", train=["x_1"]), account("b", valid=["x_1"])
-BOTH = [account("c", train=["y_1"], valid=["x_1"]), account("d", train=["x_1"]), account("e", valid=["y_1"])]
+TRAINED, HELD_OUT = content("a", train=["x_1"]), content("b", valid=["x_1"])
+BOTH = [content("c", train=["y_1"], valid=["x_1"]), content("d", train=["x_1"]), content("e", valid=["y_1"])]
 
 
 @pytest.mark.parametrize(
