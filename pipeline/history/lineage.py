@@ -13,14 +13,7 @@ from components.registry import Registry
 from components.version import Version
 from pipeline.fingerprint import STEP_CODE, step_fingerprint
 from pipeline.history import past_runs
-
-_NAMED_OTHERWISE = {
-    "HeldOut": "ExampleGen",
-    "BulkNotes": "ExampleGen",
-    "Serving": "Champion",
-    "WarmStart": "Champion",
-}
-"""Steps of the graph whose name does not begin with what they are."""
+from pipeline.step_names import kind_of
 
 _CACHE = "TransformCache"
 """What an earlier Transform kept, also of notes that are no longer trained on. It saves work and adds nothing, so that
@@ -119,9 +112,8 @@ def code_of(step: past_runs.Step) -> str:
 
 def unchanged(step: past_runs.Step) -> bool | None:
     """Whether the code is still the one that the step ran with; none where it cannot be told."""
-    name = _NAMED_OTHERWISE.get(step.name, step.name)
-    kind = next((kind for kind in STEP_CODE if name.startswith(kind)), None)
-    return step_fingerprint(kind) == code_of(step) if kind and code_of(step) else None
+    kind = kind_of(step.name)
+    return step_fingerprint(kind) == code_of(step) if kind in STEP_CODE and code_of(step) else None
 
 
 def parsed(value: Any) -> Any:

@@ -1,7 +1,6 @@
 """What one run left behind, read from its artifacts. What is missing is said in words, for the reader."""
 
 import json
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +11,7 @@ from components.predictions import PREDICTIONS_FILE, Predictions
 from pipeline.config import Config
 from pipeline.history import past_runs
 from pipeline.report.notes import Place, catalogue
+from pipeline.step_names import without_span
 
 DONE = ("COMPLETE", "CACHED")
 EVALUATED_SPLIT = "valid"  # where no gate says which split it judged on
@@ -30,8 +30,8 @@ class RunRecord:
 
     def steps(self, kind: str) -> list[past_runs.Step]:
         """All steps of this kind: `Gate` before `GateNewest`; of `ExampleGen-<span>` the newest span first."""
-        pattern = re.compile(rf"{kind}(-\w+|Newest)?")
-        names = sorted((name for name in self.run.steps if pattern.fullmatch(name)), reverse=True)
+        found = (name for name in self.run.steps if without_span(name) in (kind, f"{kind}Newest"))
+        names = sorted(found, reverse=True)
         return [self.run.steps[name] for name in sorted(names, key=lambda name: name != kind)]
 
     def step(self, kind: str) -> past_runs.Step | None:

@@ -18,6 +18,7 @@ from pipeline.history.step_memory import record_memory
 from pipeline.report import write_if_possible
 from pipeline.retrain.child import Request, Result
 from pipeline.retrain.gc import clean_alone, sweep
+from pipeline.step_names import without_span
 
 GATES = ("Gate", "GateNewest")
 D = TypeVar("D", bound=Document)
@@ -58,10 +59,12 @@ def result_of(run: past_runs.Run, version: int = 0) -> Result:
     drift = {
         name: found
         for name in run.steps
-        if name.startswith("Drift-") and (found := _document(run, name, "verdict", DriftVerdict))
+        if without_span(name) == "Drift" and (found := _document(run, name, "verdict", DriftVerdict))
     }
     gates = [
-        _document(run, name, "verdict", DataGateVerdict) for name in run.steps if name.startswith("DataGate-")
+        _document(run, name, "verdict", DataGateVerdict)
+        for name in run.steps
+        if without_span(name) == "DataGate"
     ]
     checks = [check for verdict in (*gates, *drift.values()) if verdict for check in verdict.checks]
     return Result(

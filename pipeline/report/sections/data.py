@@ -11,6 +11,7 @@ from components import accepted
 from components.documents import DataGateVerdict, IngestAccount
 from pipeline.report import charts
 from pipeline.report.record import Absent, RunRecord
+from pipeline.step_names import span_of
 
 STATISTICS_FILE = "FeatureStats.pb"
 COLOURS = ("blue", "orange", "green")  # of what a histogram shows, in the order of charts.SERIES
@@ -45,8 +46,8 @@ def build(record: RunRecord) -> dict[str, Any]:
 
 def spans(record: RunRecord) -> list[int]:
     """The spans that were trained on, the newest first, if there is more than one; the account is the newest's."""
-    found = [step.name.rpartition("-")[2] for step in record.steps("ExampleGen")]
-    return [int(span) for span in found] if len(found) > 1 else []
+    found = [span for step in record.steps("ExampleGen") if (span := span_of(step.name)) is not None]
+    return found if len(found) > 1 else []
 
 
 def balance(account: IngestAccount, what: str, names: tuple[str, ...]) -> Markup:

@@ -13,6 +13,7 @@ from pipeline.ranges import in_short
 from pipeline.report.outcome import pushed_version
 from pipeline.report.record import Absent, RunRecord
 from pipeline.report.sections.headline import duration
+from pipeline.step_names import without_span
 
 ROW, LANE, BOX, MARGIN = 54, 15, 450, 8  # heights and widths, px
 _COLOURS = {"Examples": "blue", "TransformGraph": "blue", "Model": "orange", "PushedModel": "orange"}
@@ -152,7 +153,7 @@ def _lines(record: RunRecord, names: list[str]) -> list[Line]:
         stops = tuple(sorted(stop for stop in readers[artifact] | follows if stop > start))
         if stops:
             bundles[start, stops].append(output)
-    sources = tuple(index for name, index in place.items() if name.startswith("ExampleGen"))
+    sources = tuple(index for name, index in place.items() if without_span(name) == "ExampleGen")
     lines = [(0, sources, "source files", "blue", "source files")] if sources else []
     for (start, stops), outputs in bundles.items():
         kinds = [output.type for output in outputs]
