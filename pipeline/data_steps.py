@@ -99,8 +99,9 @@ def prepare_spans(config: Config, spans: Spans) -> Data:
     schema = _schema()
     steps, stops = _judge_new(config, spans, ingests, schema.outputs["schema"])
     held_out = _ingest_held_out(config)
-    accounts = [ingest.outputs["quarantine"] for ingest in (*ingests.values(), *held_out)]
-    apart = Apart(union(accounts), spans.new, code=code("Apart"))
+    accounts = union(ingest.outputs["quarantine"] for ingest in ingests.values())
+    fixed = held_out[0].outputs["quarantine"] if held_out else None
+    apart = Apart(accounts, fixed, spans.new, code=code("Apart"))
     transform = Transform(
         examples=union(examples.values()),
         schema=schema.outputs["schema"],
