@@ -1,4 +1,4 @@
-# `make run` and `make test` need Python 3.11 with venv and pip, bash and make; nothing else, and no root.
+# `make run` and `make test` need bash, make and a Python from 3.8 on with venv; nothing else, and no root.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -6,13 +6,11 @@ SHELL := bash
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# The first interpreter of version 3.11 on the path; set PYTHON=... to name another.
-PYTHON ?= $(shell for p in python3.11 python3 python; do \
-    $$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && { command -v $$p; break; }; done)
+# What starts the set-up: a Python 3.11, else any from 3.8 on. Set PYTHON=... to name one; is it a 3.11, it is used.
+PYTHON ?= $(shell for p in python3.11 python3 python3.13 python3.12 python3.10 python3.9 python; do \
+    $$p -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 8))' 2>/dev/null && { command -v $$p; break; }; done)
 ARGS ?=
 SINCE ?= HEAD
-# TFX's wheels name this platform; tools/glibc_compat.py makes them load on older ones.
-PLATFORM := x86_64-manylinux_2_39
 
 .PHONY: help
 help:  ## list the targets
@@ -21,16 +19,9 @@ help:  ## list the targets
 .PHONY: setup
 setup: $(READY)  ## install everything into .venv (run and test do it by themselves)
 
-$(READY): requirements.lock setup.py tools/glibc_compat.py
-	@[[ -n "$(PYTHON)" ]] || { echo "Python 3.11 is needed (TFX 1.21 with Kubeflow has no wheels for others): install it, or name one with make PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@echo "Setting up $(VENV) with $(PYTHON): about 1 GB to download, 4 GB on disk"
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
-	    -r <(sed -n '/^uv==/,/^    # via/p' requirements.lock)
-	$(BIN)/uv pip install --no-config --python $(BIN)/python --quiet --require-hashes --no-deps --compile-bytecode \
-	    --python-platform $(PLATFORM) -r requirements.lock
-	$(BIN)/python tools/glibc_compat.py
-	$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation --editable .
+$(READY): requirements.lock setup.py $(wildcard pipeline/install/*)
+	@[[ -n "$(PYTHON)" ]] || { echo "A Python from 3.8 on with venv is needed to begin with (Debian, Ubuntu: apt-get install python3-venv)" >&2; exit 1; }
+	@$(PYTHON) -m pipeline.install --editable . $(VENV)
 	@touch $(READY)
 
 .PHONY: run
@@ -52,6 +43,10 @@ test-affected: $(READY)  ## run the tests that see what differs from SINCE (defa
 .PHONY: test-flink
 test-flink: $(READY)  ## run ingest, statistics and Transform on a real Flink (exit code 77 of tools/flink/run_tests: it cannot be had)
 	@tools/flink/run_tests $(ARGS)
+
+.PHONY: test-bare
+test-bare:  ## try set-up, a run and some tests on a bare Debian in a chroot, as root (77: it cannot be had)
+	@tools/test_bare $(ARGS)
 
 .PHONY: lint
 lint: $(READY)  ## check style, formatting, types, who imports whom, and that no lock needs a compiler

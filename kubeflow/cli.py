@@ -175,7 +175,15 @@ def fingerprint() -> None:
     from pipeline.fingerprint import code_fingerprint
 
     click.echo(
-        code_fingerprint("components", "kubeflow", "pipeline", "trainer", "transform", "requirements.lock")
+        code_fingerprint(
+            "components",
+            "corpus",
+            "kubeflow",
+            "pipeline",
+            "trainer",
+            "transform",
+            "pipeline/install/runtime.lock",
+        )
     )
 
 

@@ -104,12 +104,14 @@ def _container(spec: Spec, task: Spec) -> Spec:
 
 
 def _drop_local_paths(spec: Spec, options: KubeflowOptions) -> None:
-    """Replaces the set-up file, a path of this machine, by the image: it holds our code for Beam's workers."""
+    """Replaces the set-up file or wheel, a path of this machine, by the image: it holds our code for Beam's workers."""
     for executor in spec["deploymentSpec"]["executors"].values():
         container = executor.get("container", {})
         for part in (container, container.get("lifecycle", {}).get("preCacheCheck", {})):
             part["args"] = [
-                f"--sdk_container_image={options.image}" if arg.startswith("--setup_file=") else arg
+                f"--sdk_container_image={options.image}"
+                if arg.startswith(("--setup_file=", "--extra_package="))
+                else arg
                 for arg in part.get("args", [])
             ]
 

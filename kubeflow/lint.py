@@ -185,7 +185,13 @@ def _platform(package: Package) -> Iterator[str]:
 
 def local_paths(package: Package) -> Iterator[str]:
     """Folders of the machine that compiled: none of them exists in the container."""
-    local = {str(Path(__file__).parents[1]), str(Path.home()), tempfile.gettempdir(), sys.prefix, os.getcwd()}
+    local = {
+        str(Path(nsynth.__file__).parent),
+        str(Path.home()),
+        tempfile.gettempdir(),
+        sys.prefix,
+        os.getcwd(),
+    }
     local = {path for path in local if path.count("/") > 1 or path == tempfile.gettempdir()}
     text = package.text()
     for path in sorted(local):

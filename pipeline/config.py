@@ -33,7 +33,9 @@ from pipeline.retrain.options import RetrainOptions
 from trainer.options import RecipeOptions, TunerOptions
 from transform.options import SpectrogramOptions
 
-DEFAULT_CONFIG = Path(__file__).parent.parent / "configs" / "demo.yaml"
+CONFIGS = Path(__file__).with_name("configs")
+"""The configurations that come with the project; in a checkout, a link to its `configs/`."""
+DEFAULT_CONFIG = CONFIGS / "demo.yaml"
 _SECRET = re.compile("password|passwd|secret|token|credential|hooks")  # a hook's address lets in who knows it
 _PATTERN = re.compile(r"[*?\[\]]")
 
@@ -125,7 +127,7 @@ def load_config(path: Path | str = DEFAULT_CONFIG, overrides: Iterable[str] = ()
         place that it comes from, and no password among them.
     """
     try:
-        content = yaml.safe_load(Path(path).expanduser().read_text(encoding="utf-8")) or {}
+        content = yaml.safe_load(located(path).read_text(encoding="utf-8")) or {}
     except OSError as error:
         raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -137,6 +139,13 @@ def load_config(path: Path | str = DEFAULT_CONFIG, overrides: Iterable[str] = ()
         return Config.model_validate(_at_home(content))
     except pydantic.ValidationError as error:
         raise ConfigError(_faults(error, path, keys)) from None
+
+
+def located(path: Path | str) -> Path:
+    """Give the file at `path`; where there is none and it is named configs/…, the one that comes with the project."""
+    path = Path(path).expanduser()
+    shipped = CONFIGS.parent / path
+    return shipped if not path.exists() and path.parts[:1] == (CONFIGS.name,) and shipped.is_file() else path
 
 
 def text_override(key: str, value: str) -> str:

@@ -15,6 +15,8 @@ def explain(error: BaseException) -> str:
     for link in chain:
         if isinstance(link, nsynth.UserError):
             return str(link)
+    if isinstance(chain[-1], ImportError):
+        return f"{chain[-1]}. This environment is not complete; docs/installing.md tells how to make one that is."
     if isinstance(chain[-1], OSError) and chain[-1].strerror:
         where = f" ({chain[-1].filename})" if chain[-1].filename else ""
         return f"{chain[-1].strerror}{where}"

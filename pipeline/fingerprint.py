@@ -11,7 +11,10 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+import nsynth
+
+ROOT = Path(nsynth.__file__).parent
+"""The folder of all our packages: a checkout, or where the wheel is installed."""
 CONTRACT = "nsynth.py"
 CODE_SUFFIXES = {".py", ".pbtxt"}
 

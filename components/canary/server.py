@@ -15,10 +15,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-
-from components.documents import ServerAnswer
 
 BINARY = "tensorflow_model_server"
 IMAGE = "tensorflow/serving"
@@ -29,7 +28,7 @@ START_TIMEOUT_S = 120
 
 def ask_server(
     model_folder: str, records: list[bytes], probabilities: np.ndarray, tolerance: float
-) -> ServerAnswer:
+) -> dict[str, Any]:
     """Serves the model for a moment and compares its answers.
 
     Args:
@@ -39,7 +38,7 @@ def ask_server(
       tolerance: largest difference allowed.
 
     Returns:
-      What happened.
+      `present`: whether there is a server; `passed`; `detail`: what happened, for people.
     """
     records, probabilities = records[:NOTES], probabilities[:NOTES]
     with tempfile.TemporaryDirectory() as base, contextlib.ExitStack() as stack:
@@ -50,16 +49,16 @@ def ask_server(
             port = stack.enter_context(_container(f"{base}/{NAME}"))
         else:
             detail = f"there is no TensorFlow Serving here (neither {BINARY} nor the image {IMAGE}): it was not asked"
-            return ServerAnswer(present=False, passed=True, detail=detail)
+            return {"present": False, "passed": True, "detail": detail}
         try:
             answers = _predict(port, records)
         except (OSError, TimeoutError, ValueError, KeyError) as error:
-            return ServerAnswer(present=True, passed=False, detail=f"it did not answer: {error}")
+            return {"present": True, "passed": False, "detail": f"it did not answer: {error}"}
     if answers.shape != probabilities.shape:
-        return ServerAnswer(present=True, passed=False, detail=f"it answers with the shape {answers.shape}")
+        return {"present": True, "passed": False, "detail": f"it answers with the shape {answers.shape}"}
     difference = float(np.abs(answers - probabilities).max())
     detail = f"{len(records)} notes, largest difference {difference:.1e}"
-    return ServerAnswer(present=True, passed=difference <= tolerance, detail=detail)
+    return {"present": True, "passed": difference <= tolerance, "detail": detail}
 
 
 def _predict(port: int, records: list[bytes]) -> np.ndarray:

@@ -28,7 +28,7 @@ class CuratedSchema(ImportSchemaGen):
     """Brings the curated schema into the pipeline.
 
     Args:
-      schema_file: path of the schema, relative to the root of the project.
+      schema_file: package and name of the schema, as in `transform/schema.pbtxt`.
       code: fingerprint of the schema's content.
     """
 

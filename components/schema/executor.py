@@ -1,12 +1,10 @@
 """Reads the schema from where the project is installed: a laptop's clone or the container's folder."""
 
-from pathlib import Path
+from importlib import resources
 from typing import Any
 
 from tfx import types
 from tfx.components.schema_gen.import_schema_gen import executor
-
-ROOT = Path(__file__).parents[2]
 
 
 class Executor(executor.Executor):
@@ -19,5 +17,6 @@ class Executor(executor.Executor):
         exec_properties: dict[str, Any],
     ) -> None:
         """Copies the schema into the output artifact."""
-        schema_file = str(ROOT / exec_properties["schema_file"])
-        super().Do(input_dict, output_dict, {**exec_properties, "schema_file": schema_file})
+        package, _, name = exec_properties["schema_file"].partition("/")
+        with resources.as_file(resources.files(package) / name) as schema_file:
+            super().Do(input_dict, output_dict, {**exec_properties, "schema_file": str(schema_file)})

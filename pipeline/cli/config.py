@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from pipeline.cli.options import config_option, json_option, set_option
-from pipeline.config import load_config
+from pipeline.config import load_config, located
 
 
 class Reference(click.Group):
@@ -48,7 +48,7 @@ def show(config_file: Path, overrides: tuple[str, ...], changed: bool, as_json: 
     loaded = load_config(config_file, overrides)
     rows: list[tuple[str, Any, str]] = [
         row
-        for row in values(loaded, yaml.safe_load(config_file.read_text()) or {}, overrides)
+        for row in values(loaded, yaml.safe_load(located(config_file).read_text()) or {}, overrides)
         if not changed or row[2] != "default"
     ]
     if as_json:

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import shutil
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, Self
@@ -12,7 +13,9 @@ import pydantic
 import nsynth
 from pipeline.engines.options import DataflowOptions, FlinkOptions, JobServer, SparkOptions
 
-SETUP_FILE = Path(__file__).parents[2] / "setup.py"
+CHECKOUT_SETUP = Path(nsynth.__file__).with_name("setup.py")
+INSTALLED_WHEEL = Path(sys.prefix) / "share" / "nsynth"
+"""Where `python -m pipeline.install` keeps the wheel that it has installed."""
 # By full name: `DirectRunner` would first try to download another engine at run time.
 LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 
@@ -33,8 +36,8 @@ class EngineOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
     def beam_args(self) -> list[str]:
         """Command-line arguments for Beam.
 
-        The set-up file is how our packages reach workers on other machines; naming it also keeps TFX from
-        building a source package for every step.
+        One of them says how our packages reach workers on other machines; that also keeps TFX from building a
+        source package for every step.
         """
         match self.runner:
             case "local":
@@ -48,8 +51,11 @@ class EngineOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
                 args = self.spark.beam_args()
             case "dataflow":
                 args = self.dataflow.beam_args()
-        in_image = self.runner == "dataflow" and self.dataflow.image
-        return args if in_image else [*args, f"--setup_file={SETUP_FILE}"]
+        return args if self._in_image else [*args, shipped()]
+
+    @property
+    def _in_image(self) -> bool:
+        return self.runner == "dataflow" and self.dataflow.image is not None
 
     def check(self, paths: Iterable[str]) -> None:
         """Makes sure before a run that this machine has what the engine wants.
@@ -68,10 +74,22 @@ class EngineOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
                     f"engine.runner = {self.runner}: its workers start in other folders, so the path {path} must be "
                     "absolute and the same on every machine. Set workspace and data so."
                 )
+        if not self._in_image and not os.path.isfile(shipped().partition("=")[2]):
+            raise nsynth.UserError(
+                f"engine.runner = {self.runner}: its workers need this project's wheel, and there is none in "
+                f"{INSTALLED_WHEEL}. Install it with python -m pipeline.install (docs/installing.md)."
+            )
         if self.runner == "dataflow":
             _check_cloud_extra()
         else:
             _check_job_server(self.runner, self.flink if self.runner == "flink" else self.spark)
+
+
+def shipped() -> str:
+    """Name to Beam what holds our packages: the checkout's set-up file, or else the wheel that was installed."""
+    if CHECKOUT_SETUP.is_file():
+        return f"--setup_file={CHECKOUT_SETUP}"
+    return f"--extra_package={next(INSTALLED_WHEEL.glob('*.whl'), INSTALLED_WHEEL)}"
 
 
 def _check_cloud_extra() -> None:

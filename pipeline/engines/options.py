@@ -9,7 +9,7 @@ import pydantic
 
 ENDPOINT_PATTERN = r"^[A-Za-z0-9.-]+:[0-9]{1,5}$"
 GCS_PATTERN = r"^gs://[a-z0-9][a-z0-9._-]+(/.*)?$"
-WORKER_COMMAND = Path(__file__).parents[2] / "tools" / "beam_worker"
+WORKER_COMMAND = Path(__file__).with_name("beam_worker")
 
 Endpoint = Annotated[str, pydantic.Field(pattern=ENDPOINT_PATTERN)]
 Count = Annotated[int, pydantic.Field(ge=1)]
@@ -21,10 +21,12 @@ class Workers(pydantic.BaseModel, frozen=True, extra="forbid"):
     environment: Literal["process", "docker", "external", "loopback"] = "process"
     """process: the engine's machines start `command`; docker: they start `image`; external: a pool at `pool` starts
     them (a side car, on Kubernetes); loopback: they run in the submitting process, for trying things out."""
-    command: str = str(WORKER_COMMAND)
-    """process: what starts a worker; it must lie on the engine's machines."""
-    python: str = sys.executable
-    """process: interpreter on the engine's machines whose environment has the packages of requirements.lock."""
+    command: str | None = None
+    """process: what starts a worker; it must lie on the engine's machines. None: `pipeline/engines/beam_worker`, where
+    it lies on this machine."""
+    python: str | None = None
+    """process: interpreter on the engine's machines whose environment has the locked packages. None: the path of the
+    one that runs this."""
     image: str | None = None
     pool: Endpoint | None = None
     per_machine: int = pydantic.Field(default=1, ge=0)
@@ -43,7 +45,12 @@ class Workers(pydantic.BaseModel, frozen=True, extra="forbid"):
     def beam_args(self) -> list[str]:
         """Command-line arguments for Beam."""
         config = {
-            "process": json.dumps({"command": self.command, "env": {"NSYNTH_PYTHON": self.python}}),
+            "process": json.dumps(
+                {
+                    "command": self.command or str(WORKER_COMMAND),
+                    "env": {"NSYNTH_PYTHON": self.python or sys.executable},
+                }
+            ),
             "docker": self.image,
             "external": self.pool,
             "loopback": None,

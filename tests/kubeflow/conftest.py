@@ -3,7 +3,9 @@
 import os
 import re
 import shutil
+import subprocess
 import sys
+import zipfile
 from fnmatch import fnmatch
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -62,23 +64,41 @@ def _fits(path: str, pattern: str) -> bool:
 
 @pytest.fixture(scope="session")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The image's /app: what .dockerignore leaves of the project."""
-    app = tmp_path_factory.mktemp("image") / "app"
+    """What the image holds of the project: the wheel made of what .dockerignore leaves, unpacked."""
+    folder = tmp_path_factory.mktemp("image")
+    copy_context(folder / "context")
+    subprocess.run(
+        [sys.executable, "setup.py", "--quiet", "bdist_wheel", "--dist-dir", str(folder)],
+        cwd=folder / "context", env=without_checkout(), check=True, capture_output=True,
+    )  # fmt: skip
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder / "app")
+    return folder / "app"
+
+
+def copy_context(target: Path) -> None:
+    """Copies what .dockerignore leaves of the project, as `COPY . .` does."""
     for folder, folders, files in os.walk(ROOT):
         here = Path(folder).relative_to(ROOT)
+        links = [f for f in folders if (ROOT / here / f).is_symlink()]
         folders[:] = [f for f in folders if not f.startswith(".") and (here != Path() or in_image(f))]
-        for name in files:
+        for name in (*files, *links):
             path = here / name
             if in_image(str(path)):
-                (app / path).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(ROOT / path, app / path)
-    return app
+                (target / path).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(ROOT / path, target / path, follow_symlinks=False)
+
+
+def without_checkout() -> dict[str, str]:
+    """This process's environment, without the path to the source tree."""
+    return {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
 
 
 @pytest.fixture(scope="session")
 def lacking() -> set[str]:
     """Modules of this environment that no package of the image's lock brings."""
-    lock = (ROOT / "kubeflow" / "requirements.lock").read_text()
+    lock = (ROOT / "pipeline" / "install" / "runtime.lock").read_text()
     locked = {_plain(name) for name in re.findall(r"^([\w.-]+)==", lock, re.MULTILINE)} | {"nsynth-tfx"}
     found = packages_distributions().items()
     return {module for module, packages in found if not locked & {_plain(package) for package in packages}}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LOCKS = sorted([*ROOT.glob("*.lock"), *(ROOT / "kubeflow").glob("*.lock")])
+LOCKS = sorted([*ROOT.glob("*.lock"), *(ROOT / "pipeline" / "install").glob("*.lock")])
 PURE_PYTHON = {"google-apitools", "kfp-server-api", "rouge-score"}
 # Published as source alone, in C++.
 SOURCE_PACKAGE = """pyfarmhash==0.3.2 \\

@@ -14,10 +14,10 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.worker.worker_pool_main import BeamFnExternalWorkerPoolServicer
 
 from pipeline.engines import worker
-from pipeline.engines.engine import SETUP_FILE
+from pipeline.engines.engine import CHECKOUT_SETUP, shipped
 from pipeline.engines.options import WORKER_COMMAND
 
-CHECKOUT = SETUP_FILE.parent
+CHECKOUT = CHECKOUT_SETUP.parent
 MODULES = ("nsynth", "components.ingest.shard", "transform.prepare")
 
 
@@ -41,7 +41,7 @@ def test_a_worker_holds_only_what_was_shipped(pool: str, tmp_path: Path):
         "--job_endpoint=embed",
         "--environment_type=EXTERNAL",
         f"--environment_config={pool}",
-        f"--setup_file={SETUP_FILE}",
+        shipped(),
     ]
 
     def file_and_path(module: str) -> str:
@@ -55,10 +55,10 @@ def test_a_worker_holds_only_what_was_shipped(pool: str, tmp_path: Path):
         found = pipeline | beam.Create(MODULES) | beam.Map(file_and_path)
         _ = found | beam.io.WriteToText(str(tmp_path / "found"))
     answers = [json.loads(line) for file in tmp_path.glob("found*") for line in file.read_text().splitlines()]
-    shipped = tmp_path / f"nsynth-worker-{os.getuid()}"
+    unpacked = tmp_path / f"nsynth-worker-{os.getuid()}"
     assert len(answers) == len(MODULES)
     for file, path in answers:
-        assert Path(file).is_relative_to(shipped)
+        assert Path(file).is_relative_to(unpacked)
         ours = [folder for folder in path if Path(folder).is_relative_to(CHECKOUT)]
         assert [folder for folder in ours if "site-packages" not in folder] == []
 

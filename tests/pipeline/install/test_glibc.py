@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tools import glibc_compat
+from pipeline.install import glibc
 
 PACKAGES = Path(sysconfig.get_paths()["purelib"])
 NEWER = {"GLIBC_2.38", "GLIBCXX_3.4.32", "CXXABI_1.3.15"}
 
 
-@pytest.fixture(params=glibc_compat.MODULES)
+@pytest.fixture(params=glibc.MODULES)
 def module(request, tmp_path):
     """A copy of one of TFX's modules as the wheel brings it."""
     installed = PACKAGES / request.param
@@ -25,32 +25,32 @@ def module(request, tmp_path):
 @pytest.fixture
 def old_machine(monkeypatch):
     """This machine as Debian 12 would be, whatever it is."""
-    real = glibc_compat.versions_of_this_machine
-    monkeypatch.setattr(glibc_compat, "versions_of_this_machine", lambda library: real(library) - NEWER)
+    real = glibc.versions_of_this_machine
+    monkeypatch.setattr(glibc, "versions_of_this_machine", lambda library: real(library) - NEWER)
 
 
 def strong_needs(path: Path) -> set[str]:
-    elf = glibc_compat.Elf(path)
-    return {v for _, v, _, at in elf.needs() if not elf.data[at] & glibc_compat.VER_FLG_WEAK}
+    elf = glibc.Elf(path)
+    return {v for _, v, _, at in elf.needs() if not elf.data[at] & glibc.VER_FLG_WEAK}
 
 
 def test_mended_module_asks_for_no_newer_version(module, old_machine):
     assert strong_needs(module) & NEWER
-    assert glibc_compat.mend(module)
+    assert glibc.mend(module)
     assert not strong_needs(module) & NEWER
 
 
 def test_no_symbol_stays_bound_to_a_version_that_is_lacking(module, old_machine):
-    glibc_compat.mend(module)
-    elf = glibc_compat.Elf(module)
-    weak = {index for _, _, index, at in elf.needs() if elf.data[at] & glibc_compat.VER_FLG_WEAK}
+    glibc.mend(module)
+    elf = glibc.Elf(module)
+    weak = {index for _, _, index, at in elf.needs() if elf.data[at] & glibc.VER_FLG_WEAK}
     bound = {name for name, _, version, _ in elf.symbols() if version in weak}
-    assert bound <= glibc_compat.WEAKENED
+    assert bound <= glibc.WEAKENED
 
 
 def test_size_stays_and_the_original_lies_beside(module, old_machine):
     before = module.read_bytes()
-    glibc_compat.mend(module)
+    glibc.mend(module)
     assert module.stat().st_size == len(before)
     assert module.with_name(module.name + ".orig").read_bytes() == before
 
@@ -59,28 +59,28 @@ def test_a_hard_link_in_the_installers_cache_is_not_edited(module, old_machine, 
     cached = tmp_path / "cached.so"
     cached.hardlink_to(module)
     before = cached.read_bytes()
-    glibc_compat.mend(module)
+    glibc.mend(module)
     assert cached.read_bytes() == before
     assert module.read_bytes() != before
 
 
 def test_a_second_time_nothing_is_done(module, old_machine):
-    assert glibc_compat.mend(module)
-    assert not glibc_compat.mend(module)
+    assert glibc.mend(module)
+    assert not glibc.mend(module)
 
 
 def test_nothing_is_done_where_the_machine_has_all(module, monkeypatch):
-    everything = {v for _, v, _, _ in glibc_compat.Elf(module).needs()}
-    monkeypatch.setattr(glibc_compat, "versions_of_this_machine", lambda library: everything)
+    everything = {v for _, v, _, _ in glibc.Elf(module).needs()}
+    monkeypatch.setattr(glibc, "versions_of_this_machine", lambda library: everything)
     before = module.read_bytes()
-    assert not glibc_compat.mend(module)
+    assert not glibc.mend(module)
     assert module.read_bytes() == before
 
 
 def test_an_unknown_symbol_is_refused_and_the_file_left_alone(module, old_machine, monkeypatch, capsys):
-    monkeypatch.setattr(glibc_compat, "WEAKENED", set())
+    monkeypatch.setattr(glibc, "WEAKENED", set())
     before = module.read_bytes()
-    assert glibc_compat.main([str(module)]) == 1
+    assert glibc.main([str(module)]) == 1
     assert "no stand-in is known" in capsys.readouterr().err
     assert module.read_bytes() == before
 
@@ -88,7 +88,7 @@ def test_an_unknown_symbol_is_refused_and_the_file_left_alone(module, old_machin
 def test_what_is_no_elf_file_is_refused(tmp_path, capsys):
     text = tmp_path / "module.so"
     text.write_text("no module")
-    assert glibc_compat.main([str(text)]) == 1
+    assert glibc.main([str(text)]) == 1
     assert "not a 64-bit little-endian ELF file" in capsys.readouterr().err
 
 

@@ -13,7 +13,7 @@ The file is written anew and renamed (the installer may have hard-linked it to i
 beside it as `*.so.orig`. Where the machine has all that a module asks for, nothing is done; a module that
 asks for anything not named here is refused, untouched. Standard library only: it runs before anything else.
 
-    python tools/glibc_compat.py [FILE.so ...]     default: the two modules of this interpreter's environment
+    python -m pipeline.install.glibc [FILE.so ...]     default: the two modules of this interpreter's environment
 """
 
 import ctypes
@@ -174,7 +174,7 @@ def main(arguments: list[str]) -> int:
         except (NotRecognisedError, OSError) as error:
             print(
                 f"{path.name} was left as it is: {error}.\n"
-                "Use a system with glibc 2.38 or newer (Debian 13, Ubuntu 24.04) or the versions in requirements.lock.",
+                "Use a system with glibc 2.38 or newer (Debian 13, Ubuntu 24.04) or the locked versions.",
                 file=sys.stderr,
             )
             return 1

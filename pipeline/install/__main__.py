@@ -1,0 +1,101 @@
+"""The command `python -m pipeline.install`: see the package."""
+
+from __future__ import annotations
+
+import argparse
+import pkgutil
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from pipeline.install import environment, machine
+from pipeline.install.stages import Stages
+
+DOWNLOAD = "about 1 GB to download where nothing is cached"
+KEPT_WHEEL = "share/nsynth"
+"""Below the environment: the wheel, which engines elsewhere are sent (`pipeline/engines/engine.py`)."""
+
+
+def main() -> int:
+    """Set up an environment; answers the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m pipeline.install", description=__doc__)
+    parser.add_argument("folder", type=Path, help="where the environment is made, or completed")
+    parser.add_argument("--python", help="an interpreter of version 3.11 (default: found, or fetched)")
+    parser.add_argument("--variant", choices=("cpu", "gpu"), default="cpu", help="gpu: also its libraries")
+    parser.add_argument(
+        "--editable", type=Path, metavar="CHECKOUT", help="for working on a checkout: its own lock"
+    )
+    parser.add_argument("--packages-only", action="store_true", help="all but the project itself")
+    args = parser.parse_args()
+    if reason := machine.refusal_here():
+        print(reason, file=sys.stderr)
+        return 1
+    try:
+        set_up(args)
+    except environment.SetupError as error:
+        print(
+            f"\nSet-up stopped: {error}\nThe same command goes on from here; nothing is fetched twice.",
+            file=sys.stderr,
+        )
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted. The same command goes on from here; nothing is fetched twice.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def set_up(args: argparse.Namespace) -> None:
+    """Carry out all stages."""
+    folder = args.folder.absolute()
+    aside = folder.with_name(folder.name + "-setup")
+    stages = Stages(3 if args.packages_only else 4)
+    environment.check_target(folder)
+    with stages.stage("the installer, uv"):
+        uv = environment.bootstrap(aside, locked("bootstrap"))
+    with stages.stage(f"Python {environment.PYTHON}") as stage:
+        stage.rename(f"Python {environment.make_environment(uv, folder, args.python)} in {folder}")
+    lock = (args.editable / "requirements.lock").read_text() if args.editable else locked("runtime")
+    with stages.stage(f"packages: {DOWNLOAD}") as stage:
+        total = len(re.findall(r"^[\w.-]+==", lock, re.MULTILINE))
+
+        def report(done: int) -> None:
+            gigabytes = environment.installed_bytes(folder) / 1e9
+            stage.progress(f"{done} of {total}, {gigabytes:.1f} GB on disk")
+
+        number = environment.install_locked(uv, folder, lock, report)
+        if args.variant == "gpu":
+            number += environment.install_locked(uv, folder, locked("gpu"), lambda done: None)
+        stage.rename(f"packages: {number}, {environment.installed_bytes(folder) / 1e9:.1f} GB on disk")
+    if not args.packages_only:
+        with stages.stage("nsynth itself"):
+            install_project(uv, folder, args.editable)
+        shutil.rmtree(aside)
+        print(f"Ready: {folder}/bin/nsynth, or . {folder}/bin/activate and then nsynth")
+
+
+def install_project(uv: list[str], folder: Path, checkout: Path | None) -> None:
+    """Install the checkout, or the wheel that this module came in, and mend what this machine's glibc lacks."""
+    if checkout:
+        source = ["--editable", str(checkout)]
+    else:
+        wheel = next((path for path in Path(__file__).parents if path.is_file()), None)
+        if not wheel:
+            raise environment.SetupError("outside a wheel, name the checkout: --editable .")
+        kept = folder / KEPT_WHEEL
+        shutil.rmtree(kept, ignore_errors=True)
+        kept.mkdir(parents=True)
+        shutil.copy(wheel, kept)
+        source = [str(wheel)]
+    environment.install_project(uv, folder, source)
+    mend = [str(folder / "bin" / "python"), "-P", "-m", "pipeline.install.glibc"]
+    environment.run(mend, "TFX's modules cannot be made to load here")
+
+
+def locked(name: str) -> str:
+    """Read a lock of this package, also out of a wheel."""
+    return (pkgutil.get_data("pipeline.install", f"{name}.lock") or b"").decode()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

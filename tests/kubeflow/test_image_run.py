@@ -1,0 +1,171 @@
+"""The image without an engine: its build's own lines make its environment in an empty folder, and every command that
+the docs and the manifests start there starts, as the image's user, with a root file system that is read-only."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import copy_context, without_checkout
+from test_image import LOCKS, ROOT, entries, plain, stages
+
+from kubeflow.cli import kubeflow
+from pipeline.cli.main import COMMANDS
+
+pytestmark = pytest.mark.e2e
+
+USER = "10001"
+EVERY_MODULE = """
+import importlib, importlib.metadata, sys
+files = importlib.metadata.files("nsynth-tfx")
+modules = {str(f)[:-3].replace("/", ".") for f in files if f.suffix == ".py" and ".dist-info" not in str(f)}
+for module in sorted(modules):
+    if not module.endswith(("__main__", "run_probe", "probe")):
+        importlib.import_module(module.removesuffix(".__init__"))
+print(len(modules), "modules")
+"""
+
+
+@dataclass
+class Container:
+    """What a container of the image would see, as far as namespaces give it."""
+
+    environment: Path
+    work: Path
+
+    def run(self, *command: str, timeout_s: int = 300) -> subprocess.CompletedProcess[str]:
+        """Runs a command as the image's user with a read-only root and one folder that can be written to."""
+        variables = {
+            "PATH": f"{self.environment}/bin:/usr/bin:/bin", "HOME": str(self.work), "TMPDIR": str(self.work),
+            "LOGNAME": "nsynth", "PYTHONDONTWRITEBYTECODE": "1", "TF_CPP_MIN_LOG_LEVEL": "2",
+        }  # fmt: skip
+        words = shlex.join(["env", "-i", *(f"{k}={v}" for k, v in variables.items()), *command])
+        if os.geteuid() == 0:
+            user = f"setpriv --reuid {USER} --regid {USER} --clear-groups"
+            words = (
+                f"mount --bind {self.work} {self.work} && mount -o remount,bind,ro / && "
+                f"cd {self.work} && exec {user} {words}"
+            )
+            whole = ["unshare", "--mount", "--propagation", "private", "bash", "-ec", words]
+        else:
+            whole = ["bash", "-ec", f"cd {self.work} && exec {words}"]
+        return subprocess.run(whole, capture_output=True, text=True, check=False, timeout=timeout_s)
+
+
+@pytest.fixture(scope="module")
+def container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
+    """Runs the instructions of the Dockerfile's first stage for folders of this test."""
+    folder = tmp_path_factory.mktemp("container")
+    for above in (folder, *folder.parents):
+        if above.owner() != "root" or not os.access(above, os.W_OK):
+            break
+        if above.name.startswith(("pytest", "container")):
+            above.chmod(0o755)  # pytest's own are for their owner alone
+    inside = {path: folder / path[1:] for path in ("/venv", "/wheel", "/build")}
+    context, here = folder / "context", Path("/")
+    copy_context(context)
+    for word, argument in stages()[0]:
+        if word == "WORKDIR":
+            here = inside.get(argument, folder)
+            here.mkdir(exist_ok=True)
+        elif word == "COPY":
+            source, target = argument.split()
+            from_, to = context / source, here / target
+            to.parent.mkdir(parents=True, exist_ok=True)
+            if from_.is_dir():
+                shutil.copytree(from_, to, symlinks=True, dirs_exist_ok=True)
+            else:
+                shutil.copyfile(from_, to)
+        elif word == "RUN":
+            step = re.sub(r"--mount=\S+ +", "", argument)
+            step = re.sub(r"/(venv|wheel)\b", lambda found: str(inside[found[0]]), step)
+            step = re.sub(r"(?<![\w/])python ", f"{sys.executable} ", step)
+            done = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", f"VARIANT=cpu; {step}"],
+                cwd=here, env=without_checkout(), capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            assert done.returncode == 0, f"{step}\n{done.stdout}\n{done.stderr[-2000:]}"
+    shutil.rmtree(context)
+    shutil.rmtree(inside["/build"])
+    work = folder / "work"
+    work.mkdir()
+    if os.geteuid() == 0:
+        os.chown(work, int(USER), int(USER))
+    yield Container(inside["/venv"], work)
+    shutil.rmtree(folder)  # gigabytes
+
+
+def documented() -> list[tuple[str, ...]]:
+    """Every command of `nsynth`, those of `nsynth kubeflow`, and what the manifests start in the image."""
+    nsynth = [("nsynth", name) for name in COMMANDS]
+    nsynth += [("nsynth", "kubeflow", name) for name in kubeflow.commands]
+    return [*nsynth, ("python", "-m", "kubeflow.entrypoint"), *sorted(set(_of_manifests()))]
+
+
+def _of_manifests() -> Iterator[tuple[str, ...]]:
+    for file in sorted((ROOT / "kubeflow" / "manifests").rglob("*.yaml")):
+        for document in yaml.safe_load_all(file.read_text()):
+            for container in _containers(document):
+                words = container.get("command", [])
+                if "nsynth" in container.get("image", "") and words[0] in ("nsynth", "python"):
+                    yield tuple(words[: 3 if words[0] == "python" else 2])
+
+
+def _containers(value: object) -> Iterator[dict]:
+    if isinstance(value, dict):
+        yield from value.get("containers", [])
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _containers(item)
+
+
+def test_it_holds_the_locked_packages_and_the_wheel(container: Container) -> None:
+    done = container.run("python", "-m", "pip", "list", "--format=freeze")
+    installed = dict(line.split("==") for line in done.stdout.splitlines())
+    assert installed.pop("nsynth-tfx")
+    locked = {plain(name): version for name, (version, _) in entries(LOCKS / "runtime.lock").items()}
+    assert {plain(name): version for name, version in installed.items()} == locked
+    assert list((container.environment / "share" / "nsynth").glob("nsynth_tfx-*.whl"))
+
+
+def test_every_module_of_ours_finds_its_packages(container: Container) -> None:
+    done = container.run("python", "-P", "-c", EVERY_MODULE)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert int(done.stdout.split()[-2]) > 150
+
+
+def test_every_documented_command_starts(container: Container) -> None:
+    failed = {}
+    for command in documented():
+        done = container.run(*command, "--help")
+        if done.returncode or "usage" not in done.stdout.lower():
+            failed[command] = done.stderr[-500:]
+    assert failed == {}
+
+
+def test_the_first_run_needs_nothing_but_the_image(container: Container) -> None:
+    """The sounds, the settings and the schema come with it; only the working folder is written to."""
+    done = container.run("nsynth", "run", "--config", "configs/tiny.yaml", timeout_s=900)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert list((container.work / "workspace" / "tiny" / "models").glob("[0-9]*"))
+
+
+def test_a_round_without_new_data_says_so(container: Container) -> None:
+    (container.work / "spans").mkdir()
+    done = container.run("nsynth", "retrain", "--config", "configs/tiny.yaml", "--spans", "spans")
+    assert done.returncode == 4, done.stderr[-2000:]
+
+
+def test_the_pipeline_compiles_there(container: Container) -> None:
+    settings = ["kubeflow.image=registry.example/nsynth:1", "data=/data/notes", "workspace=/models/nsynth"]
+    sets = [word for setting in settings for word in ("--set", setting)]
+    done = container.run("nsynth", "kubeflow", "compile", *sets, "-o", "nsynth.yaml")
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "kubeflow.entrypoint" in (container.work / "nsynth.yaml").read_text()
