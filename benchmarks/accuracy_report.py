@@ -13,13 +13,14 @@ import nsynth
 from benchmarks import accuracy_curve
 from benchmarks.accuracy_data import Notes
 from benchmarks.accuracy_folds import FOLDS, HELD_OUT
-from components.gate.bootstrap import Figure, Resampling
+from components.gate.bootstrap import Resampling
 from components.gate.figures import confusion, macro_recall
 
 _RESAMPLES, _CONFIDENCE, _SEED = 2000, 0.95, 0
 CROSS = [f"fold{number}" for number in range(FOLDS)]
 
 Results = list[dict[str, Any]]
+Figure = dict[str, float]  # value, low, high
 Pairs = list[tuple[dict[str, Any], dict[str, Any]]]
 """Results of ours and of another contender on the same fold."""
 
@@ -96,8 +97,8 @@ def _figures(results: Results, notes: Notes) -> dict[str, Any] | None:
         "folds": len(results),
         "notes": len(test),
         "instruments": resampling.instruments,
-        "micro": resampling.share(answers == families),
-        "macro": macro_recall(answers, families, resampling),
+        "micro": resampling.share(answers == families).model_dump(),
+        "macro": macro_recall(answers, families, resampling).model_dump(),
         **{key: float(np.mean([result[key] for result in results])) for key in ("wall_s", "cpu_s")},
     }
 
@@ -107,7 +108,7 @@ def _transfer(results: Results, transfer: Notes | None) -> Figure | None:
     results = [result for result in results if result["real_answers"]]
     if not results or transfer is None:
         return None
-    return _of_real(transfer).mean(_real_hits(results, transfer))
+    return _of_real(transfer).mean(_real_hits(results, transfer)).model_dump()
 
 
 def _real_hits(results: Results, transfer: Notes) -> np.ndarray:
@@ -149,14 +150,14 @@ def _difference(pairs: Pairs, notes: Notes) -> Figure | None:
         np.concatenate([pair[side]["answers"] for pair in pairs]) == notes.family[test] for side in (0, 1)
     )
     resampling = Resampling.of(notes.instrument[test], _RESAMPLES, _CONFIDENCE, _SEED)
-    return resampling.mean(ours.astype(float) - other)
+    return resampling.mean(ours.astype(float) - other).model_dump()
 
 
 def _real_difference(pairs: Pairs, transfer: Notes | None) -> Figure | None:
     if transfer is None or not pairs or not all(result["real_answers"] for pair in pairs for result in pair):
         return None
     ours, other = (_real_hits(list(side), transfer) for side in zip(*pairs, strict=True))
-    return _of_real(transfer).mean(ours - other)
+    return _of_real(transfer).mean(ours - other).model_dump()
 
 
 def _row(result: dict[str, Any], notes: Notes, transfer: Notes | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pipeline.history import past_runs
 from pipeline.history.ledger import Round
 from pipeline.history.metadata import connect
 from pipeline.retrain.round import Retraining
+from pipeline.step_names import of_span
 
 EXPECTED = {
     "ordinary": ({"pushed", "kept"}, ""),
@@ -73,7 +74,7 @@ def _unclean(config: Config, last: Round) -> Iterator[str]:
     if sorted(spans) != sorted(last.window):
         yield f"trained on spans {sorted(spans)}, not {last.window}"
     old = set(last.window) - {span.number for span in last.new}
-    if again := [span for span in old if run.steps[f"ExampleGen-{span:06d}"].state != "CACHED"]:
+    if again := [span for span in old if run.steps[of_span("ExampleGen", span)].state != "CACHED"]:
         yield f"spans {again} were ingested again"
     yield from _computed_again(run, len(old))
     blessed = run.steps["BothGates"].output("blessing")

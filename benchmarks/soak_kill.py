@@ -27,12 +27,13 @@ from benchmarks.soak import Forked, configure, fork
 from pipeline.config import Config
 from pipeline.history.ledger import Ledger, Outcome, Round
 from pipeline.retrain.round import Retraining
+from pipeline.step_log import STARTED
+from pipeline.step_names import of_span
 
-LONG = ("ExampleGen-000002", "Transform", "Trainer", "Evaluator", "Pusher")
+LONG = (of_span("ExampleGen", 2), "Transform", "Trainer", "Evaluator", "Pusher")
 """Steps that are killed in the middle if not all are."""
 SPANS = (1, 2)
 _UNDISTURBED, _KILLED = "undisturbed", "killed"
-_STARTED = re.compile(r"Component (\S+) is running\.")
 _SUCCEEDED = re.compile(r"Execution \d+ succeeded\.")
 
 
@@ -47,7 +48,7 @@ class Killer(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Takes one message."""
         message = record.getMessage()
-        if started := _STARTED.match(message):
+        if started := STARTED.match(message):
             self._step = started[1]
         elif message.startswith("Going to run a new execution:"):
             if self._everywhere or self._step in LONG:
@@ -144,7 +145,7 @@ def faults(folder: Path, everywhere: bool) -> Iterator[str]:
     ):
         if missed := wanted - {line.split()[0] for line in killed if line.endswith(moment)}:
             yield f"never killed {moment} their work: {sorted(missed)}"
-    for step in (*(f"ExampleGen-{span:06d}" for span in SPANS), "HeldOut"):
+    for step in (*(of_span("ExampleGen", span) for span in SPANS), "HeldOut"):
         made = [_files(run.steps[step].outputs["examples"][0].path) for run in runs]
         if made[0] != made[1]:
             yield f"the examples of {step} differ"

@@ -20,6 +20,7 @@ from benchmarks.soak_spans import Deliveries
 from pipeline.config import Config
 from pipeline.retrain.round import Retraining
 from pipeline.retrain.spans import folder_name
+from pipeline.step_names import without_span
 
 WINDOW = 10
 RECIPE = ("recipe.epochs=1",)
@@ -74,7 +75,7 @@ def by_part(steps: dict[str, float]) -> dict[str, float]:
     kinds = {kind: part for part, names in PARTS.items() for kind in names}
     sums = dict.fromkeys(PARTS, 0.0)
     for name, seconds in steps.items():
-        sums[kinds[name.partition("-")[0]]] += seconds
+        sums[kinds[without_span(name)]] += seconds
     return {**sums, "preparation": sum(sums[part] for part in PREPARATION)}
 
 

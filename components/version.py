@@ -7,6 +7,7 @@ import pydantic
 
 import nsynth
 from components import storage
+from components.documents import Figure
 
 EXTRA = "assets.extra"
 RECORD_FILE = f"{EXTRA}/nsynth.json"
@@ -14,14 +15,6 @@ CARD_FILE = f"{EXTRA}/MODEL_CARD.md"
 ADDED = (RECORD_FILE, CARD_FILE)
 """What a push adds to the files of a model."""
 _MAX_RECORD_BYTES = 1 << 20
-
-
-class Interval(pydantic.BaseModel, frozen=True):
-    """A measured value with its confidence interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 class Record(pydantic.BaseModel, frozen=True):
@@ -39,8 +32,8 @@ class Record(pydantic.BaseModel, frozen=True):
     wherever it lies now, and whether a version still holds what was judged. Empty: nobody judged it."""
     run: str = ""
     spans: tuple[int, ...] = ()
-    accuracy: Interval | None = None
-    macro_recall: Interval | None = None
+    accuracy: Figure | None = None
+    macro_recall: Figure | None = None
     verdict: str = ""
     """The gate's headline."""
     compared_with: int = 0

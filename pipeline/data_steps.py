@@ -18,6 +18,7 @@ from components.data_gate.component import DataGate, Stop
 from components.drift.component import Drift
 from components.ingest.component import NSynthExampleGen
 from components.schema.component import CuratedSchema
+from pipeline import step_names
 from pipeline.config import Config
 from pipeline.fingerprint import step_fingerprint as code
 from transform.component import Transform
@@ -98,8 +99,9 @@ def prepare_spans(config: Config, spans: Spans) -> Data:
     schema = _schema()
     steps, stops = _judge_new(config, spans, ingests, schema.outputs["schema"])
     held_out = _ingest_held_out(config)
-    accounts = [ingest.outputs["quarantine"] for ingest in (*ingests.values(), *held_out)]
-    apart = Apart(union(accounts), spans.new, code=code("Apart"))
+    accounts = union(ingest.outputs["quarantine"] for ingest in ingests.values())
+    fixed = held_out[0].outputs["quarantine"] if held_out else None
+    apart = Apart(accounts, fixed, spans.new, code=code("Apart"))
     transform = Transform(
         examples=union(examples.values()),
         schema=schema.outputs["schema"],
@@ -136,7 +138,7 @@ def ingest_span(config: Config, span: int) -> BaseComponent:
         range_config=range_config_pb2.RangeConfig(static_range=static_range),
         options=config.ingest,
         code=code("ExampleGen"),
-    ).with_id(f"ExampleGen-{span:06d}")
+    ).with_id(step_names.of_span("ExampleGen", span))
 
 
 def _ingest_held_out(config: Config) -> list[BaseComponent]:
@@ -175,7 +177,7 @@ def _judge_new(
     stops = []
     for before, span in zip((None, *spans.window), spans.window, strict=False):
         if span in spans.judge:
-            judge = _Judge(config, ingests[span], schema, f"-{span:06d}")
+            judge = _Judge(config, ingests[span], schema, span)
             earlier = ingests[before].outputs["examples"] if before is not None else None
             drift = judge.drift(champion.outputs["model"], earlier)
             steps += [*judge.steps, *drift]
@@ -184,20 +186,20 @@ def _judge_new(
 
 
 class _Judge:
-    """The steps that judge the data of one ingest; their names end in `suffix`."""
+    """The steps that judge the data of one ingest; of a span, their names end in its number."""
 
-    def __init__(self, config: Config, ingest: BaseComponent, schema: BaseChannel, suffix: str = ""):
-        self._config, self._schema, self._suffix = config, schema, suffix
+    def __init__(self, config: Config, ingest: BaseComponent, schema: BaseChannel, span: int | None = None):
+        self._config, self._schema, self._span = config, schema, span
         self._examples = ingest.outputs["examples"]
         statistics = StatisticsGen(
             examples=self._examples,
             stats_options=tfdv.StatsOptions(feature_allowlist=SCALARS),
             # Ingest has checked every note; each split here costs seconds of Beam set-up.
             exclude_splits=["dev", "test"],
-        ).with_id(f"StatisticsGen{suffix}")
+        ).with_id(self._name("StatisticsGen"))
         self._statistics = statistics.outputs["statistics"]
         validator = ExampleValidator(statistics=self._statistics, schema=schema)
-        validator = validator.with_id(f"ExampleValidator{suffix}")
+        validator = validator.with_id(self._name("ExampleValidator"))
         gate = DataGate(
             examples=self._examples,
             statistics=self._statistics,
@@ -207,9 +209,12 @@ class _Judge:
             options=config.data_gate,
             accepted_folder=config.accepted,
             code=code("DataGate"),
-        ).with_id(f"DataGate{suffix}")
-        self.stop = Stop(gate.outputs["verdict"], "data_gate").with_id(f"DataStop{suffix}")
+        ).with_id(self._name("DataGate"))
+        self.stop = Stop(gate.outputs["verdict"], "data_gate").with_id(self._name("DataStop"))
         self.steps: list[BaseComponent] = [statistics, validator, gate, self.stop]
+
+    def _name(self, kind: str) -> str:
+        return kind if self._span is None else step_names.of_span(kind, self._span)
 
     def drift(self, champion: BaseChannel, earlier: BaseChannel | None) -> list[BaseComponent]:
         """The steps that look at the data with the champion's eyes; the last one stops the run."""
@@ -224,8 +229,8 @@ class _Judge:
             accepted_folder=self._config.accepted,
             push_destination=self._config.models,
             code=code("Drift"),
-        ).with_id(f"Drift{self._suffix}")
+        ).with_id(self._name("Drift"))
         drift.add_upstream_node(self.stop)
         # The only bar of Drift that stops; the others warn.
         stop = Stop(drift.outputs["verdict"], "retrain.drift.min_agreement")
-        return [drift, stop.with_id(f"DriftStop{self._suffix}")]
+        return [drift, stop.with_id(self._name("DriftStop"))]

@@ -95,12 +95,13 @@ def _measure(sources: list[Source], model: str, scratch: Path) -> dict[str, Any]
         predictions = predict([str(notes)], model, None)
     resampling = Resampling.of(predictions.instrument_str, RESAMPLES, CONFIDENCE, SEED)
     counts = figures.confusion(predictions.candidate.argmax(1), predictions.family)
+    overall = figures.overall(predictions.candidate, predictions.family, resampling)
     return {
-        **figures.overall(predictions.candidate, predictions.family, resampling),
+        **{name: figure.model_dump() for name, figure in overall.items()},
         "notes": len(predictions),
         "instruments": resampling.instruments,
         "refused": dict(refused),
-        "by_family": figures.by_family(counts),
+        "by_family": [row.model_dump() for row in figures.by_family(counts)],
         "confusion": counts.tolist(),
     }
 

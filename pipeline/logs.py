@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import os
-import re
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -14,6 +13,7 @@ import rich.console
 import rich.segment
 import rich.status
 
+from pipeline.step_log import StepFollower
 from pipeline.terminal import Stream, plain
 
 OUR_LOGGERS = ("components", "corpus", "pipeline", "trainer", "transform")
@@ -74,55 +74,51 @@ def _descriptor_to(target: int, descriptor: int = 2) -> Iterator[None]:
         os.close(saved)
 
 
-class StepLines(logging.Handler):
-    """Follows TFX's own messages and prints a line when a step ends; our loggers' messages show beside it."""
-
-    _STARTED = re.compile(r"Component (\S+) is running\.")
-    _CACHED = re.compile(r"A cached execution \d+ is used\.")
-    _FINISHED = re.compile(r"Component (\S+) is finished\.")
+class StepLines(StepFollower):
+    """Prints a line when a step ends; our loggers' messages show beside it."""
 
     def __init__(self, console: rich.console.Console, status: rich.status.Status):
-        super().__init__(logging.INFO)
+        super().__init__()
         self._console, self._status = console, status
-        self._step, self._started, self._cached = "", 0.0, False
+        self._started, self._cached = 0.0, False
         self.seconds: dict[str, float] = {}
         """Step → wall time in seconds, in the order in which they ended."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Takes one message."""
-        message = record.getMessage()
-        if record.name.split(".")[0] in OUR_LOGGERS:
-            if record.exc_info is None:  # an error is told at the end, by the command line
-                self._show(message)
-        elif started := self._STARTED.match(message):
-            self._step, self._started, self._cached = started[1], time.monotonic(), False
-            self._status.update(f"{self._step} …")
-        elif self._CACHED.match(message):
-            self._cached = True
-        elif self._FINISHED.match(message):
-            self._finish()
+        if record.name.split(".")[0] not in OUR_LOGGERS:
+            super().emit(record)
+        elif record.exc_info is None:  # an error is told at the end, by the command line
+            self._show(record.getMessage())
+
+    def on_start(self) -> None:
+        """Remembers the time."""
+        self._started, self._cached = time.monotonic(), False
+        self._status.update(f"{self.step} …")
+
+    def on_cached(self) -> None:
+        """Remembers that nothing was computed."""
+        self._cached = True
+
+    def on_finish(self) -> None:
+        """Prints the line."""
+        seconds = time.monotonic() - self._started
+        self.seconds[self.step] = seconds
+        took = "cached" if self._cached else f"{seconds:5.1f} s"
+        self._console.print(f"  [green]✓[/] {self.step:<18} {took:>8}", highlight=False)
 
     def _show(self, message: str) -> None:
         if self._console.is_terminal:
-            self._status.update(f"{self._step}: {message}")
+            self._status.update(f"{self.step}: {message}")
         else:
-            self._console.print(f"  {self._step}: {message}", highlight=False, markup=False, soft_wrap=True)
-
-    def _finish(self) -> None:
-        seconds = time.monotonic() - self._started
-        self.seconds[self._step] = seconds
-        took = "cached" if self._cached else f"{seconds:5.1f} s"
-        self._console.print(f"  [green]✓[/] {self._step:<18} {took:>8}", highlight=False)
+            self._console.print(f"  {self.step}: {message}", highlight=False, markup=False, soft_wrap=True)
 
 
 @contextlib.contextmanager
 def follow_steps(console: rich.console.Console) -> Iterator[StepLines]:
     """Prints the steps of a TFX run as they go."""
-    with console.status("Loading TensorFlow and TFX …") as status:
-        lines = StepLines(console, status)
-        root = logging.getLogger()
-        root.addHandler(lines)
-        try:
-            yield lines
-        finally:
-            root.removeHandler(lines)
+    with (
+        console.status("Loading TensorFlow and TFX …") as status,
+        StepLines(console, status).attached() as lines,
+    ):
+        yield lines

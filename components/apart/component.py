@@ -20,7 +20,10 @@ class ApartSpec(types.ComponentSpec):
     """What Apart reads; it writes nothing."""
 
     PARAMETERS = {"new": ExecutionParameter(type=str), "code": ExecutionParameter(type=str)}
-    INPUTS = {"accounts": ChannelParameter(type=QuarantinedNotes)}
+    INPUTS = {
+        "accounts": ChannelParameter(type=QuarantinedNotes),
+        "held_out": ChannelParameter(type=QuarantinedNotes, optional=True),
+    }
     OUTPUTS: dict = {}
 
 
@@ -28,7 +31,8 @@ class Apart(BaseComponent):
     """Fails the run where one ingest trains on an instrument that another one holds out.
 
     Args:
-      accounts: `quarantine` of every ingest, as a union of channels: its summary names the instruments.
+      accounts: `quarantine` of every span's ingest, as a union of channels: its summary names the instruments.
+      held_out: the same of the fixed notes that are judged on.
       new: spans that give way, one after the other, to all others and to what is held out.
       code: fingerprint of this step's code.
     """
@@ -36,5 +40,13 @@ class Apart(BaseComponent):
     SPEC_CLASS = ApartSpec
     EXECUTOR_SPEC = ExecutorClassSpec(ApartExecutor)
 
-    def __init__(self, accounts: types.BaseChannel, new: Iterable[int] = (), code: str = ""):
-        super().__init__(ApartSpec(accounts=accounts, new=json.dumps(list(new)), code=code))
+    def __init__(
+        self,
+        accounts: types.BaseChannel,
+        held_out: types.BaseChannel | None = None,
+        new: Iterable[int] = (),
+        code: str = "",
+    ):
+        super().__init__(
+            ApartSpec(accounts=accounts, held_out=held_out, new=json.dumps(list(new)), code=code)
+        )

@@ -8,17 +8,26 @@ from tfx import types
 from tfx.dsl.components.base.base_executor import BaseExecutor
 
 import nsynth
-from components import storage
+from components.documents import IngestAccount
 
-_NAMED = 5  # instruments in a message
+_NAMED = 5  # instruments or spans in a message
+_CARVED_FROM = {"dev": "train"}
 
 
 class Place(NamedTuple):
     """Where an instrument is."""
 
     file: str
-    span: int
-    """0 for a folder that is none."""
+    span: int | None
+    """None for the held-out folder."""
+
+
+class Ingested(NamedTuple):
+    """What an ingest has read."""
+
+    span: int | None
+    """None for the held-out folder."""
+    account: IngestAccount
 
 
 class ApartExecutor(BaseExecutor):
@@ -34,50 +43,84 @@ class ApartExecutor(BaseExecutor):
 
         Raises:
           RefusedDataError: an instrument of a new span is trained on in one place and held out in another.
-          UserError: the same where no new span has to do with it.
+          UserError: the same where no new span has to do with it, or where the held-out folder is at fault.
         """
         new = set(json.loads(exec_properties["new"]))
-        accounts = [
-            {**json.loads(storage.read_bytes(f"{artifact.uri}/summary.json")), "span": _span(artifact)}
-            for artifact in input_dict["accounts"]
-        ]
-        # Who comes first was there first: the fixed notes, which are no span, then old spans, then new ones.
-        accounts.sort(key=lambda account: (account["span"] in new, account["span"]))
-        shared = shared_instruments(accounts)
+        spans = [Ingested(_span(one), IngestAccount.read(one.uri)) for one in input_dict["accounts"]]
+        # Who comes first was there first: old spans, then new ones.
+        spans.sort(key=lambda one: (one.span in new, one.span))
+        held_out = [Ingested(None, IngestAccount.read(one.uri)) for one in input_dict.get("held_out", ())]
+        _check_held_out(held_out, spans, new)
+        shared = shared_instruments([*held_out, *spans])
         if not shared:
             return
-        named = "; ".join(
-            f"{instrument}, trained on in {trained.file}, held out in {held.file}"
-            for instrument, (trained, held) in list(shared.items())[:_NAMED]
-        )
-        words = (
-            f"{len(shared)} instrument(s) would be trained on and judged on: {named}. "
-            "Take them out of one of the places, or name the files' splits in the same way everywhere."
-        )
-        giving_way = [max(spans) for places in shared.values() if (spans := {p.span for p in places} & new)]
+        words = _words(shared)
+        giving_way = [
+            max(of_new)
+            for places in shared.values()
+            if (of_new := [place.span for place in places if place.span is not None and place.span in new])
+        ]
         if giving_way:  # one at a time: without it, others may well go together
             span = min(giving_way)
             raise nsynth.RefusedDataError(f"Span {span} is left out: {words}", span)
         raise nsynth.UserError(words)
 
 
-def shared_instruments(accounts: Iterable[dict[str, Any]]) -> dict[str, tuple[Place, Place]]:
+def _check_held_out(held_out: list[Ingested], spans: list[Ingested], new: set[int]) -> None:
+    """Makes sure that the held-out folder is not what is wrong, before any span is refused for it.
+
+    Raises:
+      UserError: it shares instruments with a span that has been used, so it has changed since; or with every span.
+    """
+    clashing = {each.span: shared for each in spans if (shared := shared_instruments([*held_out, each]))}
+    used = [span for span in clashing if span not in new]
+    if not clashing or (not used and len(clashing) < len(spans)):
+        return
+    named = used or list(clashing)
+    raise nsynth.UserError(
+        f"retrain.holdout does not go with span {', '.join(map(str, named[:_NAMED]))}"
+        f"{' …' if len(named) > _NAMED else ''}{', which was used before' if used else ''}: "
+        f"{_words(clashing[named[0]])} No span is refused for it."
+    )
+
+
+def _words(shared: dict[str, tuple[Place, Place]]) -> str:
+    named = "; ".join(
+        f"{instrument}, trained on in {trained.file}, held out in {held.file}"
+        for instrument, (trained, held) in list(shared.items())[:_NAMED]
+    )
+    return (
+        f"{len(shared)} instrument(s) would be trained on and judged on: {named}. "
+        "Take them out of one of the places, or name the files' splits in the same way everywhere."
+    )
+
+
+def shared_instruments(ingests: Iterable[Ingested]) -> dict[str, tuple[Place, Place]]:
     """Instrument → the first place that it is trained on in, and the first that it is held out in.
 
     Args:
-      accounts: summaries of ingests; `instruments` holds their names by split, `span` tells of which span they are.
+      accounts: of several ingests, each with the number of its span.
     """
     trained: dict[str, Place] = {}
     held_out: dict[str, Place] = {}
-    for account in accounts:
-        file = account["files"][0]["path"] if account["files"] else "a folder without files"
-        for split, instruments in account["instruments"].items():
+    for span, account in ingests:
+        for split, instruments in account.instruments.items():
+            place = Place(_file(account, split), span)
             places = held_out if split in nsynth.HELD_OUT else trained
             for instrument in instruments:
-                places.setdefault(instrument, Place(file, account["span"]))
+                places.setdefault(instrument, place)
     return {name: (trained[name], held_out[name]) for name in sorted(trained.keys() & held_out.keys())}
 
 
+def _file(account: IngestAccount, split: str) -> str:
+    """The file that the notes of a split came from, or where to look for it among several."""
+    own = [file.path for file in account.files if file.split == _CARVED_FROM.get(split, split)]
+    paths = own or [file.path for file in account.files]  # a split that was carved from another one's file
+    if not paths:
+        return "a folder without files"
+    return paths[0] if len(paths) == 1 else f"one of {len(paths)} files ({paths[0]} …)"
+
+
 def _span(account: types.Artifact) -> int:
-    """The span that an ingest has read; 0 if it was a folder that is none."""
+    """The span that an ingest has read."""
     return account.get_int_custom_property("span")

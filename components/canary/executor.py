@@ -21,9 +21,6 @@ from components.canary.run_probe import ProbeError, run_probe
 from components.canary.server import ask_server
 from components.version import model_digest
 
-REPORT_FILE = "canary.json"
-REPORT_TEXT_FILE = "canary.md"
-
 Artifacts = dict[str, list[types.Artifact]]
 
 
@@ -56,15 +53,15 @@ class CanaryExecutor(base_executor.BaseExecutor):
                 "calls": {size: bar.calls for size, bar in options.latency.items()},
             }
             try:
-                report = verdict.judge(run_probe(question, options.timeout_s), options)
+                measured = run_probe(question, options.timeout_s)
+                checks = verdict.judge(measured, options)
             except ProbeError as error:
-                report = verdict.refused(str(error))
+                measured, checks = {}, [verdict.refused(str(error))]
             server = ask_server(local_model, records, probabilities, options.max_difference)
-        report = verdict.finish(report, server) | {"digest": judged}
+        report = verdict.report_of(checks, measured, server, judged)
         folder = artifact_utils.get_single_uri(output_dict["report"])
-        storage.write_bytes(f"{folder}/{REPORT_FILE}", json.dumps(report, indent=1).encode())
-        storage.write_bytes(f"{folder}/{REPORT_TEXT_FILE}", verdict.markdown(report).encode())
-        _bless(artifact_utils.get_single_instance(output_dict["blessing"]), report["blessed"])
+        report.write(folder, verdict.markdown(report))
+        _bless(artifact_utils.get_single_instance(output_dict["blessing"]), report.blessed)
 
 
 def _expected(folder: str) -> dict[str, np.ndarray]:

@@ -15,9 +15,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+
+from components.documents import ServerAnswer
 
 BINARY = "tensorflow_model_server"
 IMAGE = "tensorflow/serving"
@@ -28,7 +29,7 @@ START_TIMEOUT_S = 120
 
 def ask_server(
     model_folder: str, records: list[bytes], probabilities: np.ndarray, tolerance: float
-) -> dict[str, Any]:
+) -> ServerAnswer:
     """Serves the model for a moment and compares its answers.
 
     Args:
@@ -38,7 +39,7 @@ def ask_server(
       tolerance: largest difference allowed.
 
     Returns:
-      `present`: whether there is a server; `passed`; `detail`: what happened, for people.
+      What happened.
     """
     records, probabilities = records[:NOTES], probabilities[:NOTES]
     with tempfile.TemporaryDirectory() as base, contextlib.ExitStack() as stack:
@@ -49,16 +50,16 @@ def ask_server(
             port = stack.enter_context(_container(f"{base}/{NAME}"))
         else:
             detail = f"there is no TensorFlow Serving here (neither {BINARY} nor the image {IMAGE}): it was not asked"
-            return {"present": False, "passed": True, "detail": detail}
+            return ServerAnswer(present=False, passed=True, detail=detail)
         try:
             answers = _predict(port, records)
         except (OSError, TimeoutError, ValueError, KeyError) as error:
-            return {"present": True, "passed": False, "detail": f"it did not answer: {error}"}
+            return ServerAnswer(present=True, passed=False, detail=f"it did not answer: {error}")
     if answers.shape != probabilities.shape:
-        return {"present": True, "passed": False, "detail": f"it answers with the shape {answers.shape}"}
+        return ServerAnswer(present=True, passed=False, detail=f"it answers with the shape {answers.shape}")
     difference = float(np.abs(answers - probabilities).max())
     detail = f"{len(records)} notes, largest difference {difference:.1e}"
-    return {"present": True, "passed": difference <= tolerance, "detail": detail}
+    return ServerAnswer(present=True, passed=difference <= tolerance, detail=detail)
 
 
 def _predict(port: int, records: list[bytes]) -> np.ndarray:

@@ -1,10 +1,11 @@
 """Compares what the probe measured with the bars."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import nsynth
 from components.canary.options import CanaryOptions
+from components.documents import CanaryReport, Check, ServerAnswer
 
 SUM_TOLERANCE = 1e-4
 OUTPUTS: dict[str, tuple[str, int | None]] = {
@@ -17,58 +18,47 @@ OUTPUTS: dict[str, tuple[str, int | None]] = {
 SIGNATURES = {"serving_default": {"examples": "string"}, "serving_waveform": {"audio": "float32"}}
 
 
-@dataclass(frozen=True)
-class Check:
-    """One thing that was asked of the exported model."""
-
-    name: str
-    asked: str
-    measured: str
-    passed: bool
+def judge(measured: dict[str, Any], options: CanaryOptions) -> list[Check]:
+    """Checks what the probe printed against the bars."""
+    return [*_signatures(measured), *_answers(measured, options), *_behaviour(measured, options)]
 
 
-def judge(measured: dict[str, Any], options: CanaryOptions) -> dict[str, Any]:
-    """Content of canary.json, but for the server's part.
-
-    Args:
-      measured: what the probe printed.
-      options: the bars.
-    """
-    checks = [*_signatures(measured), *_answers(measured, options), *_behaviour(measured, options)]
-    return {"checks": [asdict(check) for check in checks], "measured": measured}
+def refused(reason: str) -> Check:
+    """The check that a model fails whose probe did not come back."""
+    return Check("loads and answers", "in a fresh process", reason, False)
 
 
-def refused(reason: str) -> dict[str, Any]:
-    """The same for a model whose probe did not come back."""
-    return {
-        "checks": [asdict(Check("loads and answers", "in a fresh process", reason, False))],
-        "measured": {},
-    }
+def report_of(
+    checks: Sequence[Check], measured: dict[str, Any], server: ServerAnswer, digest: str = ""
+) -> CanaryReport:
+    """The checks with what the model server said, and the verdict."""
+    if server.present:
+        checks = [*checks, Check("TensorFlow Serving", "the same answers", server.detail, server.passed)]
+    failed = [check for check in checks if not check.passed]
+    words = "; ".join(f"{check.name}: {check.measured}, asked: {check.asked}" for check in failed)
+    return CanaryReport(
+        blessed=not failed,
+        verdict=f"not fit to serve: {words}" if failed else f"fit to serve; {server.detail}",
+        checks=tuple(checks),
+        measured=measured,
+        server=server,
+        digest=digest,
+    )
 
 
-def finish(report: dict[str, Any], server: dict[str, Any]) -> dict[str, Any]:
-    """Adds what the model server said, and the verdict."""
-    if server["present"]:
-        check = Check("TensorFlow Serving", "the same answers", server["detail"], server["passed"])
-        report["checks"].append(asdict(check))
-    failed = [check for check in report["checks"] if not check["passed"]]
-    words = "; ".join(f"{check['name']}: {check['measured']}, asked: {check['asked']}" for check in failed)
-    verdict = f"not fit to serve: {words}" if failed else f"fit to serve; {server['detail']}"
-    return {"blessed": not failed, "verdict": verdict, **report, "server": server}
-
-
-def markdown(report: dict[str, Any]) -> str:
+def markdown(report: CanaryReport) -> str:
     """The report for people."""
     lines = [
-        f"# Canary: {report['verdict']}",
+        f"# Canary: {report.verdict}",
         "",
         "| asked of | bar | measured | passed |",
         "|---|---|---|---|",
     ]
-    for check in report["checks"]:
-        passed = "yes" if check["passed"] else "**no**"
-        lines.append(f"| {check['name']} | {check['asked']} | {check['measured']} | {passed} |")
-    return "\n".join([*lines, "", f"Model server: {report['server']['detail']}"]) + "\n"
+    for check in report.checks:
+        passed = "yes" if check.passed else "**no**"
+        lines.append(f"| {check.name} | {check.asked} | {check.measured} | {passed} |")
+    server = f"\nModel server: {report.server.detail}" if report.server else ""
+    return "\n".join([*lines, server]) + "\n"
 
 
 def _signatures(measured: dict[str, Any]) -> list[Check]:

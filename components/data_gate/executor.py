@@ -1,7 +1,5 @@
 """Judges the data, writes the verdict in JSON and in words, and remembers what it accepted."""
 
-import dataclasses
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ import nsynth
 from components import accepted
 from components.data_gate.checks import check_all, family_shares
 from components.data_gate.options import DataGateOptions
-from components.documents import VERDICT_JSON, VERDICT_MARKDOWN, DataCheck
+from components.documents import DataCheck, DataGateVerdict, IngestAccount, Verdict
 
 TRAIN = "train"
 _SYMBOL = {"ok": "ok", "warn": "WARNING", "stop": "STOP"}
@@ -38,31 +36,28 @@ class DataGateExecutor(BaseExecutor):
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         statistics = tfdv.load_stats_binary(_in_split(input_dict["statistics"], TRAIN, "FeatureStats.pb"))
         schema_uri = artifact_utils.get_single_uri(input_dict["schema"])
-        quarantine = Path(artifact_utils.get_single_uri(input_dict["quarantine"]))
-        summary = json.loads((quarantine / "summary.json").read_text())
+        account = IngestAccount.read(artifact_utils.get_single_uri(input_dict["quarantine"]))
         before = accepted.latest_other_than(folder, accepted.digest_of(statistics))
         checks = check_all(
             options,
             io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema_uri)),
             statistics,
             _anomalies(input_dict["anomalies"]),
-            notes_in=summary["in"],
-            notes_quarantined=summary["quarantined"],
+            notes_in=account.notes_in,
+            notes_quarantined=account.quarantined,
             accepted=before.statistics() if before else None,
         )
         verdict = artifact_utils.get_single_instance(output_dict["verdict"])
         passed = not any(check.outcome == "stop" for check in checks)
         span = int(examples.span) if examples.has_custom_property("span") or examples.span else 0
-        content = {
-            "accepted": passed,
-            "span": span,
-            "compared_with_span": before.span if before else None,
-            "checks": [dataclasses.asdict(check) for check in checks],
-            "family_shares": family_shares(statistics),
-        }
-        uri = Path(verdict.uri)
-        (uri / VERDICT_JSON).write_text(json.dumps(content, indent=2))
-        (uri / VERDICT_MARKDOWN).write_text(in_words(passed, checks, before))
+        content = DataGateVerdict(
+            accepted=passed,
+            span=span,
+            compared_with_span=before.span if before else None,
+            checks=tuple(checks),
+            family_shares=family_shares(statistics),
+        )
+        content.write(verdict.uri, in_words(passed, checks, before))
         verdict.set_int_custom_property("accepted", int(passed))
         if passed:
             accepted.remember(folder, span, statistics)
@@ -79,14 +74,12 @@ class StopExecutor(BaseExecutor):
         exec_properties: dict[str, Any],
     ) -> None:
         """Raises RefusedDataError with the verdict's reasons."""
-        uri = Path(artifact_utils.get_single_uri(input_dict["verdict"]))
-        verdict = json.loads((uri / VERDICT_JSON).read_text())
-        if verdict["accepted"]:
+        uri = artifact_utils.get_single_uri(input_dict["verdict"])
+        verdict = Verdict.read(uri)
+        if verdict.accepted:
             return
-        reasons = [check for check in verdict["checks"] if check["outcome"] == "stop"]
         lines = [
-            f"  {c['name']}: {c['words']} (measured {c['measured']:.3g}, allowed {c['limit']:g})"
-            for c in reasons
+            f"  {c.name}: {c.words} (measured {c.measured:.3g}, allowed {c.limit:g})" for c in verdict.stops()
         ]
         raise nsynth.RefusedDataError(
             "the data are refused:\n"

@@ -1,6 +1,5 @@
 """Measures how far the new span lies from the others, and writes it down."""
 
-import dataclasses
 import json
 import logging
 from pathlib import Path
@@ -13,8 +12,8 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
-from components import accepted, storage
-from components.documents import VERDICT_JSON, VERDICT_MARKDOWN, DataCheck
+from components import accepted
+from components.documents import AnswerSummary, DataCheck, DriftVerdict
 from components.drift.measures import Answers, check_answers, check_distances, distances_by_span, in_words
 from components.drift.options import DriftOptions
 from components.predictions import predict
@@ -62,29 +61,26 @@ class DriftExecutor(BaseExecutor):
                 answers["new"], answers["before"], options.max_prediction_drift, options.min_agreement
             )
         passed = all(check.outcome != "stop" for check in checks)
-        content: dict[str, Any] = {
-            "accepted": passed,
-            "span": examples.get_int_custom_property("span"),
-            "champion": version,
-            "checks": [dataclasses.asdict(check) for check in checks],
-            "distances": {str(span): row for span, row in table.items()},
-            "answers": {
-                which: {
-                    "agreement": answer.agreement,
-                    "confidence": answer.confidence,
-                    "mean": answer.mean.tolist(),
-                }
+        content = DriftVerdict(
+            accepted=passed,
+            span=examples.get_int_custom_property("span"),
+            champion=version,
+            checks=tuple(checks),
+            distances=table,
+            answers={
+                which: AnswerSummary(
+                    agreement=answer.agreement, confidence=answer.confidence, mean=answer.mean.tolist()
+                )
                 for which, answer in answers.items()
             },
-        }
+        )
         # DataGate has written down as accepted what it let pass; whether that stands is decided here.
         if passed:
-            accepted.remember(accepted_folder, content["span"], statistics)
+            accepted.remember(accepted_folder, content.span, statistics)
         else:
             accepted.forget(accepted_folder, statistics)
         verdict = artifact_utils.get_single_instance(output_dict["verdict"])
-        storage.write_bytes(f"{verdict.uri}/{VERDICT_JSON}", json.dumps(content, indent=1).encode())
-        storage.write_bytes(f"{verdict.uri}/{VERDICT_MARKDOWN}", in_words(checks, table).encode())
+        content.write(verdict.uri, in_words(checks, table))
         verdict.set_int_custom_property("accepted", int(passed))
         for check in checks:
             if check.outcome != "ok":

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-Figure = dict[str, float]
+from components.documents import Figure
 
 
 def figure(value: float, low: float, high: float) -> Figure:
-    """A measured value with its interval, as it lies in the reports."""
-    return {"value": float(value), "low": float(low), "high": float(high)}
+    """A measured value with its interval."""
+    return Figure(value=float(value), low=float(low), high=float(high))
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,10 @@ class Resampling:
         that makes none.
         """
         open_end = ((1 - self.confidence) / 2) ** (1 / self.instruments)
-        if share["value"] == 1:
-            return {**share, "low": open_end}
-        if share["value"] == 0:
-            return {**share, "high": 1 - open_end}
+        if share.value == 1:
+            return share.model_copy(update={"low": open_end})
+        if share.value == 0:
+            return share.model_copy(update={"high": 1 - open_end})
         return share
 
     def bounds(self, replicates: np.ndarray) -> tuple[float, float]:

@@ -1,7 +1,6 @@
 """Asks both models, judges, and writes the verdict down."""
 
 import json
-from dataclasses import asdict
 from typing import Any
 
 from tfx import types
@@ -12,14 +11,13 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from components import storage
+from components.documents import CandidateArtifact, ChampionArtifact, GateCheck, GateReport
 from components.gate import report as words
 from components.gate.options import GateOptions
-from components.gate.verdict import Check, judge
+from components.gate.verdict import judge
 from components.predictions import predict
 from components.version import model_digest
 
-REPORT_FILE = "gate.json"
-REPORT_TEXT_FILE = "gate.md"
 ACCURACY_METRIC = "sparse_categorical_accuracy"
 AGREEMENT = 1e-4
 """How far TFMA's accuracy may be from ours: batches of other sizes round differently, and may turn a tie."""
@@ -47,28 +45,27 @@ class GateExecutor(base_executor.BaseExecutor):
         )
         predictions.save(artifact_utils.get_single_uri(output_dict["predictions"]))
         report = judge(predictions, options)
-        report |= {
-            "split": exec_properties["split"],
-            "candidate": {"uri": model.uri, "id": model.id, "digest": judged},
-            "champion": {
-                "version": champion.get_int_custom_property("version") if has_champion else 0,
-                "uri": champion.uri,
-                "id": champion.id,
-            },
-        }
-        for check in _agreement(
-            input_dict, report["overall"]["accuracy"]["value"], len(predictions), has_champion
-        ):
-            report["checks"].append(asdict(check))
-            report["blessed"] &= check.passed
-        report["verdict"] = words.headline(report)
-        folder = artifact_utils.get_single_uri(output_dict["report"])
-        storage.write_bytes(f"{folder}/{REPORT_FILE}", json.dumps(report, indent=1).encode())
-        storage.write_bytes(f"{folder}/{REPORT_TEXT_FILE}", words.markdown(report).encode())
+        accuracy = report.overall["accuracy"].value
+        checks = (*report.checks, *_agreement(input_dict, accuracy, len(predictions), has_champion))
+        report = report.model_copy(
+            update={
+                "split": exec_properties["split"],
+                "candidate": CandidateArtifact(uri=model.uri, id=model.id, digest=judged),
+                "champion": ChampionArtifact(
+                    version=champion.get_int_custom_property("version") if has_champion else 0,
+                    uri=champion.uri,
+                    id=champion.id,
+                ),
+                "checks": checks,
+                "blessed": all(check.passed for check in checks),
+            }
+        )
+        report = report.model_copy(update={"verdict": words.headline(report)})
+        report.write(artifact_utils.get_single_uri(output_dict["report"]), words.markdown(report))
         _bless(artifact_utils.get_single_instance(output_dict["blessing"]), report)
 
 
-def _agreement(input_dict: Artifacts, accuracy: float, notes: int, has_champion: bool) -> list[Check]:
+def _agreement(input_dict: Artifacts, accuracy: float, notes: int, has_champion: bool) -> list[GateCheck]:
     """That TFMA, on its own way to the same notes, says the same."""
     checks = []
     if input_dict.get("evaluation"):
@@ -81,7 +78,7 @@ def _agreement(input_dict: Artifacts, accuracy: float, notes: int, has_champion:
         )
         theirs = result.get_metrics_for_slice()[ACCURACY_METRIC]["doubleValue"]
         checks.append(
-            Check(
+            GateCheck(
                 "agreement with TFMA",
                 "the same accuracy",
                 f"{theirs:.4f} and {accuracy:.4f}",
@@ -96,7 +93,7 @@ def _agreement(input_dict: Artifacts, accuracy: float, notes: int, has_champion:
             == constants.BLESSED_VALUE
         )
         checks.append(
-            Check(
+            GateCheck(
                 "Evaluator",
                 "blessed by TFMA's bars",
                 "blessed" if passed else "not blessed",
@@ -107,21 +104,19 @@ def _agreement(input_dict: Artifacts, accuracy: float, notes: int, has_champion:
     return checks
 
 
-def _bless(blessing: types.Artifact, report: dict[str, Any]) -> None:
+def _bless(blessing: types.Artifact, report: GateReport) -> None:
     """Marks the blessing as TFX's Evaluator would."""
-    name = constants.BLESSED_FILE_NAME if report["blessed"] else constants.NOT_BLESSED_FILE_NAME
+    name = constants.BLESSED_FILE_NAME if report.blessed else constants.NOT_BLESSED_FILE_NAME
     storage.write_bytes(f"{blessing.uri}/{name}", b"")
-    blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, int(report["blessed"]))
+    blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, int(report.blessed))
     blessing.set_string_custom_property(
-        constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY, report["candidate"]["uri"]
+        constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY, report.candidate.uri
     )
-    blessing.set_int_custom_property(
-        constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, report["candidate"]["id"]
-    )
-    if report["champion"]["version"]:
+    blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, report.candidate.id)
+    if report.champion.version:
         blessing.set_string_custom_property(
-            constants.ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY, report["champion"]["uri"]
+            constants.ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY, report.champion.uri
         )
         blessing.set_int_custom_property(
-            constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY, report["champion"]["id"]
+            constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY, report.champion.id
         )

@@ -1,11 +1,10 @@
 """How good predictions are: figures over all notes, by family, and how far the probabilities can be believed."""
 
-from typing import Any
-
 import numpy as np
 
 import nsynth
-from components.gate.bootstrap import Figure, Resampling, figure
+from components.documents import Calibration, CalibrationBin, FamilyRow, Figure
+from components.gate.bootstrap import Resampling, figure
 
 CLASSES = len(nsynth.FAMILIES)
 SMALLEST_PROBABILITY = 1e-7
@@ -50,7 +49,7 @@ def confusion(answers: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return counts
 
 
-def by_family(counts: np.ndarray) -> list[dict[str, Any]]:
+def by_family(counts: np.ndarray) -> tuple[FamilyRow, ...]:
     """Precision, recall and F1 of each family from the confusion matrix; none where there is nothing to divide."""
     rows = []
     for index, family in enumerate(nsynth.FAMILIES):
@@ -60,19 +59,19 @@ def by_family(counts: np.ndarray) -> list[dict[str, Any]]:
             int(counts[:, index].sum()),
         )
         rows.append(
-            {
-                "family": family,
-                "notes": notes,
-                "answered": answered,
-                "precision": right / answered if answered else None,
-                "recall": right / notes if notes else None,
-                "f1": 2 * right / (notes + answered) if notes + answered else None,
-            }
+            FamilyRow(
+                family=family,
+                notes=notes,
+                answered=answered,
+                precision=right / answered if answered else None,
+                recall=right / notes if notes else None,
+                f1=2 * right / (notes + answered) if notes + answered else None,
+            )
         )
-    return rows
+    return tuple(rows)
 
 
-def calibration(probabilities: np.ndarray, labels: np.ndarray, bins: int) -> dict[str, Any]:
+def calibration(probabilities: np.ndarray, labels: np.ndarray, bins: int) -> Calibration:
     """Expected calibration error over equally wide bins of the top probability, and the bins.
 
     Source: Guo et al., "On Calibration of Modern Neural Networks" (2017), equation 3.
@@ -85,12 +84,12 @@ def calibration(probabilities: np.ndarray, labels: np.ndarray, bins: int) -> dic
         stated, seen = float(top[inside].mean()), float(right[inside].mean())
         error += inside.mean() * abs(stated - seen)
         rows.append(
-            {
-                "low": float(index / bins),
-                "high": float((index + 1) / bins),
-                "notes": int(inside.sum()),
-                "confidence": stated,
-                "accuracy": seen,
-            }
+            CalibrationBin(
+                low=float(index / bins),
+                high=float((index + 1) / bins),
+                notes=int(inside.sum()),
+                confidence=stated,
+                accuracy=seen,
+            )
         )
-    return {"error": float(error), "bins": rows}
+    return Calibration(error=float(error), bins=tuple(rows))

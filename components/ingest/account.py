@@ -1,20 +1,17 @@
 """The account of an ingest: what came in, what is used, what is not and why. Self-sufficient for a report."""
 
-import json
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import nsynth
+from components.documents import IngestAccount
 from components.ingest import files
 from components.ingest.contract import Reason
 from components.ingest.index import Index
 from components.ingest.options import IngestOptions
 from components.ingest.shard import Layout, Refused, Used
-
-SUMMARY_FILE = "summary.json"
-RECORDS_FILE = "records.jsonl"
 
 _EXAMPLES_SHOWN = 5
 _USUAL_PITCHES = range(21, 109)  # a piano's keys: what NSynth was rendered for
@@ -81,11 +78,11 @@ class Account:
             if len(splits) > 1 and not splits <= wall
         }
 
-    def summary(self) -> dict[str, Any]:
-        """The account as JSON-ready values; docs/ingest.md explains the keys."""
+    def summary(self) -> IngestAccount:
+        """The account of all that has been added."""
         lost = self._lost_estimate()
         notes_in = sum(index.notes for index in self._indexes)
-        return {
+        told = {
             "in": notes_in,
             "used": self.used,
             "quarantined": self.quarantined,
@@ -112,6 +109,7 @@ class Account:
             "leaks": self.leaks(),
             "warnings": self._warnings(),
         }
+        return IngestAccount.model_validate(told)
 
     def _lost_estimate(self) -> int:
         """Notes that the damaged bytes may have held: their number cannot be known, at least one a place."""
@@ -216,47 +214,47 @@ def _split(name: str) -> str:
     return name.partition(":")[0]
 
 
-def write(summary: dict[str, Any], layout: Layout) -> None:
+def write(account: IngestAccount, layout: Layout) -> None:
     """Write the account into the quarantine artifact."""
-    with files.whole_file(os.path.join(layout.quarantine, SUMMARY_FILE), layout.reports) as file:
-        file.write(json.dumps(summary, indent=2).encode())
+    with files.whole_file(os.path.join(layout.quarantine, account.FILE), layout.reports) as file:
+        file.write(account.to_json())
 
 
-def stop_if_unusable(summary: dict[str, Any], splits: Iterable[str], layout: Layout) -> None:
+def stop_if_unusable(account: IngestAccount, splits: Iterable[str], layout: Layout) -> None:
     """Stop the run where the data cannot be trusted.
 
     Raises:
         nsynth.RefusedDataError: too many notes quarantined, an instrument on both sides of the wall, or a split without
             notes.
     """
-    share, bar = summary["quarantined_fraction"], summary["max_quarantine_fraction"]
+    share, bar = account.quarantined_fraction, account.max_quarantine_fraction
     if share > bar:
         raise nsynth.RefusedDataError(
             f"{share:.1%} of the notes cannot be used, more than max_quarantine_fraction allows ({bar:.1%}):\n"
-            f"{reasons_table(summary)}\nSee {layout.quarantine}/{RECORDS_FILE}; mend the data or raise the bar."
+            f"{reasons_table(account)}\nSee {layout.quarantine}/{account.RECORDS_FILE}; mend the data or raise the bar."
         )
-    if leaks := summary["leaks"]:
+    if leaks := account.leaks:
         named = "; ".join(f"{name} in {' and '.join(splits)}" for name, splits in list(leaks.items())[:5])
         raise nsynth.RefusedDataError(
             f"{len(leaks)} instrument(s) leak from training into held-out data: {named}. "
             "Take their notes out of one of the files."
         )
-    empty = [split for split in splits if not summary["splits"][split]["notes"]]
+    empty = [split for split in splits if not account.splits[split].notes]
     if empty:
-        instruments = sum(table["instruments"] for table in summary["splits"].values())
+        instruments = sum(table.instruments for table in account.splits.values())
         raise nsynth.RefusedDataError(
             f"No note for {', '.join(empty)}: {instruments} instruments are too few for the fractions set. "
             f"Raise {', '.join(f'{split}_fraction' for split in empty)} or bring more instruments."
         )
 
 
-def reasons_table(summary: dict[str, Any]) -> str:
+def reasons_table(account: IngestAccount) -> str:
     """Reasons, counts and a first example each, as text."""
     lines = []
-    for row in summary["reasons"]:
-        first = row["examples"][0]
-        where = f"{first['note_str'] or 'a record'} at byte {first['offset']:,} of {first['file']}"
-        lines.append(f"  {row['notes']:>7,}  {row['words']} (first: {where}: {first['detail']})")
-    for place in summary["damage"][:5]:
-        lines.append(f"  {place['bytes']:>7,} bytes damaged at byte {place['offset']:,} of {place['file']}")
+    for row in account.reasons:
+        first = row.examples[0]
+        where = f"{first.note_str or 'a record'} at byte {first.offset:,} of {first.file}"
+        lines.append(f"  {row.notes:>7,}  {row.words} (first: {where}: {first.detail})")
+    for place in account.damage[:5]:
+        lines.append(f"  {place.bytes:>7,} bytes damaged at byte {place.offset:,} of {place.file}")
     return "\n".join(lines)

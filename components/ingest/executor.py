@@ -19,6 +19,7 @@ from tfx.types import Artifact, artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
 import nsynth
+from components.documents import IngestAccount
 from components.ingest import account, files
 from components.ingest.index import Index, load_or_scan
 from components.ingest.options import IngestOptions
@@ -92,12 +93,13 @@ class Executor(BaseBeamExecutor):
             examples.span = int(exec_properties[utils.SPAN_PROPERTY_NAME])
             for artifact in (examples, quarantine):
                 artifact.set_int_custom_property(utils.SPAN_PROPERTY_NAME, examples.span)
-        for name in ("in", "used", "quarantined"):
-            quarantine.set_int_custom_property(f"notes_{name}", summary[name])
+        counts = {"in": summary.notes_in, "used": summary.used, "quarantined": summary.quarantined}
+        for name, count in counts.items():
+            quarantine.set_int_custom_property(f"notes_{name}", count)
 
     def _ingest(
         self, exec_properties: dict[str, Any], options: IngestOptions, layout: Layout
-    ) -> tuple[list[Shard], dict[str, Any]]:
+    ) -> tuple[list[Shard], IngestAccount]:
         cache_dir = options.cache_dir or os.path.join(
             os.path.dirname(os.path.dirname(layout.examples)), ".cache"
         )
@@ -107,7 +109,9 @@ class Executor(BaseBeamExecutor):
         logging.info("Writing %d notes in %d shards", sum(i.notes for i in indexes), len(shards))
         self._write(shards, layout)
         counted = account.Account(indexes, options)
-        with files.whole_file(os.path.join(layout.quarantine, account.RECORDS_FILE), layout.reports) as lines:
+        with files.whole_file(
+            os.path.join(layout.quarantine, IngestAccount.RECORDS_FILE), layout.reports
+        ) as lines:
             for used, refused in reports(shards, layout):
                 counted.add(used, refused)
                 lines.writelines(_line(record) for record in refused)

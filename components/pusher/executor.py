@@ -2,16 +2,19 @@
 
 import json
 import logging
-from typing import Any
+from typing import Any, TypeVar
 
 from tfx import types
 from tfx.components.pusher import executor as tfx_pusher
 from tfx.types import artifact_utils
 
 from components import storage
+from components.documents import CanaryReport, GateReport, IngestAccount
 from components.pusher.options import PushOptions
 from components.pusher.push import Evidence, push_model
 from components.version import Record
+
+Report = TypeVar("Report", GateReport, CanaryReport)
 
 
 class PushExecutor(tfx_pusher.Executor):
@@ -39,9 +42,9 @@ class PushExecutor(tfx_pusher.Executor):
             code=exec_properties["code"],
         )
         evidence = Evidence(
-            _read(input_dict, "gate_report", "gate.json"),
-            _read(input_dict, "canary_report", "canary.json"),
-            _accounts(input_dict.get("quarantine") or []),
+            _read(input_dict, "gate_report", GateReport),
+            _read(input_dict, "canary_report", CanaryReport),
+            tuple(IngestAccount.read(artifact.uri) for artifact in input_dict.get("quarantine") or []),
         )
         version = push_model(
             exec_properties["push_destination"], self.GetModelPath(input_dict), record, evidence, options.keep
@@ -52,12 +55,7 @@ class PushExecutor(tfx_pusher.Executor):
         self._MarkPushed(pushed, pushed_destination=version.path, pushed_version=str(version.number))
 
 
-def _accounts(quarantine: list[types.Artifact]) -> tuple[dict[str, Any], ...]:
-    """What each ingest counted."""
-    return tuple(json.loads(storage.read_bytes(f"{artifact.uri}/summary.json")) for artifact in quarantine)
-
-
-def _read(input_dict: dict[str, list[types.Artifact]], key: str, name: str) -> dict[str, Any]:
-    """A report's JSON, empty if the step was not wired."""
+def _read(input_dict: dict[str, list[types.Artifact]], key: str, kind: type[Report]) -> Report | None:
+    """A step's report, none if the step was not wired."""
     artifacts = input_dict.get(key) or []
-    return json.loads(storage.read_bytes(f"{artifacts[0].uri}/{name}")) if artifacts else {}
+    return kind.read(artifacts[0].uri) if artifacts else None

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 import nsynth
+from components.documents import CanaryReport, GateReport, IngestAccount
 from components.version import Record
 
 LIMITS = f"""\
@@ -20,19 +21,19 @@ LIMITS = f"""\
 
 def model_card(
     record: Record,
-    gate: dict[str, Any],
-    canary: dict[str, Any],
+    gate: GateReport | None,
+    canary: CanaryReport | None,
     recipe: dict[str, Any],
-    accounts: Sequence[dict[str, Any]] = (),
+    accounts: Sequence[IngestAccount] = (),
 ) -> str:
     """Writes the card in Markdown; what is not known is left out.
 
     Args:
       record: the version's record.
-      gate: content of gate.json, or empty.
-      canary: content of canary.json, or empty.
+      gate: the gate's report, if there is one.
+      canary: likewise.
       recipe: how the model was trained, as it lies beside its weights, or empty.
-      accounts: contents of the summary.json of every ingest that its data came from, or empty.
+      accounts: of every ingest that its data came from.
     """
     parts = [
         _head(record),
@@ -55,7 +56,7 @@ def _head(record: Record) -> str:
     return "\n".join(lines)
 
 
-def _data(record: Record, gate: dict[str, Any], accounts: Sequence[dict[str, Any]]) -> str:
+def _data(record: Record, gate: GateReport | None, accounts: Sequence[IngestAccount]) -> str:
     lines = ["## Data", ""]
     spans = f" of span {', '.join(map(str, record.spans))}" if any(record.spans) else ""
     if accounts:
@@ -64,7 +65,7 @@ def _data(record: Record, gate: dict[str, Any], accounts: Sequence[dict[str, Any
         lines.append(f"- Trained on NSynth-format notes{spans}.")
     if gate:
         lines.append(
-            f"- Judged on {gate['notes']:,} notes of {gate['instruments']} instruments that it never heard."
+            f"- Judged on {gate.notes:,} notes of {gate.instruments} instruments that it never heard."
         )
     lines.append(
         f"- Model `{record.model_uri}` (artifact {record.model_id}), run `{record.run or 'unknown'}`."
@@ -72,20 +73,19 @@ def _data(record: Record, gate: dict[str, Any], accounts: Sequence[dict[str, Any
     return "\n".join(lines)
 
 
-def _counted(accounts: Sequence[dict[str, Any]], spans: str) -> list[str]:
+def _counted(accounts: Sequence[IngestAccount], spans: str) -> list[str]:
     """What it was trained on, by family and by source, and what was left out."""
-    train = [account["splits"]["train"] for account in accounts]
-    instruments = f" of {train[0]['instruments']:,} instruments" if len(train) == 1 else ""
-    lines = [
-        f"- Trained on {sum(table['notes'] for table in train):,} NSynth-format notes{instruments}{spans}."
-    ]
+    train = [account.splits["train"] for account in accounts]
+    instruments = f" of {train[0].instruments:,} instruments" if len(train) == 1 else ""
+    lines = [f"- Trained on {sum(table.notes for table in train):,} NSynth-format notes{instruments}{spans}."]
     for what in ("families", "sources"):
         counts: Counter[str] = Counter()
         for table in train:
-            counts.update(table[what])
+            counts.update(getattr(table, what))
         named = ", ".join(f"{name} {count:,}" for name, count in counts.items())
         lines.append(f"- {what.capitalize()}: {named}.")
-    refused, came = (sum(account[key] for account in accounts) for key in ("quarantined", "in"))
+    refused = sum(account.quarantined for account in accounts)
+    came = sum(account.notes_in for account in accounts)
     lines.append(f"- {refused:,} of {came:,} notes that came in were set aside as unfit.")
     return lines
 
@@ -96,24 +96,24 @@ def _recipe(recipe: dict[str, Any]) -> str:
     return f"## Recipe\n\n```yaml\n{yaml.safe_dump(recipe, sort_keys=False)}```"
 
 
-def _figures(gate: dict[str, Any]) -> str:
+def _figures(gate: GateReport | None) -> str:
     if not gate:
         return ""
-    percent = f"{gate['confidence']:.0%}"
+    percent = f"{gate.confidence:.0%}"
     lines = [
         "## How good it is",
         "",
         f"| measure | value | {percent} interval, by instrument |",
         "|---|---|---|",
     ]
-    for name, figure in gate["overall"].items():
+    for name, figure in gate.overall.items():
         lines.append(
-            f"| {name.replace('_', ' ')} | {figure['value']:.3f} | {figure['low']:.3f} – {figure['high']:.3f} |"
+            f"| {name.replace('_', ' ')} | {figure.value:.3f} | {figure.low:.3f} – {figure.high:.3f} |"
         )
     return "\n".join(lines)
 
 
-def _slices(gate: dict[str, Any]) -> str:
+def _slices(gate: GateReport | None) -> str:
     if not gate:
         return ""
     lines = [
@@ -122,19 +122,19 @@ def _slices(gate: dict[str, Any]) -> str:
         "| slice | notes | instruments | accuracy | interval |",
         "|---|---|---|---|---|",
     ]
-    for part in gate["slices"]:
-        accuracy = part["accuracy"]
-        interval = f"{accuracy['low']:.2f} – {accuracy['high']:.2f}" if part["judged"] else "too small"
+    for part in gate.slices:
+        accuracy = part.accuracy
+        interval = f"{accuracy.low:.2f} – {accuracy.high:.2f}" if part.judged else "too small"
         lines.append(
-            f"| {part['name']} | {part['notes']} | {part['instruments']} | {accuracy['value']:.2f} | {interval} |"
+            f"| {part.name} | {part.notes} | {part.instruments} | {accuracy.value:.2f} | {interval} |"
         )
     return "\n".join(lines)
 
 
-def _serving(canary: dict[str, Any]) -> str:
+def _serving(canary: CanaryReport | None) -> str:
     if not canary:
         return ""
     lines = ["## As a served model", "", "| measure | value | bar |", "|---|---|---|"]
-    for check in canary["checks"]:
-        lines.append(f"| {check['name']} | {check['measured']} | {check['asked']} |")
+    for check in canary.checks:
+        lines.append(f"| {check.name} | {check.measured} | {check.asked} |")
     return "\n".join(lines)

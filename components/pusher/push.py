@@ -1,27 +1,26 @@
 """The push itself, shared by the component and by `nsynth models promote`."""
 
 import json
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import nsynth
 from components import storage
+from components.documents import CanaryReport, GateReport, IngestAccount
 from components.pusher.model_card import model_card
 from components.pusher.warmup import check_warmup
 from components.registry import Registry
-from components.version import Interval, Record, Version, check_model, model_digest
+from components.version import Record, Version, check_model, model_digest
 
 RECIPE_FILE = "assets.extra/recipe.json"
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the steps before said of a model: contents of gate.json, canary.json and of every ingest's summary.json;
-    empty if unknown."""
+    """What the steps before said of a model, as far as it is known."""
 
-    gate: dict[str, Any] = field(default_factory=dict)
-    canary: dict[str, Any] = field(default_factory=dict)
-    accounts: tuple[dict[str, Any], ...] = ()
+    gate: GateReport | None = None
+    canary: CanaryReport | None = None
+    accounts: tuple[IngestAccount, ...] = ()
 
 
 def push_model(destination: str, model_folder: str, record: Record, evidence: Evidence, keep: int) -> Version:
@@ -44,16 +43,15 @@ def push_model(destination: str, model_folder: str, record: Record, evidence: Ev
     registry = Registry(destination)
     judged = _judged(evidence, model_folder)
     check_model(model_folder, judged, f"the model in {model_folder}")  # before anything in it is believed
-    overall = evidence.gate.get("overall", {})
-    record = record.model_copy(
-        update={
-            "digest": judged,
-            "accuracy": _interval(overall.get("accuracy")),
-            "macro_recall": _interval(overall.get("macro_recall")),
-            "verdict": evidence.gate.get("verdict", ""),
-            "compared_with": int((evidence.gate.get("champion") or {}).get("version", 0)),
+    record = record.model_copy(update={"digest": judged})
+    if gate := evidence.gate:
+        figures = {
+            "accuracy": gate.overall.get("accuracy"),
+            "macro_recall": gate.overall.get("macro_recall"),
+            "verdict": gate.verdict,
+            "compared_with": gate.champion.version,
         }
-    )
+        record = record.model_copy(update=figures)
     recipe_path = f"{model_folder}/{RECIPE_FILE}"
     recipe = json.loads(storage.read_bytes(recipe_path)) if storage.exists(recipe_path) else {}
     check_warmup(model_folder)
@@ -68,14 +66,10 @@ def push_model(destination: str, model_folder: str, record: Record, evidence: Ev
 
 def _judged(evidence: Evidence, model_folder: str) -> str:
     """Digest of what gate and canary judged; of the model as it lies there, if neither did."""
-    by_gate = evidence.gate.get("candidate", {}).get("digest")
-    by_canary = evidence.canary.get("digest")
+    by_gate = evidence.gate.candidate.digest if evidence.gate else ""
+    by_canary = evidence.canary.digest if evidence.canary else ""
     if by_gate and by_canary and by_gate != by_canary:
         raise nsynth.UserError(
             f"gate and canary did not judge the same files: {model_folder} was altered in between; run them again"
         )
     return by_gate or by_canary or model_digest(model_folder)
-
-
-def _interval(value: dict[str, float] | None) -> Interval | None:
-    return Interval.model_validate(value) if value else None

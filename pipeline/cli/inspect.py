@@ -6,13 +6,14 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from pipeline.cli.options import LocalPath, json_option
 
 if TYPE_CHECKING:
+    from components.documents import IngestAccount
     from components.ingest.index import Index
     from components.ingest.shard import Refused, Used
 
@@ -30,15 +31,15 @@ def inspect(data: Path, pattern: str, as_json: bool) -> None:
     account = examine(str(data), pattern, show_progress=not as_json and sys.stderr.isatty())
     stops = _stops(account)
     if as_json:
-        click.echo(json.dumps({**account, "stops": stops}, indent=2))
+        click.echo(json.dumps({**account.model_dump(mode="json", by_alias=True), "stops": stops}, indent=2))
     else:
         _print(account, stops)
     if stops:
         sys.exit(1)
 
 
-def examine(data: str, pattern: str = "*", show_progress: bool = False) -> dict[str, Any]:
-    """The account of all notes in a folder, as `components.ingest.account.Account` gives it; nothing is kept.
+def examine(data: str, pattern: str = "*", show_progress: bool = False) -> "IngestAccount":
+    """The account of all notes in a folder; nothing is kept.
 
     Raises:
         nsynth.UserError: there are no notes, or a file cannot be read.
@@ -82,49 +83,45 @@ def _notes(indexes: "list[Index]") -> "Iterator[tuple[list[Used], list[Refused]]
                     yield [], [Refused.of(source, Record(offset, length), error)]
 
 
-def _stops(account: dict[str, Any]) -> list[str]:
+def _stops(account: "IngestAccount") -> list[str]:
     """Why a run with default options would stop, in words."""
     found = []
-    if account["quarantined_fraction"] > account["max_quarantine_fraction"]:
+    if account.quarantined_fraction > account.max_quarantine_fraction:
         found.append(
-            f"{account['quarantined_fraction']:.1%} of the notes cannot be used; a run allows "
-            f"{account['max_quarantine_fraction']:.1%} (max_quarantine_fraction)"
+            f"{account.quarantined_fraction:.1%} of the notes cannot be used; a run allows "
+            f"{account.max_quarantine_fraction:.1%} (max_quarantine_fraction)"
         )
-    found += [
-        f"instrument {name} is in {' and in '.join(splits)}" for name, splits in account["leaks"].items()
-    ]
+    found += [f"instrument {name} is in {' and in '.join(splits)}" for name, splits in account.leaks.items()]
     return found
 
 
-def _print(account: dict[str, Any], stops: list[str]) -> None:
+def _print(account: "IngestAccount", stops: list[str]) -> None:
     from rich.table import Table
 
     from pipeline.cli.console import make_console
 
     console = make_console()
-    for file in account["files"]:
-        console.print(
-            f"{file['path']}: {file['notes']:,} notes, {file['split']}", markup=False, soft_wrap=True
-        )
-    splits = [split for split, table in account["splits"].items() if table["notes"]]
+    for file in account.files:
+        console.print(f"{file.path}: {file.notes:,} notes, {file.split}", markup=False, soft_wrap=True)
+    splits = [split for split, table in account.splits.items() if table.notes]
     for what in ("families", "sources"):
         table = Table(title=what.capitalize(), title_justify="left")
         table.add_column("")
         for split in splits:
             table.add_column(split, justify="right")
-        for name in account[what]:
-            table.add_row(name, *(f"{account['splits'][split][what][name]:,}" for split in splits))
+        for name in getattr(account, what):
+            table.add_row(name, *(f"{getattr(account.splits[split], what)[name]:,}" for split in splits))
         console.print(table)
     console.print(
-        f"{account['in']:,} notes read, {account['used']:,} good, {account['quarantined']:,} not; "
-        f"{account['damaged_bytes']:,} bytes damaged."
+        f"{account.notes_in:,} notes read, {account.used:,} good, {account.quarantined:,} not; "
+        f"{account.damaged_bytes:,} bytes damaged."
     )
-    for row in account["reasons"]:
-        console.print(f"{row['notes']:,} × {row['words']}", style="red", markup=False)
-        for example in row["examples"]:
-            where = f"{os.path.basename(example['file'])} byte {example['offset']:,}"
-            console.print(f"    {where} {example['note_str']}: {example['detail']}", markup=False)
-    for row in account["warnings"]:
-        console.print(f"{row['count']:,} × {row['words']}", style="yellow", markup=False)
+    for row in account.reasons:
+        console.print(f"{row.notes:,} × {row.words}", style="red", markup=False)
+        for example in row.examples:
+            where = f"{os.path.basename(example.file)} byte {example.offset:,}"
+            console.print(f"    {where} {example.note_str}: {example.detail}", markup=False)
+    for remark in account.warnings:
+        console.print(f"{remark.count:,} × {remark.words}", style="yellow", markup=False)
     for stop in stops:
         console.print(f"A run would stop: {stop}.", style="bold red", markup=False)

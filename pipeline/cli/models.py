@@ -11,8 +11,9 @@ import rich.markup
 import rich.table
 
 import nsynth
+from components.documents import CanaryReport, Figure, GateReport, IngestAccount
 from components.registry import Registry
-from components.version import Interval, Record, Version, model_digest
+from components.version import Record, Version, model_digest
 from pipeline.cli.console import make_console
 from pipeline.cli.evaluate import describe
 from pipeline.cli.options import LocalPath, json_option
@@ -124,11 +125,11 @@ def promote_run(config: Config, reason: str, run_name: str | None = None) -> Ver
     model, report = _output(run, "Trainer", "model"), _output(run, "Gate", "report")
     if not model or not report:
         raise nsynth.UserError(f"run {run.name} did not come as far as the gate: there is nothing to promote")
-    gate = json.loads((report.path / "gate.json").read_text())
+    gate = GateReport.read(report.path)
     canary_report = _output(run, "Canary", "report")
-    canary = json.loads((canary_report.path / "canary.json").read_text()) if canary_report else {}
-    if canary and not canary["blessed"]:
-        raise nsynth.UserError(f"the canary refused the model of run {run.name}: {canary['verdict']}")
+    canary = CanaryReport.read(canary_report.path) if canary_report else None
+    if canary and not canary.blessed:
+        raise nsynth.UserError(f"the canary refused the model of run {run.name}: {canary.verdict}")
     examples = _output(run, "ExampleGen", "examples")
     record = Record(
         model_uri=model.uri,
@@ -148,7 +149,7 @@ def promote_run(config: Config, reason: str, run_name: str | None = None) -> Ver
     return push_model(config.models, folder, record, evidence, config.push.keep)
 
 
-def _accounts(run: Any) -> tuple[dict[str, Any], ...]:
+def _accounts(run: Any) -> "tuple[IngestAccount, ...]":
     """What each ingest of the run's data counted, as far as it is still there."""
     transform = run.steps.get("Transform")
     read = {o.id for o in transform.inputs.get("examples", ())} if transform else set()
@@ -157,8 +158,8 @@ def _accounts(run: Any) -> tuple[dict[str, Any], ...]:
         for s in run.steps.values()
         if {o.id for o in s.outputs.get("examples", ())} & read
     ]
-    files = [output.path / "summary.json" for output in made if output]
-    return tuple(json.loads(file.read_text()) for file in files if file.exists())
+    there = [output.path for output in made if output and (output.path / IngestAccount.FILE).exists()]
+    return tuple(IngestAccount.read(path) for path in there)
 
 
 def print_models(registry: Registry, console: rich.console.Console) -> None:
@@ -224,7 +225,7 @@ def _verdict(version: Version) -> str:
     return record.verdict.partition(":")[0] or "?"
 
 
-def _percent(accuracy: Interval | None) -> str:
+def _percent(accuracy: Figure | None) -> str:
     if accuracy is None:
         return "–"
     return f"{accuracy.value:.1%} ({100 * accuracy.low:.0f}–{100 * accuracy.high:.0f})"

@@ -59,17 +59,17 @@ def facts(record: Any, versions: dict[int, Any]) -> dict[str, Any]:
 
     steps = record.run.steps.values()
     outcome = outcome_of(record)
-    gate = outcome.gate or {}
+    gate = outcome.gate
     pushed = versions.get(int(outcome.version)) if outcome.version else None
     known = pushed.model_dump(mode="json") if pushed else {}
     return {
         "run": record.run.name,
         "outcome": outcome.kind,
         "failed_step": record.failed.name if record.failed else None,
-        "verdict": gate.get("verdict") or known.get("verdict"),
-        "failed_checks": [check["name"] for check in gate.get("checks", ()) if not check["passed"]],
-        "accuracy": gate["overall"]["accuracy"] if gate else known.get("accuracy"),
-        "notes": gate.get("notes"),
+        "verdict": (gate.verdict if gate else None) or known.get("verdict"),
+        "failed_checks": [check.name for check in gate.failed()] if gate else [],
+        "accuracy": gate.overall["accuracy"].model_dump() if gate else known.get("accuracy"),
+        "notes": gate.notes if gate else None,
         "version": int(outcome.version) if outcome.version else None,
         "steps": len(steps),
         "cached": sum(step.state == "CACHED" for step in steps),

@@ -1,15 +1,14 @@
 """What a run came to, in a few lines: read from the artifacts, so that it can be told of any past run."""
 
 import dataclasses
-import json
 import shlex
 from pathlib import Path
-from typing import Any
 
 import rich.console
 import rich.markup
 import rich.table
 
+from components.documents import GateReport, IngestAccount
 from pipeline.config import Config
 from pipeline.history import past_runs
 from pipeline.report.outcome import outcome_of
@@ -21,10 +20,8 @@ class Summary:
     """The headline figures of one run."""
 
     run: str
-    account: dict[str, Any]
-    """What came in and what became of it: summary.json of ingest."""
-    gate: dict[str, Any]
-    """What was asked of the model and measured: gate.json."""
+    account: IngestAccount
+    gate: GateReport
     model: str
     """Where the pushed model lies; empty if it was not pushed."""
     steps: dict[str, past_runs.Step]
@@ -51,11 +48,11 @@ def summarize(config: Config, run: str | None = None) -> Summary:
     report = _artifact(loaded, "Gate", "report")
     return Summary(
         run=loaded.name,
-        account=json.loads((_artifact(loaded, "ExampleGen", "quarantine") / "summary.json").read_text()),
-        gate=json.loads((report / "gate.json").read_text()),
+        account=IngestAccount.read(_artifact(loaded, "ExampleGen", "quarantine")),
+        gate=GateReport.read(report),
         model=str(pushed.properties.get("pushed_destination", "")) if pushed else "",
         steps=loaded.steps,
-        gate_text=report / "gate.md",
+        gate_text=report / GateReport.TEXT_FILE,
         outcome=outcome_of(RunRecord(loaded, config)).words,
         workspace=config.workspace,
     )
@@ -75,17 +72,17 @@ def print_summary(
 ) -> None:
     """Prints notes, accuracy, verdict, model, times, where the report lies, and what to try next."""
     account, gate = summary.account, summary.gate
-    accuracy = gate["overall"]["accuracy"]
-    splits = ", ".join(f"{name} {table['notes']:,}" for name, table in account["splits"].items())
+    accuracy = gate.overall["accuracy"]
+    splits = ", ".join(f"{name} {table.notes:,}" for name, table in account.splits.items())
     table = rich.table.Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_row("notes in", f"{account['in']:,} from {len(account['files'])} file(s)")
-    table.add_row("notes used", f"{account['used']:,} ({splits}); {account['quarantined']:,} quarantined")
+    table.add_row("notes in", f"{account.notes_in:,} from {len(account.files)} file(s)")
+    table.add_row("notes used", f"{account.used:,} ({splits}); {account.quarantined:,} quarantined")
     table.add_row(
         "accuracy",
-        f"{accuracy['value']:.1%} on {gate['notes']:,} notes of {gate['instruments']} unseen instruments "
-        f"({gate['confidence']:.0%} interval {accuracy['low']:.1%} – {accuracy['high']:.1%})",
+        f"{accuracy.value:.1%} on {gate.notes:,} notes of {gate.instruments} unseen instruments "
+        f"({gate.confidence:.0%} interval {accuracy.low:.1%} – {accuracy.high:.1%})",
     )
     colour = "green" if summary.pushed else "red"
     table.add_row("verdict", f"[{colour}]{rich.markup.escape(_verdict(summary))}[/]")
@@ -110,18 +107,18 @@ def print_summary(
 
 def _verdict(summary: Summary) -> str:
     """The gate's headline; of a refused model only the names, as the lines below tell the rest."""
-    failed = [check["name"] for check in summary.gate["checks"] if not check["passed"]]
+    failed = [check.name for check in summary.gate.failed()]
     if failed:
         return f"not blessed: {', '.join(failed)}"
-    return summary.gate["verdict"] if summary.pushed else summary.outcome
+    return summary.gate.verdict if summary.pushed else summary.outcome
 
 
-def _checks(gate: dict[str, Any]) -> rich.table.Table:
+def _checks(gate: GateReport) -> rich.table.Table:
     """A line for each thing that was asked: outcome, bar, what was measured, by how much it passed or failed."""
     lines = rich.table.Table.grid(padding=(0, 2))
-    for check in gate["checks"]:
-        mark = "[green]✓[/]" if check["passed"] else "[red]✗[/]"
-        cells = (check["name"], check["asked"], check["measured"], check.get("by", ""))
+    for check in gate.checks:
+        mark = "[green]✓[/]" if check.passed else "[red]✗[/]"
+        cells = (check.name, check.asked, check.measured, check.by)
         lines.add_row(mark, *(rich.markup.escape(cell) for cell in cells))
     return lines
 
@@ -133,10 +130,10 @@ def _next(summary: Summary) -> str:
             "  nsynth models                see what is serving\n"
             "  nsynth run --data FOLDER     the same on the real NSynth"
         )
-    failed = [check for check in summary.gate["checks"] if not check["passed"]]
+    failed = summary.gate.failed()
     if not failed:
         return "  nsynth report                look at what stood against it"
-    advice = [f"  {check['name']}: {check['advice']}" for check in failed if check["advice"]]
+    advice = [f"  {check.name}: {check.advice}" for check in failed if check.advice]
     return "\n".join(
         [*advice, "  nsynth models promote --reason ...   to push it all the same, on the record"]
     )

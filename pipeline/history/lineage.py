@@ -8,18 +8,12 @@ from typing import Any
 from ml_metadata.metadata_store import MetadataStore
 
 import nsynth
+from components.documents import IngestAccount
 from components.registry import Registry
 from components.version import Version
 from pipeline.fingerprint import STEP_CODE, step_fingerprint
 from pipeline.history import past_runs
-
-_NAMED_OTHERWISE = {
-    "HeldOut": "ExampleGen",
-    "BulkNotes": "ExampleGen",
-    "Serving": "Champion",
-    "WarmStart": "Champion",
-}
-"""Steps of the graph whose name does not begin with what they are."""
+from pipeline.step_names import kind_of
 
 _CACHE = "TransformCache"
 """What an earlier Transform kept, also of notes that are no longer trained on. It saves work and adds nothing, so that
@@ -118,9 +112,8 @@ def code_of(step: past_runs.Step) -> str:
 
 def unchanged(step: past_runs.Step) -> bool | None:
     """Whether the code is still the one that the step ran with; none where it cannot be told."""
-    name = _NAMED_OTHERWISE.get(step.name, step.name)
-    kind = next((kind for kind in STEP_CODE if name.startswith(kind)), None)
-    return step_fingerprint(kind) == code_of(step) if kind and code_of(step) else None
+    kind = kind_of(step.name)
+    return step_fingerprint(kind) == code_of(step) if kind in STEP_CODE and code_of(step) else None
 
 
 def parsed(value: Any) -> Any:
@@ -140,17 +133,17 @@ def sources(steps: list[tuple[str, past_runs.Step]]) -> list[dict[str, Any]]:
         quarantine = step.output("quarantine")
         if "input_base" not in step.properties or quarantine is None:
             continue
-        summary = quarantine.path / "summary.json"
-        account = json.loads(summary.read_text()) if summary.exists() else {}
+        there = (quarantine.path / IngestAccount.FILE).exists()
+        account = IngestAccount.read(quarantine.path) if there else None
         found.append(
             {
                 "step": step.name,
                 "folder": step.properties["input_base"],
                 "span": step.properties.get("span"),
                 "fingerprint": step.properties.get("input_fingerprint"),
-                "files": account.get("files", []),
-                "notes": account.get("in"),
-                "used": account.get("used"),
+                "files": [file.model_dump(mode="json") for file in account.files] if account else [],
+                "notes": account.notes_in if account else None,
+                "used": account.used if account else None,
             }
         )
     return found

@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import re
 import threading
 from collections.abc import Iterator
 
@@ -11,6 +10,7 @@ from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from pipeline.history.past_runs import NODE_CONTEXT, RUN_CONTEXT, run_names
+from pipeline.step_log import StepFollower
 
 PEAK_MEMORY = "peak_memory_mb"
 """Custom property of an execution: largest resident memory of the runner and its child processes together."""
@@ -26,45 +26,33 @@ def record_memory(connection: mlmd.ConnectionConfig) -> Iterator[None]:
     All steps share the process, so that a step's figure holds what earlier ones left loaded.
     """
     watch = _Watch(connection)
-    root = logging.getLogger()
-    root.addHandler(watch)
-    try:
-        yield
-    finally:
-        root.removeHandler(watch)
-        watch.end()
+    with watch.attached():
+        try:
+            yield
+        finally:
+            watch.on_finish()
 
 
-class _Watch(logging.Handler):
-    """Follows TFX's own messages, which tell when a step starts and ends."""
-
-    _STARTED = re.compile(r"Component (\S+) is running\.")
-    _FINISHED = re.compile(r"Component \S+ is finished\.")
-
+class _Watch(StepFollower):
     def __init__(self, connection: mlmd.ConnectionConfig):
-        super().__init__(logging.INFO)
+        super().__init__()
         self._connection = connection
-        self._step = ""
         self._sampler: _Sampler | None = None
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Takes one message."""
-        message = record.getMessage()
-        if started := self._STARTED.match(message):
-            self._step, self._sampler = started[1], _Sampler()
-            self._sampler.start()
-        elif self._FINISHED.match(message):
-            self.end()
+    def on_start(self) -> None:
+        """Begins to measure."""
+        self._sampler = _Sampler()
+        self._sampler.start()
 
-    def end(self) -> None:
+    def on_finish(self) -> None:
         """Writes down the figure of the step that ran until now, if there is one."""
         if self._sampler is None:
             return
         peak, self._sampler = self._sampler.stop(), None
         try:
-            _write(self._connection, self._step, peak)
+            _write(self._connection, self.step, peak)
         except Exception as error:  # a figure for the report must not end a run
-            _log.warning("the memory of %s could not be written down: %s", self._step, error)
+            _log.warning("the memory of %s could not be written down: %s", self.step, error)
 
 
 class _Sampler(threading.Thread):

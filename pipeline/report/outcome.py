@@ -1,10 +1,15 @@
 """How a run ended: pushed, not pushed, failed or still running, and why."""
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal, TypeVar
 
+import nsynth
+from components.documents import GateReport
 from pipeline.report.record import Absent, RunRecord
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -15,19 +20,19 @@ class Outcome:
     words: str
     version: str
     """Number as which the model was pushed, empty if it was not."""
-    gate: dict[str, Any] | None
-    """Content of gate.json, if the run came so far."""
+    gate: GateReport | None
+    """If the run came so far."""
 
 
 def outcome_of(record: RunRecord) -> Outcome:
     """Never raises Absent: of a run that broke off it says where."""
-    gate = or_none(record.json, "Gate", "report", "gate.json")
+    gate = or_none(record.gate_report)
     version = pushed_version(record)
     if record.failed:
         words = f"The run broke off: {record.failed.name} failed. {_data_refused(record)}".strip()
         return Outcome("failed", words, version, gate)
     if version:
-        verdict = f" {capital(gate['verdict'])}." if gate else ""
+        verdict = f" {capital(gate.verdict)}." if gate else ""
         return Outcome("pushed", f"Pushed as version {version}.{verdict}", version, gate)
     if not record.step("Pusher") or any(step.state == "RUNNING" for step in record.run.steps.values()):
         return Outcome("running", "The run had not come to its end when this page was written.", "", gate)
@@ -35,17 +40,17 @@ def outcome_of(record: RunRecord) -> Outcome:
     return Outcome("not pushed", words, "", gate)
 
 
-def _why_not(record: RunRecord, gate: dict[str, Any]) -> str:
-    if not gate["blessed"]:
-        return f"{capital(gate['verdict'])}."
+def _why_not(record: RunRecord, gate: GateReport) -> str:
+    if not gate.blessed:
+        return f"{capital(gate.verdict)}."
     for step in record.steps("Gate")[1:]:
-        other = or_none(record.json, step.name, "report", "gate.json")
-        if other and not other["blessed"]:
-            return f"Blessed on the held-out notes, but on the newest span {other['verdict']}."
-    canary = or_none(record.json, "Canary", "report", "canary.json")
-    if canary and not canary["blessed"]:
-        return f"Blessed by the gate, but {canary['verdict']}."
-    return f"{capital(gate['verdict'])}, but not pushed."
+        other = or_none(record.gate_report, step.name)
+        if other and not other.blessed:
+            return f"Blessed on the held-out notes, but on the newest span {other.verdict}."
+    canary = or_none(record.canary_report)
+    if canary and not canary.blessed:
+        return f"Blessed by the gate, but {canary.verdict}."
+    return f"{capital(gate.verdict)}, but not pushed."
 
 
 def pushed_version(record: RunRecord) -> str:
@@ -57,11 +62,12 @@ def pushed_version(record: RunRecord) -> str:
 
 def _data_refused(record: RunRecord) -> str:
     """What the data gate said, if it is why the run stopped."""
-    content = or_none(record.json, "DataGate", "verdict", "verdict.json")
-    if not content or content["accepted"]:
+    content = or_none(record.data_verdict)
+    if not content or content.accepted:
         return ""
-    stops = [check for check in content["checks"] if check["outcome"] == "stop"]
-    return "The data gate refused the data: " + "; ".join(f"{c['name']}: {c['words']}" for c in stops) + "."
+    return (
+        "The data gate refused the data: " + "; ".join(f"{c.name}: {c.words}" for c in content.stops()) + "."
+    )
 
 
 def capital(words: str) -> str:
@@ -69,8 +75,8 @@ def capital(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def or_none(read: Any, *arguments: str) -> dict[str, Any] | None:
+def or_none(read: Callable[..., T], *arguments: str) -> T | None:
     """What `read` answers, or none if it is absent or damaged."""
-    with contextlib.suppress(Absent, ValueError):
+    with contextlib.suppress(Absent, ValueError, nsynth.UserError):
         return read(*arguments)
     return None

@@ -1,15 +1,17 @@
 """What one run left behind, read from its artifacts. What is missing is said in words, for the reader."""
 
 import json
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from components.documents import CanaryReport, DataGateVerdict, DriftVerdict, GateReport, IngestAccount
+from components.predictions import PREDICTIONS_FILE, Predictions
 from pipeline.config import Config
 from pipeline.history import past_runs
 from pipeline.report.notes import Place, catalogue
+from pipeline.step_names import without_span
 
 DONE = ("COMPLETE", "CACHED")
 EVALUATED_SPLIT = "valid"  # where no gate says which split it judged on
@@ -28,8 +30,8 @@ class RunRecord:
 
     def steps(self, kind: str) -> list[past_runs.Step]:
         """All steps of this kind: `Gate` before `GateNewest`; of `ExampleGen-<span>` the newest span first."""
-        pattern = re.compile(rf"{kind}(-\w+|Newest)?")
-        names = sorted((name for name in self.run.steps if pattern.fullmatch(name)), reverse=True)
+        found = (name for name in self.run.steps if without_span(name) in (kind, f"{kind}Newest"))
+        names = sorted(found, reverse=True)
         return [self.run.steps[name] for name in sorted(names, key=lambda name: name != kind)]
 
     def step(self, kind: str) -> past_runs.Step | None:
@@ -90,12 +92,60 @@ class RunRecord:
         raise Absent(f"{output.path / below} is gone: it was cleaned up or moved since the run.")
 
     def json(self, kind: str, key: str, name: str) -> dict[str, Any]:
-        """Content of a JSON file of that artifact.
+        """Content of a JSON file of that artifact that has no model.
 
         Raises:
           Absent: the artifact or the file is not there.
         """
         return json.loads(self.file(kind, key, name).read_text())
+
+    def account(self) -> IngestAccount:
+        """The account of the ingest; of several, of the newest span.
+
+        Raises:
+          Absent: it is not there.
+        """
+        return IngestAccount.read(self.file("ExampleGen", "quarantine", IngestAccount.FILE).parent)
+
+    def data_verdict(self) -> DataGateVerdict:
+        """What DataGate says of the newest span.
+
+        Raises:
+          Absent: it is not there.
+        """
+        return DataGateVerdict.read(self.file("DataGate", "verdict", DataGateVerdict.FILE).parent)
+
+    def drift_verdict(self) -> DriftVerdict:
+        """What Drift says of the newest span.
+
+        Raises:
+          Absent: it is not there.
+        """
+        return DriftVerdict.read(self.file("Drift", "verdict", DriftVerdict.FILE).parent)
+
+    def gate_report(self, step: str = "Gate") -> GateReport:
+        """The report of this gate.
+
+        Raises:
+          Absent: it is not there.
+        """
+        return GateReport.read(self.file(step, "report", GateReport.FILE).parent)
+
+    def canary_report(self) -> CanaryReport:
+        """The canary's report.
+
+        Raises:
+          Absent: it is not there.
+        """
+        return CanaryReport.read(self.file("Canary", "report", CanaryReport.FILE).parent)
+
+    def predictions(self) -> Predictions:
+        """What candidate and champion answer to the judged notes.
+
+        Raises:
+          Absent: it is not there.
+        """
+        return Predictions.load(self.file("Gate", "predictions", PREDICTIONS_FILE).parent)
 
     def setting(self, kind: str, key: str) -> dict[str, Any]:
         """A JSON setting of a step.

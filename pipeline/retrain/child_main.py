@@ -5,7 +5,6 @@ python -m pipeline.retrain.child_main REQUEST_FILE
 
 import logging
 import os
-import re
 import resource
 import signal
 import sys
@@ -19,6 +18,8 @@ from pipeline.errors import explain
 from pipeline.history.own_files import closing, open_own, write
 from pipeline.retrain.child import Ending, Request, Result, draft_of
 from pipeline.retrain.faults import may_pass
+from pipeline.step_log import StepFollower
+from pipeline.step_names import span_of
 
 
 def main(request_file: Path) -> None:
@@ -46,18 +47,16 @@ def run(request: Request) -> Result:
     began, step = time.monotonic(), CurrentStep()
     # Standard output is for the answer of --json, and descriptor 2 goes to the log file meanwhile.
     console = Console(file=Stream(os.dup(2)))
-    with chatter_to(request.log_file, verbose=False), follow_steps(console) as lines:
-        logging.getLogger().addHandler(step)
+    with chatter_to(request.log_file, verbose=False), follow_steps(console) as lines, step.attached():
         try:
             from pipeline.retrain.run import run_spans  # 15 s of imports
 
             result = run_spans(request)
         except BaseException as error:
-            logging.getLogger(__name__).exception("%s failed", step.now)
-            ending, span = _ending(error, step.now), _refused_span(error, step.now)
-            result = Result(ending=ending, words=explain(error), step=step.now, refused=span)
+            logging.getLogger(__name__).exception("%s failed", step.step)
+            ending, span = _ending(error, step.step), _refused_span(error, step.step)
+            result = Result(ending=ending, words=explain(error), step=step.step, refused=span)
         finally:
-            logging.getLogger().removeHandler(step)
             step.end()
     facts = {
         "seconds": round(time.monotonic() - began, 1),
@@ -85,33 +84,28 @@ def _refused_span(error: BaseException, step: str) -> int | None:
         return None
     if error.span is not None:
         return error.span
-    number = step.rpartition("-")[2]
-    return int(number) if number.isdecimal() else None
+    return span_of(step)
 
 
-class CurrentStep(logging.Handler):
+class CurrentStep(StepFollower):
     """Remembers which step TFX runs, and how much computing each one took."""
 
-    _STARTED = re.compile(r"Component (\S+) is running\.")
-
     def __init__(self) -> None:
-        super().__init__(logging.INFO)
-        self.now = ""
+        super().__init__()
         self.cpu_seconds: dict[str, float] = {}
         """Of all threads and ended child processes; unlike wall time the same on a busy machine."""
-        self._since = _cpu_s()
+        self._now, self._since = "", _cpu_s()
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Takes one message."""
-        if started := self._STARTED.match(record.getMessage()):
-            self.end()
-            self.now = started[1]
+    def on_start(self) -> None:
+        """Books what the step before has taken."""
+        self.end()
+        self._now = self.step
 
     def end(self) -> None:
         """Books what the step has taken until now."""
         now = _cpu_s()
-        if self.now:
-            self.cpu_seconds[self.now] = round(now - self._since, 2)
+        if self._now:
+            self.cpu_seconds[self._now] = round(now - self._since, 2)
         self._since = now
 
 

@@ -28,6 +28,7 @@ from pipeline.history.metadata import connect, is_server
 from pipeline.retrain import lock
 from pipeline.retrain.round import Retraining
 from pipeline.retrain.status import disk_use
+from pipeline.step_names import span_of
 
 _MADE = {mlmd.Event.OUTPUT, mlmd.Event.INTERNAL_OUTPUT, mlmd.Event.DECLARED_OUTPUT}
 _UNFINISHED = {mlmd.Execution.NEW, mlmd.Execution.RUNNING}
@@ -219,12 +220,12 @@ class _Graph:
         return {artifact for artifact in artifacts if self.artifacts[artifact].type != _NOTES}
 
     def of_spans(self, spans: Iterable[int]) -> set[int]:
-        """What the steps of these spans made: their names end in the span's number."""
-        endings = tuple(f"-{span:06d}" for span in spans)
+        """What the steps of these spans made."""
+        wanted = set(spans)
         return {
             artifact.id
             for artifact in self.artifacts.values()
-            if endings and Path(artifact.uri).parent.parent.name.endswith(endings)
+            if span_of(Path(artifact.uri).parent.parent.name) in wanted
         }
 
 

@@ -17,7 +17,7 @@ from pipeline.retrain import lock
 from pipeline.retrain.child import Request, Result, Starter, run_child, spawn
 from pipeline.retrain.faults import may_pass
 from pipeline.retrain.hooks import call_hooks
-from pipeline.retrain.spans import Work, choose, find_spans, nothing_new
+from pipeline.retrain.spans import Work, choose, find_spans, nothing_new, within_spans
 from pipeline.retrain.watcher import Watcher
 
 _log = logging.getLogger(__name__)
@@ -124,6 +124,12 @@ class Retraining:
         if self._options.spans is None:
             raise nsynth.UserError(
                 "retrain.spans is not set: name the folder in which span-000001, span-000002 … arrive"
+            )
+        holdout = self._options.holdout
+        if holdout is not None and within_spans(holdout, self._options.spans):
+            raise nsynth.UserError(
+                f"retrain.holdout = {holdout} lies in a span, or is the folder of spans: what is judged on must not be "
+                "trained on. Move the held-out notes to a folder of their own."
             )
         return self._options.spans
 

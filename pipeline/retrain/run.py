@@ -1,14 +1,12 @@
 """Runs the graph on spans of data and reads from the artifacts what came of it. Imports TFX."""
 
-import json
 import logging
-from typing import Any
+from typing import Any, TypeVar
 
 from ml_metadata.metadata_store import MetadataStore
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
-from components.documents import VERDICT_JSON
-from components.gate.executor import REPORT_FILE
+from components.documents import CanaryReport, DataGateVerdict, Document, DriftVerdict, Figure, GateReport
 from components.registry import Registry
 from pipeline.config import Config
 from pipeline.errors import explain
@@ -20,8 +18,10 @@ from pipeline.history.step_memory import record_memory
 from pipeline.report import write_if_possible
 from pipeline.retrain.child import Request, Result
 from pipeline.retrain.gc import clean_alone, sweep
+from pipeline.step_names import without_span
 
 GATES = ("Gate", "GateNewest")
+D = TypeVar("D", bound=Document)
 
 
 def run_spans(request: Request) -> Result:
@@ -46,35 +46,36 @@ def result_of(run: past_runs.Run, version: int = 0) -> Result:
     """How a run has ended; `version` is what it pushed, if its Pusher had no time to say so."""
     pushed = run.steps["Pusher"].output("pushed_model")
     version = version or (int(pushed.properties.get("pushed_version", 0)) if pushed else 0)
-    reports = {name: _content(run, name, "report", REPORT_FILE) for name in GATES}
-    main, newest = (reports[name] for name in GATES)
+    main, newest = (_document(run, name, "report", GateReport) for name in GATES)
     words = ". ".join(
         part
         for part in (
-            main.get("verdict", ""),
-            f"On the newest span: {newest['verdict']}" if newest else "",
+            main.verdict if main else "",
+            f"On the newest span: {newest.verdict}" if newest else "",
             _canary_words(run) if not version else "",
         )
         if part
     )
     drift = {
-        name: content
+        name: found
         for name in run.steps
-        if name.startswith("Drift-") and (content := _content(run, name, "verdict", VERDICT_JSON))
+        if without_span(name) == "Drift" and (found := _document(run, name, "verdict", DriftVerdict))
     }
     gates = [
-        _content(run, name, "verdict", VERDICT_JSON) for name in run.steps if name.startswith("DataGate-")
+        _document(run, name, "verdict", DataGateVerdict)
+        for name in run.steps
+        if without_span(name) == "DataGate"
     ]
-    checks = [check for content in (*gates, *drift.values()) for check in content.get("checks", ())]
+    checks = [check for verdict in (*gates, *drift.values()) if verdict for check in verdict.checks]
     return Result(
         ending="pushed" if version else "kept",
         words=words,
         run=run.name,
         version=version,
-        accuracy=_accuracy(main, "overall"),
-        champion_accuracy=_accuracy(main, "champion_overall"),
-        facts={"drift": _newest(drift), "accuracy_newest": _accuracy(newest, "overall")},
-        warnings=tuple(check["words"] for check in checks if check["outcome"] == "warn"),
+        accuracy=_accuracy(main.overall) if main else None,
+        champion_accuracy=_accuracy(main.champion_overall) if main else None,
+        facts={"drift": _newest(drift), "accuracy_newest": _accuracy(newest.overall) if newest else None},
+        warnings=tuple(check.words for check in checks if check.outcome == "warn"),
     )
 
 
@@ -121,21 +122,21 @@ def _transform_cache(store: MetadataStore, rounds: list[Round]) -> str:
     return cache.uri if cache and cache.path.exists() else ""
 
 
-def _content(run: past_runs.Run, step: str, key: str, file: str) -> dict[str, Any]:
-    """A report of a step, empty if the run has no such step."""
+def _document(run: past_runs.Run, step: str, key: str, kind: type[D]) -> D | None:
+    """What a step wrote down, none if the run has no such step."""
     output = run.steps[step].output(key) if step in run.steps else None
-    return json.loads((output.path / file).read_text()) if output else {}
+    return kind.read(output.path) if output else None
 
 
-def _accuracy(report: dict[str, Any], key: str) -> float | None:
-    return (report.get(key) or {}).get("accuracy", {}).get("value")
+def _accuracy(overall: dict[str, Figure] | None) -> float | None:
+    return overall["accuracy"].value if overall else None
 
 
 def _canary_words(run: past_runs.Run) -> str:
-    report = _content(run, "Canary", "report", "canary.json")
-    return report.get("verdict", "") if report and not report.get("blessed", True) else ""
+    report = _document(run, "Canary", "report", CanaryReport)
+    return report.verdict if report and not report.blessed else ""
 
 
-def _newest(drift: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Drift of the newest span that was judged."""
-    return drift[max(drift)] if drift else {}
+def _newest(drift: dict[str, DriftVerdict]) -> dict[str, Any]:
+    """Drift of the newest span that was judged, ready for JSON."""
+    return drift[max(drift)].model_dump(mode="json") if drift else {}

@@ -72,6 +72,14 @@ def folder_name(number: int) -> str:
     return f"span-{number:06d}"
 
 
+def within_spans(path: Path, folder: Path) -> bool:
+    """Whether `path` is the folder of spans, a span in it, or below one."""
+    path, folder = path.resolve(), folder.resolve()
+    return path == folder or any(
+        above.parent == folder and _FOLDER.fullmatch(above.name) for above in (path, *path.parents)
+    )
+
+
 def find_spans(folder: Path, settle_s: float = 0.0) -> Arrivals:
     """All spans in the folder, and all that looks like one.
 
@@ -87,7 +95,9 @@ def find_spans(folder: Path, settle_s: float = 0.0) -> Arrivals:
             f"{folder}: no such folder. Set retrain.spans to the folder in which span-000001, span-000002 … arrive."
         )
     now = time.time()
-    spans, waiting, others = [], [], []
+    spans: list[Span] = []
+    waiting: list[Waiting] = []
+    others: list[str] = []
     for path in sorted(folder.iterdir()):
         if not path.name.lower().startswith("span"):
             others += [path.name] if path.is_dir() else []

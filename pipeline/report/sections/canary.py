@@ -7,4 +7,4 @@ from pipeline.report.record import RunRecord
 
 def build(record: RunRecord) -> dict[str, Any]:
     """The canary's checks and what it measured."""
-    return {"report": record.json("Canary", "report", "canary.json")}
+    return {"report": record.canary_report()}

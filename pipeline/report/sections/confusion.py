@@ -1,5 +1,6 @@
 """What each family is taken for."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
@@ -14,15 +15,15 @@ SHOWN = 8
 
 def build(record: RunRecord) -> dict[str, Any]:
     """The matrix, precision and recall, and the commonest confusions."""
-    report = record.json("Gate", "report", "gate.json")
+    report = record.gate_report()
     return {
-        "matrix": matrix(report["confusion"]),
-        "families": report["families"],
-        "pairs": pairs(report["confusion"])[:SHOWN],
+        "matrix": matrix(report.confusion),
+        "families": report.families,
+        "pairs": pairs(report.confusion)[:SHOWN],
     }
 
 
-def pairs(counts: list[list[int]]) -> list[dict[str, Any]]:
+def pairs(counts: Sequence[Sequence[int]]) -> list[dict[str, Any]]:
     """What was taken for what, the commonest first: notes and their share of the family."""
     found = [
         {
@@ -38,7 +39,7 @@ def pairs(counts: list[list[int]]) -> list[dict[str, Any]]:
     return sorted(found, key=lambda pair: -pair["notes"])
 
 
-def matrix(counts: list[list[int]]) -> Markup:
+def matrix(counts: Sequence[Sequence[int]]) -> Markup:
     """Rows are what a note is, columns what it was taken for; deep colour is a large share of the row."""
     names = [family.replace("_", " ") for family in nsynth.FAMILIES]
     cells = [

@@ -8,8 +8,10 @@ from markupsafe import Markup
 
 import nsynth
 from components import accepted
+from components.documents import DataGateVerdict, IngestAccount
 from pipeline.report import charts
 from pipeline.report.record import Absent, RunRecord
+from pipeline.step_names import span_of
 
 STATISTICS_FILE = "FeatureStats.pb"
 COLOURS = ("blue", "orange", "green")  # of what a histogram shows, in the order of charts.SERIES
@@ -25,36 +27,36 @@ SCALARS = {
 
 def build(record: RunRecord) -> dict[str, Any]:
     """The account of ingest, the statistics and the data gate's verdict."""
-    account = record.json("ExampleGen", "quarantine", "summary.json")
+    account = record.account()
     histograms, shown, missing = _histograms(record)
     verdict = _verdict(record)
     return {
         "account": account,
         "spans": spans(record),
-        "splits": {name: table for name, table in account["splits"].items() if table["notes"]},
+        "splits": {name: table for name, table in account.splits.items() if table.notes},
         "families": balance(account, "families", nsynth.FAMILIES),
         "sources": balance(account, "sources", nsynth.SOURCES),
         "histograms": histograms,
         "histograms_of": list(zip(shown, COLOURS, strict=False)),
         "histograms_missing": missing,
         "verdict": verdict,
-        "drift": [c for c in verdict["checks"] if c["name"].startswith("drift")] if verdict else [],
+        "drift": [c for c in verdict.checks if c.name.startswith("drift")] if verdict else [],
     }
 
 
 def spans(record: RunRecord) -> list[int]:
     """The spans that were trained on, the newest first, if there is more than one; the account is the newest's."""
-    found = [step.name.rpartition("-")[2] for step in record.steps("ExampleGen")]
-    return [int(span) for span in found] if len(found) > 1 else []
+    found = [span for step in record.steps("ExampleGen") if (span := span_of(step.name)) is not None]
+    return found if len(found) > 1 else []
 
 
-def balance(account: dict[str, Any], what: str, names: tuple[str, ...]) -> Markup:
+def balance(account: IngestAccount, what: str, names: tuple[str, ...]) -> Markup:
     """Notes of each family or source as bars, put together from the splits."""
     rows = [
-        {"name": name, "split": split, "place": place, "notes": table[what][name]}
-        for place, (split, table) in enumerate(account["splits"].items())
+        {"name": name, "split": split, "place": place, "notes": getattr(table, what)[name]}
+        for place, (split, table) in enumerate(account.splits.items())
         for name in names
-        if table[what][name]
+        if getattr(table, what)[name]
     ]
     chart = (
         alt.Chart(charts.values(rows))
@@ -73,9 +75,9 @@ def balance(account: dict[str, Any], what: str, names: tuple[str, ...]) -> Marku
     return charts.svg(chart, f"Notes by {what} and split")
 
 
-def _verdict(record: RunRecord) -> dict[str, Any] | None:
+def _verdict(record: RunRecord) -> DataGateVerdict | None:
     try:
-        return record.json("DataGate", "verdict", "verdict.json")
+        return record.data_verdict()
     except Absent:
         return None
 
@@ -103,12 +105,12 @@ def _histograms(record: RunRecord) -> tuple[list[Markup], list[str], str]:
 def accepted_before(record: RunRecord) -> accepted.Accepted | None:
     """The data that the gate measured drift against, if it is still kept."""
     verdict, step = _verdict(record), record.step("DataGate")
-    if not verdict or verdict.get("compared_with_span") is None or not step:
+    if not verdict or verdict.compared_with_span is None or not step:
         return None
     folder = Path(str(step.properties.get("accepted_folder", "")))
-    own = verdict["span"]
-    found = [entry for entry in accepted.entries(folder) if entry.span == verdict["compared_with_span"]]
-    if own == verdict["compared_with_span"]:  # the same span, delivered again with other notes
+    own = verdict.span
+    found = [entry for entry in accepted.entries(folder) if entry.span == verdict.compared_with_span]
+    if own == verdict.compared_with_span:  # the same span, delivered again with other notes
         found = found[:-1] or found
     return found[-1] if found else None
 

@@ -5,7 +5,7 @@ from typing import Any
 import altair as alt
 from markupsafe import Markup
 
-from components.documents import VERDICT_JSON
+from components.documents import DriftVerdict
 from pipeline.history.ledger import Ledger
 from pipeline.report import charts
 from pipeline.report.record import Absent, RunRecord
@@ -17,14 +17,13 @@ def build(record: RunRecord) -> dict[str, Any]:
     """The verdict on the newest span, a map of distances, and what the champion made of each span."""
     if record.step("Drift") is None and not record.failed:
         raise Absent("Only the rounds of nsynth retrain, on data that comes in spans, look at this.")
-    verdict = record.json("Drift", "verdict", VERDICT_JSON)
-    distances = {int(span): row for span, row in verdict["distances"].items()}
+    verdict = record.drift_verdict()
     seen = _seen(record, verdict)
     return {
         "verdict": verdict,
-        "checks": verdict["checks"],
-        "farthest": _farthest(distances),
-        "map": _map(distances, verdict["span"]) if distances else None,
+        "checks": verdict.checks,
+        "farthest": _farthest(verdict.distances),
+        "map": _map(verdict.distances, verdict.span) if verdict.distances else None,
         "seen": _answers(seen) if len(seen) > 1 else None,
     }
 
@@ -59,22 +58,22 @@ def _map(distances: dict[int, dict[str, float]], newest: int) -> Markup:
     return charts.svg(chart, f"Distance of span {newest} from every accepted span, by feature")
 
 
-def _seen(record: RunRecord, verdict: dict[str, Any]) -> list[dict[str, Any]]:
+def _seen(record: RunRecord, verdict: DriftVerdict) -> list[dict[str, Any]]:
     """A row for each span that a champion has seen: how often it agreed, how far its answers moved."""
     verdicts = {}
     for line in Ledger(record.config.workspace / "retrain" / "rounds.jsonl").rounds():
         told = line.facts.get("drift") or {}
         if told.get("answers"):
-            verdicts[told["span"]] = told
+            verdicts[told["span"]] = DriftVerdict.model_validate(told)
         if line.run == record.run.name:  # later rounds are no business of this run
             break
-    if verdict["answers"]:
-        verdicts[verdict["span"]] = verdict
+    if verdict.answers:
+        verdicts[verdict.span] = verdict
     return [
         {
             "span": span,
-            "agreement": told["answers"]["new"]["agreement"],
-            "moved": next(check["measured"] for check in told["checks"] if check["name"] == _MOVED),
+            "agreement": told.answers["new"].agreement,
+            "moved": next(check.measured for check in told.checks if check.name == _MOVED),
         }
         for span, told in sorted(verdicts.items())
     ]

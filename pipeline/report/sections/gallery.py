@@ -57,8 +57,8 @@ def spectrogram_options(record: RunRecord) -> SpectrogramOptions:
 def answers(record: RunRecord) -> dict[str, np.ndarray]:
     """note_str → the candidate's probabilities; empty if it was not asked."""
     try:
-        with np.load(record.file("Gate", "predictions", "predictions.npz")) as arrays:
-            return dict(zip(arrays["note_str"].tolist(), arrays["candidate"], strict=True))
+        predictions = record.predictions()
+        return dict(zip(predictions.note_str.tolist(), predictions.candidate, strict=True))
     except Absent:
         return {}
 

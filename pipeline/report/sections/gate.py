@@ -5,31 +5,32 @@ from typing import Any
 import altair as alt
 from markupsafe import Markup
 
+from components.documents import Calibration, Figure, GateReport
 from pipeline.report import charts
 from pipeline.report.record import RunRecord
 
 
 def build(record: RunRecord) -> dict[str, Any]:
     """Checks, figures beside the champion's, calibration."""
-    report = record.json("Gate", "report", "gate.json")
-    others = [record.json(step.name, "report", "gate.json") for step in record.steps("Gate")[1:]]
+    report = record.gate_report()
+    others = [record.gate_report(step.name) for step in record.steps("Gate")[1:]]
     return {
         "report": report,
         "others": others,
         "figures": figures(report),
-        "calibration": calibration(report["calibration"]),
+        "calibration": calibration(report.calibration),
     }
 
 
-def figures(report: dict[str, Any]) -> list[tuple[str, dict[str, float], dict[str, float] | None]]:
+def figures(report: GateReport) -> list[tuple[str, Figure, Figure | None]]:
     """Name, the candidate's figure and the champion's."""
-    champion = report["champion_overall"] or {}
-    return [(name.replace("_", " "), value, champion.get(name)) for name, value in report["overall"].items()]
+    champion = report.champion_overall or {}
+    return [(name.replace("_", " "), value, champion.get(name)) for name, value in report.overall.items()]
 
 
-def calibration(found: dict[str, Any]) -> Markup:
+def calibration(found: Calibration) -> Markup:
     """How often it is right when it says how sure it is; on the dashed line, stated and seen agree."""
-    base = alt.Chart(charts.values(found["bins"]))
+    base = alt.Chart(charts.values([bin.model_dump() for bin in found.bins]))
     scale = alt.Scale(domain=[0, 1])
     x = alt.X(
         "confidence:Q", scale=scale, title="stated probability", axis=alt.Axis(format=".0%", tickCount=5)
@@ -51,4 +52,4 @@ def calibration(found: dict[str, Any]) -> Markup:
         ),
     ]
     chart = alt.layer(*layers).properties(width=260, height=260)
-    return charts.svg(chart, f"Calibration; the expected calibration error is {found['error']:.3f}")
+    return charts.svg(chart, f"Calibration; the expected calibration error is {found.error:.3f}")

@@ -5,6 +5,7 @@ from typing import Any
 import altair as alt
 from markupsafe import Markup
 
+from components.documents import Figure, GateReport, IngestAccount
 from pipeline.history import past_runs
 from pipeline.report import charts
 from pipeline.report.outcome import or_none, outcome_of
@@ -17,7 +18,7 @@ def build(record: RunRecord) -> dict[str, Any]:
     """Never raises Absent: of a run that broke off it says where."""
     outcome = outcome_of(record)
     gate = outcome.gate
-    account = or_none(record.json, "ExampleGen", "quarantine", "summary.json")
+    account = or_none(record.account)
     return {
         "run": record.run.name,
         "started": past_runs.started(record.run).strftime("%d %B %Y, %H:%M"),
@@ -30,26 +31,26 @@ def build(record: RunRecord) -> dict[str, Any]:
 
 
 def _tiles(
-    record: RunRecord, gate: dict[str, Any] | None, account: dict[str, Any] | None
+    record: RunRecord, gate: GateReport | None, account: IngestAccount | None
 ) -> list[tuple[str, str, str]]:
     """Label, figure and remark of each tile."""
     tiles = []
     if gate:
-        overall = gate["overall"]
+        overall = gate.overall
         for name, label in (
             ("macro_recall", "mean recall of the families"),
             ("top_3_accuracy", "right within 3"),
         ):
             figure = overall[name]
-            tiles.append((label, f"{figure['value']:.1%}", _range(figure)))
-        if gate["difference"]:
-            points = 100 * gate["difference"]["value"]
-            low = 100 * gate["difference"]["low"]
-            champion = f"against version {gate['champion']['version']}, surely above {low:+.1f}"
+            tiles.append((label, f"{figure.value:.1%}", _range(figure)))
+        if gate.difference:
+            points = 100 * gate.difference.value
+            low = 100 * gate.difference.low
+            champion = f"against version {gate.champion.version}, surely above {low:+.1f}"
             tiles.append(("points won", f"{points:+.1f}", champion))
     if account:
-        share = f"{account['quarantined']:,} of {account['in']:,} quarantined"
-        tiles.append(("notes used", f"{account['used']:,}", share))
+        share = f"{account.quarantined:,} of {account.notes_in:,} quarantined"
+        tiles.append(("notes used", f"{account.used:,}", share))
     seconds = sum(step.seconds for step in record.run.steps.values())
     cached = sum(step.state == "CACHED" for step in record.run.steps.values())
     tiles.append(("time of the steps", duration(seconds), f"{cached} of {len(record.run.steps)} cached"))
@@ -62,12 +63,12 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def _interval(gate: dict[str, Any], options: dict[str, Any] | None) -> Markup:
+def _interval(gate: GateReport, options: dict[str, Any] | None) -> Markup:
     """The accuracy on a line from 0 to 1, with the bar to clear and the champion."""
-    rows = [{"who": "candidate", **gate["overall"]["accuracy"]}]
-    if gate["champion_overall"]:
-        name = f"version {gate['champion']['version']}"
-        rows.append({"who": name, **gate["champion_overall"]["accuracy"]})
+    rows: list[dict[str, Any]] = [{"who": "candidate", **gate.overall["accuracy"].model_dump()}]
+    if gate.champion_overall:
+        name = f"version {gate.champion.version}"
+        rows.append({"who": name, **gate.champion_overall["accuracy"].model_dump()})
     axis = alt.Axis(format=".0%", tickCount=5, grid=False)
     x = alt.X("low:Q", title=None, scale=alt.Scale(domain=[0, 1]), axis=axis)
     y = alt.Y("who:N", title=None, sort=None, axis=alt.Axis(domain=False, ticks=False))
@@ -92,8 +93,9 @@ def _interval(gate: dict[str, Any], options: dict[str, Any] | None) -> Markup:
             )
         )
     chart = alt.layer(*layers).properties(width=WIDTH - 120, height=alt.Step(30))
-    return charts.svg(chart, f"Accuracy {gate['overall']['accuracy']['value']:.1%}, {_range(rows[0])}")
+    accuracy = gate.overall["accuracy"]
+    return charts.svg(chart, f"Accuracy {accuracy.value:.1%}, {_range(accuracy)}")
 
 
-def _range(figure: dict[str, float]) -> str:
-    return f"{100 * figure['low']:.1f} – {100 * figure['high']:.1f}%"
+def _range(figure: Figure) -> str:
+    return f"{100 * figure.low:.1f} – {100 * figure.high:.1f}%"

@@ -13,6 +13,7 @@ from pipeline.ranges import in_short
 from pipeline.report.outcome import pushed_version
 from pipeline.report.record import Absent, RunRecord
 from pipeline.report.sections.headline import duration
+from pipeline.step_names import without_span
 
 ROW, LANE, BOX, MARGIN = 54, 15, 450, 8  # heights and widths, px
 _COLOURS = {"Examples": "blue", "TransformGraph": "blue", "Model": "orange", "PushedModel": "orange"}
@@ -101,13 +102,13 @@ def _artifacts(record: RunRecord) -> list[dict[str, Any]]:
 
 def _source_row(record: RunRecord) -> Row:
     try:
-        account = record.json("ExampleGen", "quarantine", "summary.json")
+        account = record.account()
     except Absent:
         return Row(_SOURCES, "", record.config.input_base, "", "COMPLETE")
-    files = account["files"]
-    names = ", ".join(Path(file["path"]).name for file in files[:3]) + (" …" if len(files) > 3 else "")
-    told = "\n".join(f"{file['path']}: {file['notes']:,} notes" for file in files)
-    return Row(_SOURCES, f"{account['in']:,} notes", names, told, "COMPLETE")
+    files = account.files
+    names = ", ".join(Path(file.path).name for file in files[:3]) + (" …" if len(files) > 3 else "")
+    told = "\n".join(f"{file.path}: {file.notes:,} notes" for file in files)
+    return Row(_SOURCES, f"{account.notes_in:,} notes", names, told, "COMPLETE")
 
 
 def _foreign(record: RunRecord) -> dict[int, Any]:
@@ -152,7 +153,7 @@ def _lines(record: RunRecord, names: list[str]) -> list[Line]:
         stops = tuple(sorted(stop for stop in readers[artifact] | follows if stop > start))
         if stops:
             bundles[start, stops].append(output)
-    sources = tuple(index for name, index in place.items() if name.startswith("ExampleGen"))
+    sources = tuple(index for name, index in place.items() if without_span(name) == "ExampleGen")
     lines = [(0, sources, "source files", "blue", "source files")] if sources else []
     for (start, stops), outputs in bundles.items():
         kinds = [output.type for output in outputs]

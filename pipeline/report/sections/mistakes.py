@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 import nsynth
+from components.predictions import Predictions
 from pipeline.report.record import Absent, RunRecord
 from pipeline.report.sections.gallery import cards, spectrogram_options
 
@@ -13,32 +14,31 @@ SHOWN = 12
 
 def build(record: RunRecord) -> dict[str, Any]:
     """A card for each of the worst mistakes, of different instruments as far as there are enough."""
-    with np.load(record.file("Gate", "predictions", "predictions.npz")) as arrays:
-        predictions = {name: arrays[name] for name in ("note_str", "instrument_str", "family", "candidate")}
+    predictions = record.predictions()
     worst = most_wrong(predictions, SHOWN)
     if not len(worst):
         raise Absent("It made no mistake.")
-    names = predictions["note_str"][worst].tolist()
+    names = predictions.note_str[worst].tolist()
     places = [record.places[name] for name in names if name in record.places]
-    judged = dict(zip(names, predictions["candidate"][worst], strict=True))
+    judged = dict(zip(names, predictions.candidate[worst], strict=True))
     shown = cards(places, spectrogram_options(record), judged)
     for card in shown:
         right = nsynth.FAMILIES.index(card["family"].replace(" ", "_"))
         card["own"] = float(judged[card["note_str"]][right])
-    wrong = int((predictions["candidate"].argmax(1) != predictions["family"]).sum())
-    return {"cards": shown, "wrong": wrong, "notes": len(predictions["family"])}
+    wrong = int((predictions.candidate.argmax(1) != predictions.family).sum())
+    return {"cards": shown, "wrong": wrong, "notes": len(predictions.family)}
 
 
-def most_wrong(predictions: dict[str, np.ndarray], count: int) -> np.ndarray:
+def most_wrong(predictions: Predictions, count: int) -> np.ndarray:
     """Rows of the `count` surest wrong answers, surest first; first at most one of each instrument.
 
     The notes of one instrument are wrong together: without that rule one instrument would fill the page.
     """
-    probabilities = predictions["candidate"]
+    probabilities = predictions.candidate
     answers = probabilities.argmax(1)
-    wrong = np.flatnonzero(answers != predictions["family"])
+    wrong = np.flatnonzero(answers != predictions.family)
     surest = wrong[np.argsort(-probabilities[wrong, answers[wrong]], kind="stable")]
-    _, first = np.unique(predictions["instrument_str"][surest], return_index=True)
+    _, first = np.unique(predictions.instrument_str[surest], return_index=True)
     others = np.setdiff1d(np.arange(len(surest)), first)
     kept = np.sort(np.concatenate([np.sort(first), others])[:count])
     return surest[kept]

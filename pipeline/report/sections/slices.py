@@ -1,10 +1,12 @@
 """Accuracy by family, source, pitch band and velocity, with intervals, and the champion's beside it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
 from markupsafe import Markup
 
+from components.documents import Slice
 from pipeline.report import charts
 from pipeline.report.record import RunRecord
 
@@ -13,40 +15,40 @@ TITLES = {"family": "family", "source": "source", "pitch": "pitch, MIDI", "veloc
 
 def build(record: RunRecord) -> dict[str, Any]:
     """A chart for each kind of slice, and what fell or is too small."""
-    report = record.json("Gate", "report", "gate.json")
-    parts = report["slices"]
-    version = report["champion"]["version"] if report["champion_overall"] else 0
-    kinds = {part["name"].partition("=")[0] for part in parts}
+    report = record.gate_report()
+    parts = report.slices
+    version = report.champion.version if report.champion_overall else 0
+    kinds = {part.name.partition("=")[0] for part in parts}
     return {
         "charts": [chart(kind, parts, version) for kind in TITLES if kind in kinds],
         "champion": version,
-        "confidence": report["confidence"],
-        "fallen": [part for part in parts if part["fallen"]],
-        "small": [part for part in parts if not part["judged"]],
+        "confidence": report.confidence,
+        "fallen": [part for part in parts if part.fallen],
+        "small": [part for part in parts if not part.judged],
         "parts": parts,
     }
 
 
-def rows(kind: str, parts: list[dict[str, Any]], version: int) -> list[dict[str, Any]]:
+def rows(kind: str, parts: Sequence[Slice], version: int) -> list[dict[str, Any]]:
     """One row for each slice of the kind and model."""
     found = []
     for part in parts:
-        if part["name"].partition("=")[0] != kind:
+        if part.name.partition("=")[0] != kind:
             continue
-        name = part["name"].partition("=")[2].replace("_", " ")
+        name = part.name.partition("=")[2].replace("_", " ")
         shared = {
             "slice": name,
-            "notes": part["notes"],
-            "instruments": part["instruments"],
-            "judged": part["judged"],
+            "notes": part.notes,
+            "instruments": part.instruments,
+            "judged": part.judged,
         }
-        found.append({**shared, "model": "candidate", **part["accuracy"]})
-        if part["champion"]:
-            found.append({**shared, "model": f"version {version}", **part["champion"]})
+        found.append({**shared, "model": "candidate", **part.accuracy.model_dump()})
+        if part.champion:
+            found.append({**shared, "model": f"version {version}", **part.champion.model_dump()})
     return found
 
 
-def chart(kind: str, parts: list[dict[str, Any]], version: int) -> Markup:
+def chart(kind: str, parts: Sequence[Slice], version: int) -> Markup:
     """Bars with intervals; slices too small to mean anything are pale."""
     data = rows(kind, parts, version)
     models = list(dict.fromkeys(row["model"] for row in data))

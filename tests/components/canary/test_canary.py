@@ -14,6 +14,7 @@ from components.canary.options import CanaryOptions
 from components.canary.run_probe import ProbeError, run_probe
 from components.canary.server import ask_server
 from components.canary.verdict import judge
+from components.documents import ServerAnswer
 from components.version import model_digest
 
 pytestmark = pytest.mark.slow
@@ -168,7 +169,8 @@ def spoiled(**changes) -> set[str]:
         for parent in parents:
             place = place[parent]
         place[leaf] = value
-    return failed(judge(measured, CanaryOptions.model_validate({"latency": FAST["latency"]})))
+    checks = judge(measured, CanaryOptions.model_validate({"latency": FAST["latency"]}))
+    return {check.name for check in checks if not check.passed}
 
 
 def test_every_fault_is_seen():
@@ -227,9 +229,9 @@ def test_where_there_is_a_model_server_it_is_asked_too(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(binary.parent), prepend=":")
     expected = np.array([[0.25, 0.75], [1.0, 0.0]])
     same = ask_server(str(model), [b"first", b"second"], expected, tolerance=0.01)
-    assert same == {"present": True, "passed": True, "detail": "2 notes, largest difference 0.0e+00"}
+    assert same == ServerAnswer(present=True, passed=True, detail="2 notes, largest difference 0.0e+00")
     other = ask_server(str(model), [b"first", b"second"], expected[::-1], tolerance=0.01)
-    assert (other["present"], other["passed"]) == (True, False)
+    assert (other.present, other.passed) == (True, False)
     broken = ask_server(str(model), [b"third"], expected[:1], tolerance=0.01)
-    assert not broken["passed"]
-    assert "did not answer" in broken["detail"]
+    assert not broken.passed
+    assert "did not answer" in broken.detail

@@ -22,7 +22,7 @@ def coverage(instruments: int, trials: int = 300) -> tuple[float, float]:
     for trial in range(trials):
         names, right = simulate(rng, instruments)
         interval = Resampling.of(names, 400, 0.95, seed=trial).share(right)
-        ours += interval["low"] <= 0.7 <= interval["high"]
+        ours += interval.low <= 0.7 <= interval.high
         half = 1.96 * np.sqrt(right.mean() * (1 - right.mean()) / right.size)
         naive += abs(right.mean() - 0.7) <= half
     return ours / trials, naive / trials
@@ -39,15 +39,15 @@ def test_with_one_note_an_instrument_it_is_the_usual_interval():
     right = np.random.default_rng(0).uniform(size=400) < 0.7
     interval = Resampling.of(np.arange(400), 4000, 0.95, seed=0).share(right)
     half = 1.96 * np.sqrt(right.mean() * (1 - right.mean()) / 400)
-    assert interval["low"] == pytest.approx(right.mean() - half, abs=0.008)
-    assert interval["high"] == pytest.approx(right.mean() + half, abs=0.008)
+    assert interval.low == pytest.approx(right.mean() - half, abs=0.008)
+    assert interval.high == pytest.approx(right.mean() + half, abs=0.008)
 
 
 def test_no_mistake_is_not_certainty():
     resampling = Resampling.of(np.repeat(np.arange(5), 10), 200, 0.95, seed=0)
     exact = stats.binomtest(5, 5).proportion_ci(0.95, "exact")
-    assert resampling.share(np.ones(50, bool))["low"] == pytest.approx(exact.low)
-    assert resampling.share(np.zeros(50, bool))["high"] == pytest.approx(1 - exact.low)
+    assert resampling.share(np.ones(50, bool)).low == pytest.approx(exact.low)
+    assert resampling.share(np.zeros(50, bool)).high == pytest.approx(1 - exact.low)
 
 
 def test_paired_differences_are_sharper_than_two_intervals():
@@ -57,7 +57,7 @@ def test_paired_differences_are_sharper_than_two_intervals():
     after = before | (rng.uniform(size=before.size) < 0.3)
     resampling = Resampling.of(names, 1000, 0.95, seed=0)
     low, high = resampling.one_sided(after.astype(float) - before)
-    assert resampling.share(after)["low"] < resampling.share(before)["high"], "the intervals overlap"
+    assert resampling.share(after).low < resampling.share(before).high, "the intervals overlap"
     assert 0 < low < (after.mean() - before.mean()) < high
 
 
@@ -69,5 +69,5 @@ def test_the_seed_decides():
 
 def test_one_instrument_alone_gives_a_value_and_an_interval_that_says_nothing():
     share = Resampling.of(np.zeros(10), 200, 0.95, seed=0).share(np.ones(10, bool))
-    assert share["value"] == 1.0
-    assert share["low"] < 0.05
+    assert share.value == 1.0
+    assert share.low < 0.05

@@ -30,8 +30,8 @@ def test_overall(answered):
         "log_loss": metrics.log_loss(labels, probabilities, labels=np.arange(CLASSES)),
     }
     for name, value in expected.items():
-        assert overall[name]["value"] == pytest.approx(value), name
-        assert overall[name]["low"] < value < overall[name]["high"], name
+        assert overall[name].value == pytest.approx(value), name
+        assert overall[name].low < value < overall[name].high, name
 
 
 def test_families_and_confusion(answered):
@@ -43,11 +43,11 @@ def test_families_and_confusion(answered):
         labels, answers, labels=np.arange(CLASSES), zero_division=0
     )
     for index, row in enumerate(figures.by_family(counts)[:-1]):
-        assert row["precision"] == pytest.approx(precision[index])
-        assert row["recall"] == pytest.approx(recall[index])
-        assert row["f1"] == pytest.approx(f1[index])
-        assert row["notes"] == notes[index]
-    assert figures.by_family(counts)[-1]["recall"] is None
+        assert row.precision == pytest.approx(precision[index])
+        assert row.recall == pytest.approx(recall[index])
+        assert row.f1 == pytest.approx(f1[index])
+        assert row.notes == notes[index]
+    assert figures.by_family(counts)[-1].recall is None
 
 
 def test_calibration_error_of_a_model_that_says_what_it_knows_is_small():
@@ -58,8 +58,8 @@ def test_calibration_error_of_a_model_that_says_what_it_knows_is_small():
     top = probabilities.max(1)
     labels = np.where(rng.uniform(size=top.size) < top, probabilities.argmax(1), 5)
     honest = figures.calibration(probabilities, labels, bins=10)
-    assert honest["error"] < 0.015
-    assert sum(row["notes"] for row in honest["bins"]) == 20_000
+    assert honest.error < 0.015
+    assert sum(row.notes for row in honest.bins) == 20_000
     sure = np.eye(CLASSES)[probabilities.argmax(1)]
     boaster = figures.calibration(sure, labels, bins=10)
-    assert boaster["error"] == pytest.approx(1 - np.mean(sure.argmax(1) == labels))
+    assert boaster.error == pytest.approx(1 - np.mean(sure.argmax(1) == labels))

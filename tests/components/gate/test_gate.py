@@ -185,19 +185,19 @@ def test_slices_too_small_to_mean_anything_are_said_to_be_so_and_do_not_decide()
     right = np.ones(200, bool)
     right[:5] = False  # the five soft notes, all of one instrument
     report = judge(hand_made(200, right), GateOptions())
-    soft = next(part for part in report["slices"] if part["name"] == "velocity=25")
-    assert (soft["notes"], soft["instruments"], soft["judged"]) == (5, 1, False)
-    assert soft["accuracy"]["value"] == 0
-    assert report["blessed"]
+    soft = next(part for part in report.slices if part.name == "velocity=25")
+    assert (soft.notes, soft.instruments, soft.judged) == (5, 1, False)
+    assert soft.accuracy.value == 0
+    assert report.blessed
 
 
 def test_named_slices_have_their_own_bars_and_cannot_be_skipped_for_want_of_notes():
     predictions = hand_made(200, np.arange(200) % 10 < 8)  # 80 % everywhere
-    assert judge(predictions, GateOptions(slice_bars={"family=bass": 0.75}))["blessed"]
+    assert judge(predictions, GateOptions(slice_bars={"family=bass": 0.75})).blessed
     report = judge(
         predictions, GateOptions(slice_bars={"family=bass": 0.9, "velocity=25": 0.1, "family=reed": 0.1})
     )
-    assert failed(report) == {"family=bass", "velocity=25", "family=reed"}
+    assert {check.name for check in report.failed()} == {"family=bass", "velocity=25", "family=reed"}
 
 
 def test_a_fall_within_chance_does_not_decide():
@@ -205,16 +205,16 @@ def test_a_fall_within_chance_does_not_decide():
     before, after = np.ones(100, bool), np.ones(100, bool)
     after[:20] = False
     lucky = judge(hand_made(100, after, before), GateOptions(policy="not_worse", margin=1.0))
-    assert not any(part["fallen"] for part in lucky["slices"] if part["name"] == "family=bass")
+    assert not any(part.fallen for part in lucky.slices if part.name == "family=bass")
     after[np.arange(100) % 10 < 3] = False  # every instrument lost three notes in ten
     real = judge(hand_made(100, after, before), GateOptions(policy="not_worse", margin=1.0))
-    assert any(part["fallen"] for part in real["slices"] if part["name"] == "family=bass")
+    assert any(part.fallen for part in real.slices if part.name == "family=bass")
 
 
 def test_the_report_says_by_how_much():
     right = np.arange(200) % 10 != 0  # nine in ten, of every instrument
     report = judge(hand_made(200, right, ~right), GateOptions(min_accuracy=0.5, min_macro_recall=0.95))
-    by = {check["name"]: check["by"] for check in report["checks"]}
+    by = {check.name: check.by for check in report.checks}
     assert by["accuracy"] == "+40.0 points"
     assert by["macro recall"] == "-5.0 points"
     assert by["against the champion"] == "+80.0 points"

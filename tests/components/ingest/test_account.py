@@ -39,13 +39,13 @@ def test_in_is_used_and_quarantined() -> None:
         used("dev", "synth_lead_synthetic_001")
     ]
     summary = account_of(notes, [refused("flute_acoustic_000-060-100"), refused("", "not_example")])
-    assert (summary["in"], summary["used"], summary["quarantined"]) == (10, 8, 2)
-    assert summary["splits"]["train"]["families"]["bass"] == 7
-    assert summary["splits"]["dev"]["sources"] == {"acoustic": 0, "electronic": 0, "synthetic": 1}
-    assert summary["splits"]["train"]["instruments"] == 7
-    assert summary["families"]["synth_lead"] == 1
-    assert summary["quarantined_by_family"] == {"flute": 1, "unknown": 1}
-    assert {row["reason"]: row["notes"] for row in summary["reasons"]} == {"silent": 1, "not_example": 1}
+    assert (summary.notes_in, summary.used, summary.quarantined) == (10, 8, 2)
+    assert summary.splits["train"].families["bass"] == 7
+    assert summary.splits["dev"].sources == {"acoustic": 0, "electronic": 0, "synthetic": 1}
+    assert summary.splits["train"].instruments == 7
+    assert summary.families["synth_lead"] == 1
+    assert summary.quarantined_by_family == {"flute": 1, "unknown": 1}
+    assert {row.reason: row.notes for row in summary.reasons} == {"silent": 1, "not_example": 1}
 
 
 def test_too_many_bad_notes_stop_the_run_with_a_table() -> None:
@@ -57,8 +57,8 @@ def test_too_many_bad_notes_stop_the_run_with_a_table() -> None:
 def test_a_damaged_place_counts_as_the_notes_it_may_have_held() -> None:
     notes = [used("train", f"bass_acoustic_{i:03d}") for i in range(100)]
     summary = account_of(notes, [], [Damage(7, 3100), Damage(9000, 20)])
-    assert summary["lost_to_damage_estimate"] == 4
-    assert summary["damaged_bytes"] == 3120
+    assert summary.lost_to_damage_estimate == 4
+    assert summary.damaged_bytes == 3120
     with pytest.raises(nsynth.UserError, match=r"3,100 bytes damaged at byte 7 of a\.tfrecord"):
         stop_if_unusable(summary, ["train"], LAYOUT)
 
@@ -74,7 +74,7 @@ def test_valid_and_test_may_share_instruments_as_official_ones_do() -> None:
     notes = [used(split, "bass_acoustic_001", 60 + i) for i, split in enumerate(("valid", "test"))]
     summary = account_of(notes, [])
     stop_if_unusable(summary, ["valid", "test"], LAYOUT)
-    assert [(row["warning"], row["count"]) for row in summary["warnings"]] == [("valid_shares_test", 1)]
+    assert [(row.warning, row.count) for row in summary.warnings] == [("valid_shares_test", 1)]
 
 
 def test_identical_waveforms_and_odd_pitches_are_warned_of() -> None:
@@ -85,12 +85,12 @@ def test_identical_waveforms_and_odd_pitches_are_warned_of() -> None:
         used("train", "bass_acoustic_003", 110, other),
         used("valid", "bass_acoustic_004", 60, other),
     ]
-    warnings = {row["warning"]: row for row in account_of(notes, [])["warnings"]}
-    assert warnings["pitch_outside_piano"]["count"] == 2
-    assert warnings["identical_within_split"]["examples"] == [
-        ["train:bass_acoustic_001-012-100", "train:bass_acoustic_002-060-100"]
-    ]
-    assert warnings["identical_across_splits"]["count"] == 1
+    warnings = {row.warning: row for row in account_of(notes, []).warnings}
+    assert warnings["pitch_outside_piano"].count == 2
+    assert warnings["identical_within_split"].examples == (
+        ["train:bass_acoustic_001-012-100", "train:bass_acoustic_002-060-100"],
+    )
+    assert warnings["identical_across_splits"].count == 1
     stop_if_unusable(account_of(notes, []), ["train", "valid"], LAYOUT)
 
 

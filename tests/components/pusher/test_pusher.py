@@ -11,6 +11,7 @@ import pytest
 
 import nsynth
 from components import storage
+from components.documents import GateReport, IngestAccount
 from components.pusher.executor import PushExecutor
 from components.pusher.model_card import model_card
 from components.pusher.push import Evidence, push_model
@@ -66,7 +67,9 @@ def push(new_artifact, good_model, tmp_path):
         report = new_artifact("ModelEvaluation", "gate")
         Path(report.uri, "gate.json").write_text(json.dumps(GATE | {"candidate": {"digest": judged}}))
         canary = new_artifact("ModelEvaluation", "canary")
-        Path(canary.uri, "canary.json").write_text(json.dumps({"digest": tried, "checks": []}))
+        Path(canary.uri, "canary.json").write_text(
+            json.dumps({"digest": tried, "checks": [], "blessed": True})
+        )
         candidate = new_artifact("Model", "model")
         candidate.uri = str(model)
         account = new_artifact(
@@ -136,7 +139,10 @@ def test_a_blessed_model_is_pushed_whole_with_record_and_card(push, good_model, 
 
 
 def test_the_card_adds_up_several_spans():
-    card = model_card(Record(version=3, spans=(4, 5)), GATE, {}, {}, [ACCOUNT, ACCOUNT])
+    account = IngestAccount.model_validate(ACCOUNT)
+    card = model_card(
+        Record(version=3, spans=(4, 5)), GateReport.model_validate(GATE), None, {}, [account, account]
+    )
     assert "Trained on 2,450 NSynth-format notes of span 4, 5." in card, "an instrument may be in both"
     assert "Families: bass 2,400, reed 50." in card
     assert "14 of 2,600 notes" in card

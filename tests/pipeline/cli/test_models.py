@@ -8,8 +8,9 @@ from click.testing import CliRunner
 
 import nsynth
 from components import storage
+from components.documents import Figure
 from components.registry import Registry
-from components.version import RECORD_FILE, Interval, Record, model_digest
+from components.version import RECORD_FILE, Record, model_digest
 from pipeline.cli import main
 from pipeline.history import past_runs
 from pipeline.history.past_runs import Output, Run, Step
@@ -39,7 +40,7 @@ def call(*arguments: str) -> str:
 
 
 def test_the_list(registry):
-    push(registry, "a", spans=(1,), accuracy=Interval(value=0.7, low=0.6, high=0.8), verdict="blessed: 70 %")
+    push(registry, "a", spans=(1,), accuracy=Figure(value=0.7, low=0.6, high=0.8), verdict="blessed: 70 %")
     serving = push(registry, "b", spans=(2,), by_hand=True, reason="for a demo")
     listed = json.loads(call("--json"))
     assert [(row["spans"], row["serving"]) for row in listed] == [([1], False), ([2], True)]

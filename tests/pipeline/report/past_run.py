@@ -10,14 +10,15 @@ import numpy as np
 
 import nsynth
 from components.canary.options import CanaryOptions
-from components.canary.verdict import finish
 from components.canary.verdict import judge as judge_canary
+from components.canary.verdict import report_of
+from components.documents import CandidateArtifact, ChampionArtifact, Figure, ServerAnswer
 from components.gate import report as words
 from components.gate.options import GateOptions
 from components.gate.verdict import judge
 from components.predictions import Predictions
 from components.registry import Registry
-from components.version import Interval, Record
+from components.version import Record
 from tests.components.canary.test_canary import MEASURED
 from tests.components.conftest import Note, make_notes, write_notes
 from tests.pipeline.report.workspace import RUN, Workspace
@@ -106,7 +107,7 @@ def _example_gen(workspace: Workspace, ids: dict[str, int], notes: list[Note], t
         "sources": dict.fromkeys(nsynth.SOURCES, 28),
         "reasons": [{"reason": "length", "words": "not 64,000 samples", "notes": 1, "examples": [refused]}],
         "damage": [],
-        "leaks": [],
+        "leaks": {},
         "warnings": [{"words": "identical sounds", "count": 2, "examples": [["train:a", "train:b"]]}],
     }
     (quarantine / "summary.json").write_text(json.dumps(summary))
@@ -231,12 +232,16 @@ def _gate(workspace: Workspace, ids: dict[str, int], notes: list[Note], told: To
     options = GateOptions(min_notes=4, min_slice_accuracy=0, min_accuracy=0.2 if told.blessed else 0.99)
     judged = predictions(notes, told.champion)
     judged.save(str(workspace.folder("Gate", "predictions")))
-    report = judge(judged, options) | {"split": "valid", "candidate": {"uri": "m", "id": ids["model"]}}
-    report["champion"] = {"version": 17 if told.champion else 0, "uri": "c", "id": 0}
-    report["verdict"] = words.headline(report)
+    report = judge(judged, options).model_copy(
+        update={
+            "split": "valid",
+            "candidate": CandidateArtifact(uri="m", id=ids["model"]),
+            "champion": ChampionArtifact(version=17 if told.champion else 0, uri="c"),
+        }
+    )
+    report = report.model_copy(update={"verdict": words.headline(report)})
     folder = workspace.folder("Gate", "report")
-    (folder / "gate.json").write_text(json.dumps(report))
-    (folder / "gate.md").write_text(words.markdown(report))
+    report.write(folder, words.markdown(report))
     ids["report"] = workspace.artifact("ModelEvaluation", folder)
     ids["predictions"] = workspace.artifact("InferenceResult", workspace.folder("Gate", "predictions"))
     read = {"examples": [ids["examples"]], "model": [ids["model"]]}
@@ -248,10 +253,10 @@ def _gate(workspace: Workspace, ids: dict[str, int], notes: list[Note], told: To
 def _canary(workspace: Workspace, ids: dict[str, int], notes: list[Note], told: Told, run: str) -> None:
     measured = MEASURED if told.canary else {**MEASURED, "foreign_modules": ["tfx"]}
     bars = {"latency": {1: {"p50_ms": 100, "p95_ms": 100, "calls": 3}}}
-    server = {"present": False, "passed": True, "detail": "there is no TensorFlow Serving here"}
-    report = finish(judge_canary(measured, CanaryOptions.model_validate(bars)), server)
+    server = ServerAnswer(present=False, passed=True, detail="there is no TensorFlow Serving here")
+    report = report_of(judge_canary(measured, CanaryOptions.model_validate(bars)), measured, server)
     folder = workspace.folder("Canary", "report")
-    (folder / "canary.json").write_text(json.dumps(report))
+    report.write(folder)
     ids["canary"] = workspace.artifact("ModelEvaluation", folder)
     read = {"model": [ids["model"]], "predictions": [ids["predictions"]]}
     workspace.step("Canary", read, {"report": [ids["canary"]]}, run=run)
@@ -267,7 +272,7 @@ def _pusher(workspace: Workspace, ids: dict[str, int], notes: list[Note], told: 
             run=run,
             spans=(3,),
             verdict="blessed: well",
-            accuracy=Interval(value=0.9, low=0.8, high=1.0),
+            accuracy=Figure(value=0.9, low=0.8, high=1.0),
         )
         published = Registry(workspace.config.models).publish(
             lambda folder: Path(folder, "saved_model.pb").write_bytes(b"m") and None, record

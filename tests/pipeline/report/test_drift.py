@@ -15,13 +15,14 @@ from pipeline.report.sections import drift
 
 def verdict(span: int, agreement: float, accepted: bool = True) -> dict:
     check = {"name": "prediction drift", "measured": 0.125, "limit": 0.2, "outcome": "ok", "words": "moved"}
+    answered = (("new", agreement), ("before", 0.5))
     return {
         "accepted": accepted,
         "span": span,
         "champion": 7,
         "checks": [check],
         "distances": {"1": {"pitch": 0.02}, "2": {"pitch": 0.31}},
-        "answers": {"new": {"agreement": agreement}, "before": {"agreement": 0.5}},
+        "answers": {which: {"agreement": share, "confidence": 0.5, "mean": []} for which, share in answered},
     }
 
 

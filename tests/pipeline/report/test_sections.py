@@ -2,6 +2,7 @@
 
 import io
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -54,15 +55,19 @@ def test_the_worst_mistakes_are_the_surest_of_different_instruments():
         "family": np.array([0, 0, 0, 0, 0, 1]),  # the fifth and the last are right
         "instrument_str": np.array(["a", "a", "b", "c", "a", "d"]),
     }
-    assert mistakes.most_wrong(predictions, 3).tolist() == [0, 2, 3]
-    assert mistakes.most_wrong(predictions, 4).tolist() == [0, 1, 2, 3]
+    assert mistakes.most_wrong(SimpleNamespace(**predictions), 3).tolist() == [0, 2, 3]
+    assert mistakes.most_wrong(SimpleNamespace(**predictions), 4).tolist() == [0, 1, 2, 3]
 
 
-def test_a_model_without_mistakes(record, tmp_path, monkeypatch):
+def test_a_model_without_mistakes(record, monkeypatch):
     families = np.arange(CLASSES)
-    np.savez(tmp_path / "p.npz", note_str=families.astype(str), instrument_str=families.astype(str),
-             family=families, candidate=np.eye(CLASSES))  # fmt: skip
-    monkeypatch.setattr(RunRecord, "file", lambda *_: tmp_path / "p.npz")
+    right = SimpleNamespace(
+        note_str=families.astype(str),
+        instrument_str=families.astype(str),
+        family=families,
+        candidate=np.eye(CLASSES),
+    )
+    monkeypatch.setattr(RunRecord, "predictions", lambda _: right)
     with pytest.raises(Absent, match="no mistake"):
         mistakes.build(record)
 
@@ -76,7 +81,7 @@ def test_confusions_the_commonest_first():
 
 
 def test_slices_have_a_row_for_each_model(record):
-    parts = record.json("Gate", "report", "gate.json")["slices"]
+    parts = record.gate_report().slices
     rows = slices.rows("family", parts, 17)
     bass = [(row["model"], row["value"]) for row in rows if row["slice"] == "bass"]
     assert bass == [("candidate", 0.0), ("version 17", 1.0)]
@@ -144,6 +149,7 @@ def test_the_gate_on_the_newest_span_is_told_too(tmp_path):
     ):
         folder = workspace.folder(name, "report")
         report = {"blessed": blessed, "verdict": verdict, "overall": {}, "checks": []}
+        report |= {"confidence": 0.95, "notes": 1, "instruments": 1}
         (folder / "gate.json").write_text(json.dumps(report))
         workspace.step(name, {}, {"report": [workspace.artifact("ModelEvaluation", folder)]})
     workspace.step("Pusher", {}, {})

@@ -221,6 +221,22 @@ def test_no_folder_or_a_misnamed_one_is_a_failed_round_with_its_line_and_hook(
     assert done.waiting == ("Span_5: call it span-000005, spans have six digits",)
 
 
+@pytest.mark.parametrize(("holdout", "fits"), [("", False), ("span-000001", False), ("fixed", True)])
+def test_held_out_notes_that_lie_in_a_span_are_told_before_anything_is_run(
+    config, stand_in, deliver, tmp_path, holdout, fits
+):
+    deliver(1)
+    link = tmp_path / "holdout"
+    link.symlink_to(tmp_path / "spans" / holdout)
+    retraining = Retraining(changed(config, holdout=link), stand_in.will(KEPT).start)
+    if fits:
+        assert retraining.retrain("me").outcome is Outcome.KEPT
+    else:
+        with pytest.raises(nsynth.UserError, match=r"retrain\.holdout"):
+            retraining.retrain("me")
+        assert not stand_in.asked
+
+
 def test_spans_that_settle_are_named_with_the_time_when_they_are_taken(config, stand_in, deliver):
     for span in (1, 2, 3):
         deliver(span)
