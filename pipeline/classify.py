@@ -1,24 +1,31 @@
-"""Answers for recordings: decode, mix to mono, resample, cut into notes, ask the exported model.
+"""Answers for recordings: decode, mix to mono, resample, cut into windows of a note, ask the exported model.
 
-Needs NumPy, soundfile, soxr and TensorFlow; nothing of TFX and no Keras, so that it starts fast.
+Needs NumPy, soundfile, soxr and TensorFlow; nothing of TFX and no Keras, so that it starts fast. Memory does not
+grow with the length or the number of the recordings.
 """
 
 import itertools
+import os
 import sys
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 import nsynth
+from components import audio
+from components.audio import SILENCE_BELOW, AudioError
+from components.printable import printable
+from components.regular_file import open_regular
 
-SUFFIXES = {".wav", ".flac", ".ogg"}
 SHORTEST_REST_S = 0.5
 """What is left after the last whole window is heard only if it is at least this long."""
 BATCH_SIZE = 32
 FILES_AT_ONCE = 64
+WINDOWS_AHEAD = 4  # of each of these files: 1 MB
 READERS = 4
 
 
@@ -37,57 +44,53 @@ class Answer:
         return [(family, probability) for probability, family in ranked[:count]]
 
 
-def read_windows(path: Path) -> np.ndarray:
-    """Decodes a WAV, FLAC or OGG file of any rate, channels and length.
+def read_windows(path: Path) -> Iterator[np.ndarray]:
+    """Decode an audio file of any rate, channels and length.
 
-    Returns:
-      float32 [windows, nsynth.NOTE_SAMPLES]: mono, at nsynth.SAMPLE_RATE_HZ, the last one filled up with silence.
+    Yields:
+        float32[nsynth.NOTE_SAMPLES]: mono, at nsynth.SAMPLE_RATE_HZ; the last one is filled up with silence. Windows
+        without sound are left out.
 
     Raises:
-      nsynth.UserError: it cannot be read, is empty, or holds samples that are not finite.
+        nsynth.UserError: it cannot be read, is empty or silent, or holds samples that are no sound.
     """
-    import soundfile
-
+    name, heard = printable(path), 0
     try:
-        with soundfile.SoundFile(path) as file:
-            audio = np.concatenate([np.zeros(0, np.float32), *_mono_blocks(file)])
-    except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
-        raise nsynth.UserError(f"{path} is no audio that can be read: {error}") from error
-    if not audio.size:
-        raise nsynth.UserError(f"{path} holds no sound: it is 0 s long")
-    if not np.isfinite(audio).all():
-        raise nsynth.UserError(f"{path} holds samples that are no finite numbers")
-    whole, rest = divmod(len(audio), nsynth.NOTE_SAMPLES)
-    count = whole + (whole == 0 or rest >= SHORTEST_REST_S * nsynth.SAMPLE_RATE_HZ)
-    padded = np.zeros(count * nsynth.NOTE_SAMPLES, np.float32)
-    padded[: len(audio)] = audio[: len(padded)]
-    return padded.reshape(count, nsynth.NOTE_SAMPLES)
+        with open_regular(path) as file, audio.open_audio(file) as sound:
+            for window in _cut(sound.mono()):
+                if np.abs(window).max() >= SILENCE_BELOW:
+                    heard += 1
+                    yield window
+    except AudioError as error:
+        raise nsynth.UserError(f"{name}: {error}") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise nsynth.UserError(f"{name}: cannot be read as audio: {reason}") from error
+    if not heard:
+        raise nsynth.UserError(f"{name}: silent, or silent once mixed to mono; there is nothing to classify")
 
 
-def _mono_blocks(file) -> Iterator[np.ndarray]:
-    """Reads ten seconds at a time, so that an hour in stereo needs no gigabytes."""
-    import soxr
-
-    blocks = file.blocks(10 * file.samplerate, dtype="float32", always_2d=True)
-    weights = np.full(file.channels, 1 / file.channels, np.float32)
-    mono = (block @ weights for block in blocks)  # forty times as fast as block.mean(axis=1)
-    if file.samplerate == nsynth.SAMPLE_RATE_HZ:
-        yield from mono
-        return
-    stream = soxr.ResampleStream(file.samplerate, nsynth.SAMPLE_RATE_HZ, 1, dtype="float32")
-    for block in mono:
-        yield stream.resample_chunk(block)
-    yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
+def _cut(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    rest, whole = np.zeros(0, np.float32), 0
+    for block in blocks:
+        rest = np.concatenate([rest, block])
+        while len(rest) >= nsynth.NOTE_SAMPLES:
+            yield rest[: nsynth.NOTE_SAMPLES]
+            rest, whole = rest[nsynth.NOTE_SAMPLES :], whole + 1
+    if not whole and not rest.size:
+        raise AudioError("holds no sound: it is 0 s long")
+    if not whole or len(rest) >= SHORTEST_REST_S * nsynth.SAMPLE_RATE_HZ:
+        yield np.pad(rest, (0, nsynth.NOTE_SAMPLES - len(rest)))
 
 
 class Classifier:
     """An exported model."""
 
     def __init__(self, folder: str | Path):
-        """Loads the SavedModel in `folder`.
+        """Load the SavedModel in `folder`.
 
         Raises:
-          nsynth.UserError: there is none, or it was not exported by this project.
+            nsynth.UserError: there is none, or it was not exported by this project.
         """
         tf = _tensorflow()
         try:
@@ -98,62 +101,134 @@ class Classifier:
         self._constant = tf.constant
 
     def probabilities(self, windows: np.ndarray) -> np.ndarray:
-        """Asks the model about windows, float32 [windows, nsynth.NOTE_SAMPLES]: float32 [windows, families]."""
+        """Ask the model about windows, float32 [windows, nsynth.NOTE_SAMPLES]: float32 [windows, families]."""
         batches = range(0, len(windows), BATCH_SIZE)
         parts = [self._signature(audio=self._constant(windows[i : i + BATCH_SIZE])) for i in batches]
         return np.concatenate([part["probabilities"].numpy() for part in parts])
 
     def answers(self, files: Iterable[Path]) -> Iterator[Answer]:
-        """One answer a file, in order: the mean over its windows. A file that cannot be read has an error."""
-        remaining = iter(files)
-        with ThreadPoolExecutor(READERS) as pool:
+        """Yield one answer a file, in order: the mean over its windows. A file that cannot be read has an error."""
+        waiting: deque[_Tally] = deque()
+        batch: list[tuple[_Tally, np.ndarray]] = []
+        for file, found in _read_ahead(files):
+            if not waiting or waiting[-1].complete:
+                waiting.append(_Tally(file))
+            if isinstance(found, np.ndarray):
+                batch.append((waiting[-1], found))
+            else:
+                waiting[-1].complete, waiting[-1].error = True, found
+            if len(batch) == BATCH_SIZE:
+                self._score(batch)
+                batch.clear()
+            while waiting and waiting[0].complete and not (batch and batch[0][0] is waiting[0]):
+                yield waiting.popleft().answer()
+        if batch:
+            self._score(batch)
+        yield from (tally.answer() for tally in waiting)
 
-            def start_reading() -> list[tuple[Path, Future[np.ndarray | str]]]:
-                some = itertools.islice(remaining, FILES_AT_ONCE)
-                return [(file, pool.submit(_windows_or_error, file)) for file in some]
-
-            ahead = start_reading()
-            while ahead:
-                read = [(file, reading.result()) for file, reading in ahead]
-                ahead = start_reading()  # while the model works
-                yield from self._answers(read)
-
-    def _answers(self, read: list[tuple[Path, np.ndarray | str]]) -> Iterator[Answer]:
-        """Answers files that have been read: windows, or why there are none."""
-        readable = [windows for _, windows in read if not isinstance(windows, str)]
-        rows = iter(self.probabilities(np.concatenate(readable)) if readable else [])
-        for file, windows in read:
-            if isinstance(windows, str):
-                yield Answer(file, error=windows)
-                continue
-            mean = np.mean([next(rows) for _ in windows], axis=0)
-            yield Answer(file, len(windows), tuple(mean.tolist()))
+    def _score(self, batch: "list[tuple[_Tally, np.ndarray]]") -> None:
+        rows = self.probabilities(np.stack([window for _, window in batch]))
+        for (tally, _), row in zip(batch, rows, strict=True):
+            tally.total = tally.total + row
+            tally.windows += 1
 
 
-def audio_files(paths: Iterable[Path], folders: bool) -> list[Path]:
-    """The files named, and with `folders` all audio files below the folders named.
+@dataclass(eq=False)
+class _Tally:
+    """What has been heard of one file so far."""
+
+    file: Path
+    total: np.ndarray = field(default_factory=lambda: np.zeros(len(nsynth.FAMILIES)))
+    windows: int = 0
+    complete: bool = False
+    error: str = ""
+
+    def answer(self) -> Answer:
+        if self.error:
+            return Answer(self.file, error=self.error)
+        mean = self.total / self.windows
+        if not np.isfinite(mean).all():
+            return Answer(self.file, error=f"{printable(self.file)}: the model's answer is not finite")
+        return Answer(self.file, self.windows, tuple(mean.tolist()))
+
+
+def _read_ahead(files: Iterable[Path]) -> Iterator[tuple[Path, np.ndarray | str]]:
+    """Each file's windows in order, then its error, empty if there is none; threads read the next files' beginnings."""
+    remaining = iter(files)
+    with ThreadPoolExecutor(READERS) as pool:
+
+        def start(
+            count: int,
+        ) -> list[tuple[Path, Future[list[np.ndarray | str]], Iterator[np.ndarray | str]]]:
+            readers = [(file, _windows_and_error(file)) for file in itertools.islice(remaining, count)]
+            return [(file, pool.submit(_take, reader), reader) for file, reader in readers]
+
+        ahead = deque(start(FILES_AT_ONCE))
+        while ahead:
+            file, beginning, rest = ahead.popleft()
+            for found in itertools.chain(beginning.result(), rest):
+                yield file, found
+            ahead += start(1)
+
+
+def _take(reader: Iterator[np.ndarray | str]) -> list[np.ndarray | str]:
+    return list(itertools.islice(reader, WINDOWS_AHEAD))
+
+
+def _windows_and_error(path: Path) -> Iterator[np.ndarray | str]:
+    try:
+        yield from read_windows(path)
+    except nsynth.UserError as error:
+        yield str(error)
+    except Exception as error:  # of a decoder: one file's fault never stops the others
+        yield f"{printable(path)}: cannot be read as audio: {type(error).__name__}: {error}"
+    else:
+        yield ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Audio files to classify, and how many other files a folder holds, by name ending."""
+
+    files: list[Path]
+    skipped: Counter[str]
+
+
+def audio_files(paths: Iterable[Path], folders: bool) -> Found:
+    """List the files named, and with `folders` all audio files below the folders named, hidden ones left out.
 
     Raises:
-      nsynth.UserError: a path is a folder although `folders` is false, or nothing is left.
+        nsynth.UserError: a path is a folder although `folders` is false, a folder cannot be read, or nothing is left.
     """
-    files: list[Path] = []
+    paths, found = list(paths), Found([], Counter())
     for path in paths:
         if not path.is_dir():
-            files.append(path)  # if it is missing, its line in the answer says so
+            found.files.append(path)  # if it is missing, its line in the answer says so
         elif folders:
-            files += sorted(f for f in path.rglob("*") if f.suffix.lower() in SUFFIXES)
+            for file in sorted(_below(path)):
+                if file.suffix.lower() in audio.SUFFIXES:
+                    found.files.append(file)
+                else:
+                    found.skipped[file.suffix.lower() or "no ending"] += 1
         else:
-            raise nsynth.UserError(f"{path} is a folder: add --batch to classify all audio files in it")
-    if not files:
-        raise nsynth.UserError(f"no {', '.join(sorted(SUFFIXES))} file in {', '.join(map(str, paths))}")
-    return files
+            raise nsynth.UserError(
+                f"{printable(path)} is a folder: add --batch to classify all audio files in it"
+            )
+    if not found.files:
+        raise nsynth.UserError(
+            f"No audio file in {', '.join(map(printable, paths))}. Name endings that are read: "
+            f"{' '.join(audio.SUFFIXES)}"
+        )
+    return found
 
 
-def _windows_or_error(path: Path) -> np.ndarray | str:
-    try:
-        return read_windows(path)
-    except nsynth.UserError as error:
-        return str(error)
+def _below(folder: Path) -> Iterator[Path]:
+    def stop(error: OSError) -> None:
+        raise nsynth.UserError(f"{printable(error.filename)} cannot be read: {error.strerror}") from error
+
+    for parent, folders, names in os.walk(folder, onerror=stop):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(parent, name) for name in names if not name.startswith("."))
 
 
 def _tensorflow():

@@ -8,13 +8,11 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 import nsynth
+from components.audio import SILENCE_BELOW
 from components.ingest.example_proto import Example, floats
 
 SAMPLE_LIMIT = 1 + 2.0**-15
 """Full scale plus the rounding of one 16-bit step."""
-
-SILENCE_BELOW = 2.0**-15
-"""A note that never reaches one 16-bit step is silent."""
 
 _INSTRUMENT = re.compile(
     rf"(?P<family>{'|'.join(nsynth.FAMILIES)})_(?P<source>{'|'.join(nsynth.SOURCES)})_[0-9]{{3}}"

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 import nsynth
+from components.printable import printable
 from pipeline import exit_codes
 from pipeline.cli.options import LocalPath, config_option, json_option, set_option
 from pipeline.config import load_config
@@ -37,27 +38,30 @@ def classify(
 ) -> int:
     """Tell the instrument family of each FILE: the three likeliest, with probabilities.
 
-    WAV, FLAC and OGG of any rate, channels and length. Each is mixed to mono, resampled to 16 kHz (soxr) and cut
-    into windows of 4 s; the last is filled up with silence, and left out if less than 0.5 s remain. The answer is
-    the mean over the windows.
+    WAV, FLAC, OGG, AIFF, MP3 and others, of any rate and channels, up to 12 hours. Each is mixed to mono, resampled
+    to 16 kHz (soxr) and cut into windows of 4 s; the last is filled up with silence, and left out if less than 0.5 s
+    remain. The answer is the mean over the windows that are not silent.
 
-    A file that cannot be read is told of while the others go on; the exit code then is 1.
+    A file that cannot be read is reported while the others go on; the exit code then is 1.
     """
     from pipeline.classify import Classifier, audio_files
     from pipeline.logs import chatter_to
 
-    paths = audio_files(files, folders=batch)
+    found = audio_files(files, folders=batch)
+    if found.skipped:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(found.skipped.items()))
+        print(f"nsynth: skipped, not audio by their names: {printable(kinds)}", file=sys.stderr)
     folder = str(model_folder) if model_folder else _pushed(config_file, overrides, model_version)
     with chatter_to(Path(os.devnull), verbose=ctx.find_root().obj["verbose"]):
         classifier = Classifier(folder)
-    answers = _with_progress(classifier.answers(paths), len(paths), show=batch)
+    answers = _with_progress(classifier.answers(found.files), len(found.files), show=batch)
     unreadable = 0
     if as_json:
         for answer in answers:
             unreadable += bool(answer.error)
-            click.echo(json.dumps(_facts(answer)))
+            click.echo(json.dumps(_facts(answer), allow_nan=False))
     else:
-        unreadable = _print_table(answers, paths)
+        unreadable = _print_table(answers, found.files)
     return exit_codes.ERROR if unreadable else exit_codes.OK
 
 
@@ -74,9 +78,9 @@ def _pushed(config_file: Path, overrides: tuple[str, ...], number: int | None) -
 
 def _facts(answer) -> dict:
     if answer.error:
-        return {"file": str(answer.file), "error": answer.error}
+        return {"file": printable(answer.file), "error": answer.error}
     families = [{"family": family, "probability": round(p, 6)} for family, p in answer.top()]
-    return {"file": str(answer.file), "windows": answer.windows, "families": families}
+    return {"file": printable(answer.file), "windows": answer.windows, "families": families}
 
 
 def _print_table(answers: Iterator, files: list[Path]) -> int:
@@ -89,7 +93,7 @@ def _print_table(answers: Iterator, files: list[Path]) -> int:
 
     console, errors = make_console(), []
     common = os.path.commonpath([file.parent.absolute() for file in files])
-    names = {file: os.path.relpath(file, common) for file in files}
+    names = {file: printable(os.path.relpath(file, common)) for file in files}
     table = rich.table.Table(box=rich.box.SIMPLE)
     table.add_column("file", overflow="fold")
     table.add_column("windows", justify="right")

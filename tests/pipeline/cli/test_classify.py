@@ -1,6 +1,7 @@
 """Classifying recordings: what is heard of a file, and what is said of it."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,8 @@ import nsynth
 from components import storage
 from components.registry import Registry
 from components.version import Record
-from pipeline.classify import Classifier, audio_files, read_windows
+from pipeline import classify as classify_module
+from pipeline.classify import Classifier, audio_files
 from pipeline.cli import main
 from tests.components.conftest import fit, make_notes, save_model
 
@@ -31,6 +33,10 @@ def model(tmp_path_factory, notes) -> Path:
     folder = tmp_path_factory.mktemp("classify") / "model"
     save_model(folder, *fit(notes))
     return folder
+
+
+def read_windows(path: Path) -> np.ndarray:
+    return np.stack(list(classify_module.read_windows(path)))
 
 
 def tone(seconds: float, rate: int, hz: float = 440) -> np.ndarray:
@@ -68,18 +74,81 @@ def test_windows(tmp_path, seconds, count):
     assert not windows.ravel()[heard:].any()
 
 
+def write_wav_header(path: Path, rate: int, data: bytes) -> None:
+    import struct
+
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, rate, 2 * rate, 2, 16)
+    path.write_bytes(
+        struct.pack("<4sI4s", b"RIFF", 36 + len(data), b"WAVE")
+        + form
+        + struct.pack("<4sI", b"data", len(data))
+        + data
+    )
+
+
+def make_unsuitable(folder: Path) -> dict[Path, str]:
+    """Files that must not be classified, with what is said of each."""
+    sound = tone(1, RATE)
+    (folder / "text.wav").write_text("no sound")
+    (folder / "samples.raw").write_bytes(sound.tobytes())
+    os.mkfifo(folder / "pipe.wav")
+    soundfile.write(folder / "empty.wav", np.zeros(0), RATE)
+    soundfile.write(folder / "silent.wav", np.zeros(RATE), RATE)
+    soundfile.write(folder / "opposite.wav", np.stack([sound, -sound], axis=1), RATE, subtype="FLOAT")
+    soundfile.write(folder / "nan.wav", np.array([0, np.nan, 0]), RATE, subtype="FLOAT")
+    soundfile.write(folder / "swapped.wav", sound.byteswap(), RATE, subtype="FLOAT")
+    write_wav_header(folder / "slow.wav", 1, b"\x00\x40" * 64_000)
+    return {
+        folder / name: says
+        for name, says in {
+            "text.wav": "cannot be read as audio: Format not recognised",
+            "samples.raw": "cannot be read as audio",
+            "missing.wav": "No such file",
+            "pipe.wav": "not a regular file",
+            "empty.wav": "holds no sound",
+            "silent.wav": "silent",
+            "opposite.wav": "silent once mixed to mono",
+            "nan.wav": "not finite numbers",
+            "swapped.wav": "full scale is 1|not finite",
+            "slow.wav": "the sample rate is 1 Hz",
+        }.items()
+    }
+
+
 def test_what_cannot_be_read_is_said(tmp_path):
-    (tmp_path / "text.wav").write_text("no sound")
-    soundfile.write(tmp_path / "empty.wav", np.zeros(0), RATE)
-    soundfile.write(tmp_path / "nan.wav", np.array([0, np.nan, 0]), RATE, subtype="FLOAT")
-    for name, says in {
-        "text.wav": "no audio that can be read",
-        "missing.wav": "no audio that can be read",
-        "empty.wav": "holds no sound",
-        "nan.wav": "no finite numbers",
-    }.items():
+    for path, says in make_unsuitable(tmp_path).items():
         with pytest.raises(nsynth.UserError, match=says):
-            read_windows(tmp_path / name)
+            read_windows(path)
+
+
+def test_silent_windows_are_not_heard(tmp_path):
+    audio = np.concatenate([tone(4, RATE), np.zeros(9 * RATE, np.float32), tone(4, RATE)])
+    soundfile.write(tmp_path / "a.wav", audio, RATE, subtype="FLOAT")
+    assert len(read_windows(tmp_path / "a.wav")) == 3  # of five: the last tone lies in two
+
+
+def test_a_decoder_s_fault_is_that_file_s(tmp_path, notes, model, monkeypatch):
+    soundfile.write(tmp_path / "a.wav", notes[0].audio, RATE)
+    (tmp_path / "bad.wav").touch()
+    read = classify_module.read_windows
+
+    def fails(path: Path):
+        if path.name == "bad.wav":
+            raise OverflowError("of the decoder")
+        yield from read(path)
+
+    monkeypatch.setattr(classify_module, "read_windows", fails)
+    bad, good = Classifier(model).answers([tmp_path / "bad.wav", tmp_path / "a.wav"])
+    assert "bad.wav: cannot be read as audio: OverflowError" in bad.error
+    assert good.probabilities
+
+
+def test_a_model_that_answers_nan_is_an_error(tmp_path, notes, model, monkeypatch):
+    soundfile.write(tmp_path / "a.wav", notes[0].audio, RATE)
+    classifier = Classifier(model)
+    monkeypatch.setattr(classifier, "probabilities", lambda windows: np.full((len(windows), 11), np.nan))
+    [answer] = classifier.answers([tmp_path / "a.wav"])
+    assert "not finite" in answer.error
 
 
 def test_answers_are_the_model_s_and_means_over_windows(tmp_path, notes, model):
@@ -113,14 +182,26 @@ def test_many_files_keep_their_order_across_batches(tmp_path, notes, model):
 
 
 def test_folders(tmp_path):
-    for name in ("a.wav", "b.FLAC", "sub/c.ogg", "d.txt"):
+    for name in (
+        "a.wav",
+        "b.FLAC",
+        "sub/c.ogg",
+        "d.txt",
+        "e.aiff",
+        "f.mp3",
+        "g.m4a",
+        "._a.wav",
+        ".git/h.wav",
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    assert [f.name for f in audio_files([tmp_path], folders=True)] == ["a.wav", "b.FLAC", "c.ogg"]
+    found = audio_files([tmp_path], folders=True)
+    assert [f.name for f in found.files] == ["a.wav", "b.FLAC", "e.aiff", "f.mp3", "c.ogg"]
+    assert found.skipped == {".txt": 1, ".m4a": 1}
     with pytest.raises(nsynth.UserError, match="add --batch"):
         audio_files([tmp_path], folders=False)
     (tmp_path / "none").mkdir()
-    with pytest.raises(nsynth.UserError, match=r"no .* file in"):
+    with pytest.raises(nsynth.UserError, match=r"No audio file in"):
         audio_files([tmp_path / "none"], folders=True)
 
 
@@ -153,14 +234,28 @@ def test_the_command_answers_what_it_can_and_tells_of_the_rest(call, tmp_path, n
     code, output, errors = call("broken.wav", "reed.flac", "--json")
     broken, reed = map(json.loads, output.splitlines())
     assert code == 1
-    assert "no audio" in broken["error"]
+    assert "cannot be read as audio" in broken["error"]
     assert (reed["file"], reed["windows"], len(reed["families"])) == ("reed.flac", 1, 3)
     code, output, errors = call("broken.wav", "reed.flac")
     assert code == 1
     assert "reed.flac" in output
     assert reed["families"][0]["family"] in output
-    assert "broken.wav is no audio" in errors
+    assert "broken.wav: cannot be read as audio" in errors
     assert call("reed.flac")[0] == 0
+
+
+def test_the_command_answers_the_good_one_among_unsuitable_files(call, tmp_path, notes):
+    unsuitable = make_unsuitable(tmp_path)
+    soundfile.write(tmp_path / "tele.wav", notes[21].audio, RATE, subtype="GSM610")
+    soundfile.write(tmp_path / "g721.wav", notes[21].audio, RATE, subtype="G721_32")
+    names = [os.fsencode(path.name) for path in (*unsuitable, tmp_path / "tele.wav", tmp_path / "g721.wav")]
+    os.rename(tmp_path / "tele.wav", os.path.join(os.fsencode(tmp_path), b"caf\xe9.wav"))
+    names[names.index(b"tele.wav")] = b"caf\xe9.wav"
+    code, output, _ = call(*map(os.fsdecode, names), "--json")
+    answers = [json.loads(line, parse_constant=pytest.fail) for line in output.splitlines()]
+    assert code == 1
+    assert [answer["file"] for answer in answers if "families" in answer] == ["caf\\xe9.wav", "g721.wav"]
+    assert call(*map(os.fsdecode, names))[0] == 1
 
 
 def test_the_command_takes_folders_and_versions(call, tmp_path, notes):
