@@ -4,7 +4,8 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
 from pipeline.config import Config
 from pipeline.graph import create_pipeline
-from pipeline.history.metadata import connect, connection_config
+from pipeline.history.identity import open_own
+from pipeline.history.metadata import connection_config
 from pipeline.history.step_memory import record_memory
 
 
@@ -15,7 +16,7 @@ def run_local(config: Config) -> None:
       nsynth.UserError: among others, a server for the history that cannot be reached.
     """
     config.engine.check([str(config.workspace), config.input_base])
-    connect(config.metadata)  # tells more than TFX if that fails
+    open_own(config.workspace, config.metadata)  # tells more than TFX if that fails
     connection = connection_config(config.metadata)
     pipeline = create_pipeline(config, str(config.artifacts), metadata_connection_config=connection)
     with record_memory(connection):

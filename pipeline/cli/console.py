@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from pathlib import Path
 
 import rich.logging
 
@@ -23,3 +24,11 @@ def log_rounds_to(console: Console) -> None:
     logger = logging.getLogger("pipeline.retrain")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
+
+
+def short(path: Path | str) -> str:
+    """A path as a reader writes it: relative where it lies below the working folder."""
+    if "://" in str(path):
+        return str(path)
+    here, there = os.getcwd(), os.path.abspath(path)
+    return os.path.relpath(there, here) if os.path.commonpath([here, there]) == here else str(path)

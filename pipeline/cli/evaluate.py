@@ -8,8 +8,7 @@ import click
 
 import nsynth
 from pipeline.cli.console import make_console
-from pipeline.cli.options import config_option, json_option, set_option
-from pipeline.config import load_config
+from pipeline.cli.options import config_option, json_option, load_workspace, set_option
 
 
 @click.command()
@@ -31,7 +30,7 @@ def evaluate(
     from components.registry import Registry
     from pipeline.evaluate import evaluate as measure
 
-    config = load_config(config_file, overrides)
+    config = load_workspace(config_file, overrides)
     registry = Registry(config.models)
     chosen = registry.get(version) if version is not None else registry.serving()
     if chosen is None:

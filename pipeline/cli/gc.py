@@ -6,8 +6,7 @@ from pathlib import Path
 import click
 
 from pipeline.cli.console import make_console
-from pipeline.cli.options import config_option, json_option, set_option
-from pipeline.config import load_config
+from pipeline.cli.options import config_option, json_option, load_workspace, set_option
 
 
 @click.command()
@@ -19,7 +18,7 @@ def gc(config_file: Path, overrides: tuple[str, ...], yes: bool, as_json: bool) 
     """Remove what no pushed model, recent run or span in the window needs (dry run without --yes)."""
     from pipeline.retrain.gc import clean
 
-    plan = clean(load_config(config_file, overrides), "nsynth gc", remove=yes)
+    plan = clean(load_workspace(config_file, overrides), "nsynth gc", remove=yes)
     if as_json:
         click.echo(json.dumps(plan.told()))
     else:

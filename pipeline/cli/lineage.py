@@ -10,8 +10,7 @@ import rich.markup
 import rich.table
 import rich.tree
 
-from pipeline.cli.options import config_option, json_option, set_option
-from pipeline.config import load_config
+from pipeline.cli.options import config_option, json_option, load_workspace, set_option
 
 _FILES = 10  # named by name
 
@@ -32,7 +31,7 @@ def lineage(named: str, config_file: Path, overrides: tuple[str, ...], as_json: 
     from pipeline.history import past_runs
     from pipeline.history.lineage import find, trace
 
-    config = load_config(config_file, overrides)
+    config = load_workspace(config_file, overrides)
     store = past_runs.open_store(config.metadata)
     artifact, version = find(Registry(config.models), store, named)
     origin = trace(store, artifact)

@@ -14,10 +14,10 @@ import nsynth
 from components.documents import CanaryReport, Figure, GateReport, IngestAccount
 from components.registry import Registry
 from components.version import Record, Version, model_digest
-from pipeline.cli.console import make_console
+from pipeline.cli.console import make_console, short
 from pipeline.cli.evaluate import describe
-from pipeline.cli.options import LocalPath, json_option
-from pipeline.config import DEFAULT_CONFIG, Config, load_config
+from pipeline.cli.options import LocalPath, json_option, load_workspace
+from pipeline.config import DEFAULT_CONFIG, Config
 from pipeline.evaluate import looks_at
 from pipeline.ranges import in_short
 
@@ -37,7 +37,7 @@ def _configured(command: Any) -> Any:
 
 
 def _config(ctx: click.Context) -> Config:
-    return load_config(ctx.meta.get("config_files", (DEFAULT_CONFIG,))[-1], ctx.meta.get("overrides", ()))
+    return load_workspace(ctx.meta.get("config_files", (DEFAULT_CONFIG,))[-1], ctx.meta.get("overrides", ()))
 
 
 @click.group(invoke_without_command=True)
@@ -69,7 +69,9 @@ def show(ctx: click.Context, version: int | None) -> None:
     registry = _registry(ctx)
     chosen = registry.get(version) if version is not None else registry.serving()
     if chosen is None:
-        raise nsynth.UserError(f"no model has been pushed to {registry.destination} yet: start `nsynth run`")
+        raise nsynth.UserError(
+            f"no model has been pushed to {short(registry.destination)} yet: start `nsynth run`"
+        )
     console = make_console()
     table = rich.table.Table.grid(padding=(0, 2))
     for name, value in _facts(chosen, registry.serving()).items():
@@ -92,7 +94,7 @@ def rollback(ctx: click.Context, version: int | None, reason: str) -> None:
     """
     registry = _registry(ctx)
     back = registry.rollback(version, reason)
-    click.echo(f"version {back.number} serves now: the model of version {back.origin} ({back.path})")
+    click.echo(f"version {back.number} serves now: the model of version {back.origin} ({short(back.path)})")
 
 
 @models.command()
@@ -109,7 +111,7 @@ def promote(ctx: click.Context, reason: str, run_name: str | None) -> None:
     if not reason.strip():
         raise nsynth.UserError("--reason is empty: say why the gate is overruled")
     version = promote_run(_config(ctx), reason, run_name)
-    click.echo(f"version {version.number} serves now, pushed by hand ({version.path})")
+    click.echo(f"version {version.number} serves now, pushed by hand ({short(version.path)})")
 
 
 def promote_run(config: Config, reason: str, run_name: str | None = None) -> Version:
@@ -168,9 +170,9 @@ def print_models(registry: Registry, console: rich.console.Console) -> None:
     for fault in registry.faults():
         console.print(f"[red]{rich.markup.escape(fault)}[/]", highlight=False, soft_wrap=True)
     if not versions:
-        console.print(f"No model has been pushed to {registry.destination} yet: start `nsynth run`.")
+        console.print(f"No model has been pushed to {short(registry.destination)} yet: start `nsynth run`.")
         return
-    console.print(f"[bold]{rich.markup.escape(registry.destination)}[/]")
+    console.print(f"[bold]{rich.markup.escape(short(registry.destination))}[/]")
     table = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in ("version", "pushed", "span", "accuracy", "verdict", "size", ""):
         table.add_column(

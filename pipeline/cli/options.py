@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from pipeline.config import DEFAULT_CONFIG, text_override
+from pipeline.config import DEFAULT_CONFIG, Config, load_config, text_override
 
 
 class LocalPath(click.Path):
@@ -35,3 +35,22 @@ spans_option = click.option("--spans", help="Folder with span-000001, span-00000
 def with_spans(overrides: tuple[str, ...], spans: str | None) -> tuple[str, ...]:
     """The overrides, and the folder of --spans among them."""
     return overrides if spans is None else (*overrides, text_override("retrain.spans", spans))
+
+
+def load_workspace(config_file: Path | str, overrides: tuple[str, ...], create: bool = False) -> Config:
+    """Reads the configuration and opens its workspace; what was carried over is told in a line on stderr.
+
+    Args:
+      config_file: the YAML file.
+      overrides: of --set.
+      create: make the workspace if there is none.
+
+    Raises:
+      nsynth.UserError: the configuration or the workspace cannot be used.
+    """
+    from pipeline.workspace import open_workspace
+
+    opened = open_workspace(load_config(config_file, overrides), create)
+    if opened.message:
+        click.echo(f"nsynth: {opened.message}", err=True)
+    return opened.config

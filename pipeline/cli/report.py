@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.options import LocalPath, config_option, set_option
-from pipeline.config import load_config
+from pipeline.cli.console import short
+from pipeline.cli.options import LocalPath, config_option, load_workspace, set_option
 
 
 @click.command()
@@ -23,7 +23,7 @@ def report(
 
     RUN is a name that `nsynth runs` lists. A run that failed has a report, too: it tells how far it came.
     """
-    config = load_config(config_file, overrides)
+    config = load_workspace(config_file, overrides)
     verbose = ctx.find_root().obj["verbose"]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if verbose else "2")
 
@@ -35,4 +35,4 @@ def report(
     log_file = config.workspace / "logs" / "report.log"
     with console.status("Reading the run …"), chatter_to(log_file, verbose):
         path = write_report(config, run, out)
-    console.print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)", highlight=False, soft_wrap=True)
+    console.print(f"{short(path)} ({path.stat().st_size / 1e6:.1f} MB)", highlight=False, soft_wrap=True)

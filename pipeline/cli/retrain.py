@@ -9,8 +9,14 @@ import click
 
 from pipeline import exit_codes
 from pipeline.cli.console import log_rounds_to, make_console
-from pipeline.cli.options import config_option, json_option, set_option, spans_option, with_spans
-from pipeline.config import load_config
+from pipeline.cli.options import (
+    config_option,
+    json_option,
+    load_workspace,
+    set_option,
+    spans_option,
+    with_spans,
+)
 from pipeline.terminal import make_output_expendable
 
 
@@ -50,7 +56,7 @@ def retrain(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
-        done = Retraining(load_config(config_file, with_spans(overrides, spans))).retrain(
+        done = Retraining(load_workspace(config_file, with_spans(overrides, spans), create=True)).retrain(
             "nsynth retrain", force, stop
         )
     except LockedError as error:

@@ -12,8 +12,10 @@ import rich.console
 
 import nsynth
 from pipeline import exit_codes
-from pipeline.cli.options import config_option, set_option
-from pipeline.config import Config, load_config, text_override
+from pipeline.cli.console import short
+from pipeline.cli.options import config_option, load_workspace, set_option
+from pipeline.config import Config, text_override
+from pipeline.history.identity import unwritable
 from pipeline.terminal import make_output_expendable
 
 
@@ -32,7 +34,7 @@ def run(ctx: click.Context, config_file: Path, data: str | None, overrides: tupl
     """
     if data is not None:
         overrides = (*overrides, text_override("data", data))
-    config = load_config(config_file, overrides)
+    config = load_workspace(config_file, overrides, create=True)
     make_output_expendable()
     return run_once(config, verbose=ctx.find_root().obj["verbose"])
 
@@ -58,7 +60,7 @@ def run_once(config: Config, verbose: bool) -> int:
         with console.status("Writing the report …"), chatter_to(log_file, verbose):
             report = _report(config)
     except BaseException:
-        console.print(f"[dim]log: {log_file}[/]")
+        console.print(f"[dim]log: {short(log_file)}[/]")
         raise
 
     from pipeline.cli.summary import print_summary, summarize
@@ -74,10 +76,7 @@ def _logs(config: Config) -> Path:
     try:
         os.makedirs(folder, exist_ok=True)  # Path.mkdir tells of a missing parent, not of the true cause
     except OSError as error:
-        raise nsynth.UserError(
-            f"cannot write to the workspace {config.workspace}: {error.strerror} ({error.filename}). "
-            "Name another with --set workspace=..."
-        ) from error
+        raise unwritable(config.workspace, error) from error
     return folder
 
 
@@ -109,7 +108,9 @@ def _say_what_is_there(config: Config, console: rich.console.Console) -> None:
 
     cache_dir = config.ingest.cache_dir or str(config.artifacts / "ExampleGen" / ".cache")
     with contextlib.suppress(nsynth.UserError, OSError):
-        console.print(f"data        {config.input_base}", soft_wrap=True, markup=False, highlight=False)
+        console.print(
+            f"data        {short(config.input_base)}", soft_wrap=True, markup=False, highlight=False
+        )
         for found in survey(config.input_base, cache_dir):
             forms = ", ".join(found.forms)
             if found.notes is None:

@@ -9,8 +9,8 @@ import rich.box
 import rich.markup
 import rich.table
 
-from pipeline.cli.options import config_option, json_option, set_option
-from pipeline.config import Config, load_config
+from pipeline.cli.options import config_option, json_option, load_workspace, set_option
+from pipeline.config import Config
 
 _TO_THE_SECOND = len("2026-01-01T00:00:00")
 _COLOURS = {"pushed": "green", "not pushed": "yellow", "failed": "red", "running": "cyan"}
@@ -25,7 +25,7 @@ def runs(config_file: Path, overrides: tuple[str, ...], limit: int, as_json: boo
     """List the runs, the newest first: outcome, accuracy with its interval, version, time."""
     from pipeline.cli.console import make_console
 
-    found = list_runs(load_config(config_file, overrides), limit)
+    found = list_runs(load_workspace(config_file, overrides), limit)
     if as_json:
         click.echo(json.dumps(found, indent=1))
     else:

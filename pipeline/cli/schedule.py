@@ -5,8 +5,7 @@ from pathlib import Path
 import click
 
 from pipeline.cli.console import log_rounds_to, make_console
-from pipeline.cli.options import config_option, set_option, spans_option, with_spans
-from pipeline.config import load_config
+from pipeline.cli.options import config_option, load_workspace, set_option, spans_option, with_spans
 from pipeline.terminal import make_output_expendable
 
 
@@ -19,7 +18,7 @@ def schedule(config_file: Path, overrides: tuple[str, ...], spans: str | None) -
     from pipeline.retrain.round import Retraining
     from pipeline.retrain.schedule import Scheduler
 
-    config = load_config(config_file, with_spans(overrides, spans))
+    config = load_workspace(config_file, with_spans(overrides, spans), create=True)
     make_output_expendable()
     log_rounds_to(make_console(stderr=True))
     retraining = Retraining(config)

@@ -6,8 +6,14 @@ from pathlib import Path
 import click
 
 from pipeline.cli.console import make_console
-from pipeline.cli.options import config_option, json_option, set_option, spans_option, with_spans
-from pipeline.config import load_config
+from pipeline.cli.options import (
+    config_option,
+    json_option,
+    load_workspace,
+    set_option,
+    spans_option,
+    with_spans,
+)
 
 
 @click.command()
@@ -23,7 +29,7 @@ def status(
     from pipeline.retrain.status import print_status
     from pipeline.retrain.status import status as gather
 
-    told = gather(load_config(config_file, with_spans(overrides, spans)), rounds)
+    told = gather(load_workspace(config_file, with_spans(overrides, spans)), rounds)
     if as_json:
         click.echo(json.dumps(told))
     else:

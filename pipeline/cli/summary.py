@@ -9,6 +9,7 @@ import rich.markup
 import rich.table
 
 from components.documents import GateReport, IngestAccount
+from pipeline.cli.console import short
 from pipeline.config import Config
 from pipeline.history import past_runs
 from pipeline.report.outcome import outcome_of
@@ -87,10 +88,10 @@ def print_summary(
     colour = "green" if summary.pushed else "red"
     table.add_row("verdict", f"[{colour}]{rich.markup.escape(_verdict(summary))}[/]")
     table.add_row("", _checks(gate))
-    table.add_row("model", summary.model or "not pushed")
-    table.add_row("gate", str(summary.gate_text))
+    table.add_row("model", short(summary.model) if summary.model else "not pushed")
+    table.add_row("gate", short(summary.gate_text))
     if report:
-        table.add_row("report", str(report))
+        table.add_row("report", short(report))
     if seconds is not None:
         slowest = sorted(summary.steps.values(), key=lambda step: -step.seconds)[:3]
         named = ", ".join(f"{s.name} {s.seconds:.0f} s" for s in slowest if s.state == "COMPLETE")
@@ -100,8 +101,8 @@ def print_summary(
     console.print()
     console.print(table)
     console.print(f"\nTry next:\n{_next(summary)}", highlight=False)
-    if summary.workspace != Config().workspace:
-        elsewhere = rich.markup.escape(shlex.quote(f"workspace={summary.workspace}"))
+    if short(summary.workspace) != str(Config().workspace):
+        elsewhere = rich.markup.escape(shlex.quote(f"workspace={short(summary.workspace)}"))
         console.print(f"  each with --set {elsewhere}", highlight=False, soft_wrap=True)
 
 

@@ -13,6 +13,7 @@ from components.registry import Registry
 from components.version import Version
 from pipeline.fingerprint import STEP_CODE, step_fingerprint
 from pipeline.history import past_runs
+from pipeline.history.identity import tail_of
 from pipeline.step_names import kind_of
 
 _CACHE = "TransformCache"
@@ -96,7 +97,9 @@ def find(registry: Registry, store: MetadataStore, named: str) -> tuple[past_run
 def _model_of(store: MetadataStore, version: Version) -> past_runs.Output:
     record = version.record
     found = past_runs.find_artifact(store, record.model_id) if record.model_id else None
-    if not found or found.uri != record.model_uri:
+    # By its place in the workspace, whose address may have changed since; another workspace may have the same places.
+    here = found and tail_of(found.uri) == tail_of(record.model_uri) != ""
+    if not (found and here) or (record.run and record.run not in past_runs.run_names(store)):
         said = f"run {record.run}, {record.model_uri}" if record.model_uri else "nothing"
         raise nsynth.UserError(
             f"version {version.number} was not made in this history; its record says: {said}"

@@ -21,10 +21,13 @@ from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from rich.filesize import decimal
 
+import nsynth
 from components.registry import Registry
 from pipeline.config import Config
 from pipeline.history import past_runs
-from pipeline.history.metadata import connect, is_server
+from pipeline.history.identity import open_own, tail_of
+from pipeline.history.metadata import is_server
+from pipeline.history.outputs import TRASH, Outputs
 from pipeline.retrain import lock
 from pipeline.retrain.round import Retraining
 from pipeline.retrain.status import disk_use
@@ -35,7 +38,6 @@ _UNFINISHED = {mlmd.Execution.NEW, mlmd.Execution.RUNNING}
 # TFX's names of types; importing TFX takes seconds.
 _CACHE = "TransformCache"
 _NOTES = "Examples"
-_TRASH = ".trash"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,8 +98,13 @@ def clean(config: Config, name: str, remove: bool) -> Plan:
 def clean_alone(config: Config, remove: bool) -> Plan:
     """The same for a caller that holds the lock."""
     if not is_server(config.metadata) and not Path(config.metadata).exists():
+        if config.artifacts.is_dir() and any(config.artifacts.iterdir()):
+            raise nsynth.UserError(
+                f"nothing was removed: {config.artifacts} is not empty, but the history {config.metadata} is not "
+                "there. Put it back, or move the folder away by hand"
+            )
         return Plan((), 0)
-    store = connect(config.metadata)
+    store = open_own(config.workspace, config.metadata)
     plan = make_plan(config, store)
     if remove:
         carry_out(plan, store, config.artifacts)
@@ -105,7 +112,13 @@ def clean_alone(config: Config, remove: bool) -> Plan:
 
 
 def make_plan(config: Config, store: MetadataStore) -> Plan:
-    """Decides what may go; changes nothing."""
+    """Decides what may go; changes nothing.
+
+    Raises:
+      nsynth.UserError: history and disk do not agree.
+    """
+    outputs = Outputs(store, config.artifacts)
+    outputs.check()
     graph = _Graph(store)
     names = past_runs.run_names(store)
     kept = set(names[: config.retrain.cleanup.keep_runs]) | ({_last_complete(config)} & set(names))
@@ -119,15 +132,9 @@ def make_plan(config: Config, store: MetadataStore) -> Plan:
         Item(path, disk_use(path), "artifacts that nothing needs", artifact.id)
         for artifact in graph.artifacts.values()
         if artifact.state == mlmd.Artifact.LIVE and artifact.uri not in needed_uris
-        if (path := _inside(artifact.uri, config.artifacts))
+        if (path := outputs.path_of(artifact))
     ]
-    going = {item.path for item in items}
-    claimed = _claimed(graph.artifacts.values())
-    items += [
-        Item(path, disk_use(path), "left-overs of steps")
-        for path in _output_folders(config.artifacts)
-        if path not in claimed and path not in going
-    ]
+    items += [Item(path, disk_use(path), "left-overs of steps") for path in outputs.left_over()]
     items += _old_logs(config)
     items += _old_reports(config)
     size = sum(item.size_bytes for item in items)
@@ -142,7 +149,7 @@ def carry_out(plan: Plan, store: MetadataStore, artifacts: Path) -> None:
         artifact.state = mlmd.Artifact.DELETED
     store.put_artifacts(marked)
     remove(item.path for item in plan.items)
-    _remove_empty(artifacts, _claimed(store.get_artifacts()))
+    _remove_empty(Path(os.path.realpath(artifacts)), Outputs(store, artifacts).claimed)
 
 
 def sweep(config: Config, store: MetadataStore) -> list[Path]:
@@ -156,9 +163,8 @@ def sweep(config: Config, store: MetadataStore) -> list[Path]:
         execution.last_known_state = mlmd.Execution.FAILED
     if killed:
         store.put_executions(killed)
-    claimed = _claimed(store.get_artifacts())
-    ids = {str(execution.id) for execution in killed}
-    left = [path for path in _output_folders(config.artifacts) if path.name in ids and path not in claimed]
+    outputs, ids = Outputs(store, config.artifacts), {str(execution.id) for execution in killed}
+    left = [path for path in outputs.left_over() if path.name in ids and outputs.knows(path)]
     remove(left)
     return left
 
@@ -166,8 +172,8 @@ def sweep(config: Config, store: MetadataStore) -> list[Path]:
 def remove(paths: Iterable[Path]) -> None:
     """Removes files and folders; a folder first takes another name, so that nobody sees half of it."""
     for path in paths:
-        if path.is_dir():
-            trash = path.with_name(f"{_TRASH}-{path.name}-{os.getpid()}")
+        if path.is_dir() and not path.is_symlink():
+            trash = path.with_name(f"{TRASH}-{path.name}-{os.getpid()}")
             path.rename(trash)
             shutil.rmtree(trash)
         else:
@@ -232,11 +238,14 @@ class _Graph:
 def _pushed(config: Config, graph: _Graph) -> tuple[set[int], set[int]]:
     """The model that serves, and those of the other versions in the model folder, as the Trainer left them."""
     registry = Registry(config.models)
-    uris = {version.record.model_uri for version in registry.versions()}
     serving = registry.serving()
-    models = {artifact.id for artifact in graph.artifacts.values() if artifact.uri in uris}
+    # By its place in the workspace, which may have had another address when it was pushed.
+    tails = {tail_of(version.record.model_uri) for version in registry.versions()} - {""}
+    models = {artifact.id for artifact in graph.artifacts.values() if tail_of(artifact.uri) in tails}
     champion = {
-        model for model in models if serving and graph.artifacts[model].uri == serving.record.model_uri
+        model
+        for model in models
+        if serving and tail_of(graph.artifacts[model].uri) == tail_of(serving.record.model_uri)
     }
     return champion, models - champion
 
@@ -251,31 +260,6 @@ def _last_complete(config: Config) -> str:
     """The run whose spectrograms the next round takes over."""
     runs = [line.run for line in Retraining(config).ledger.rounds() if line.outcome.settles and line.run]
     return runs[-1] if runs else ""
-
-
-def _inside(uri: str, root: Path) -> Path | None:
-    """The folder of an artifact, if it is there and lies below `root`."""
-    path = Path(uri).absolute()
-    return path if path.is_relative_to(root.absolute()) and path.exists() else None
-
-
-def _claimed(artifacts: Iterable[mlmd.Artifact]) -> set[Path]:
-    """Folders that belong to artifacts that are still there.
-
-    Of an output with several artifacts, such as Transform's of several spans, each has a folder within the one that
-    TFX made for the execution.
-    """
-    uris = (Path(a.uri).absolute() for a in artifacts if a.state == mlmd.Artifact.LIVE)
-    return {folder for uri in uris for folder in (uri, uri.parent)}
-
-
-def _output_folders(artifacts: Path) -> Iterator[Path]:
-    """Folders that TFX made for steps: <step>/<output>/<execution>, and its own below <step>/.system."""
-    root = artifacts.absolute()
-    for pattern in ("*/*/*", "*/.system/*/*"):
-        for path in root.glob(pattern):
-            if path.is_dir() and (path.name.isdecimal() or path.name.startswith(_TRASH)):
-                yield path
 
 
 def _old_logs(config: Config) -> Iterator[Item]:
@@ -293,6 +277,6 @@ def _old_reports(config: Config) -> Iterator[Item]:
 
 def _remove_empty(artifacts: Path, claimed: set[Path]) -> None:
     """Removes folders of steps that hold nothing any more; an artifact may be an empty folder."""
-    for folder, _, _ in os.walk(artifacts.absolute(), topdown=False):
-        if Path(folder) not in claimed | {artifacts.absolute()} and not os.listdir(folder):
+    for folder, _, _ in os.walk(artifacts, topdown=False):
+        if Path(folder) not in claimed | {artifacts} and not os.listdir(folder):
             os.rmdir(folder)

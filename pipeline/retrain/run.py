@@ -12,8 +12,9 @@ from pipeline.config import Config
 from pipeline.errors import explain
 from pipeline.graph import Spans, create_pipeline
 from pipeline.history import past_runs
+from pipeline.history.identity import open_own
 from pipeline.history.ledger import Ledger, Round
-from pipeline.history.metadata import connect, connection_config
+from pipeline.history.metadata import connection_config
 from pipeline.history.step_memory import record_memory
 from pipeline.report import write_if_possible
 from pipeline.retrain.child import Request, Result
@@ -28,7 +29,7 @@ def run_spans(request: Request) -> Result:
     """Runs the graph to its end; an error of a step is raised as it is."""
     config = request.config
     config.engine.check([str(config.workspace), str(config.retrain.spans)])
-    store = connect(config.metadata)
+    store = open_own(config.workspace, config.metadata)
     rounds = Ledger(request.result_file.parent / "rounds.jsonl").rounds()
     sweep(config, store)
     if done := _pushed_before_a_crash(config, store, rounds):

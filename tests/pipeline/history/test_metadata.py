@@ -225,8 +225,9 @@ def test_rounds_and_all_that_look_at_them_use_the_server(server, tmp_path):
     nsynth_command("report", "--out", tmp_path / "report.html")
     assert (tmp_path / "report.html").stat().st_size > 10_000
     assert str(done["version"]) in nsynth_command("models")
-    left = tmp_path / "workspace" / "artifacts" / "Trainer" / "model" / "9999"
-    left.mkdir()
+    trainer = past_runs.load_run(connect(server), run).steps["Trainer"]
+    left = tmp_path / "workspace" / "artifacts" / "Trainer" / "half" / str(trainer.execution_id)
+    left.mkdir(parents=True)
     assert str(left) in nsynth_command("gc", "--yes", "--json")
     assert not left.exists()
     states = {artifact.uri: artifact.state for artifact in connect(server).get_artifacts()}

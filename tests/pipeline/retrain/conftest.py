@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from pipeline.config import Config
 from pipeline.retrain.child import Starter
 from pipeline.retrain.options import RetrainOptions, RetryOptions
+from tests.pipeline.past import History
 
 # Writes what it was asked into asked.jsonl, then does the next of the things that script.json lists.
 STAND_IN = """
@@ -142,3 +144,19 @@ def webhook() -> Iterator[tuple[str, list[Called]]]:
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}", called
     server.shutdown()
+
+
+@pytest.fixture
+def past(config, deliver) -> tuple[History, dict[str, dict[str, mlmd.Artifact]]]:
+    """Four runs; the model of the first was pushed. Only the newest is to be kept whole, the window is span 3."""
+    cleanup = config.retrain.cleanup.model_copy(update={"keep_runs": 1})
+    retrain = config.retrain.model_copy(update={"cleanup": cleanup, "window": 1})
+    config = config.model_copy(update={"retrain": retrain})
+    deliver(3)
+    history = History(config)
+    return history, {
+        "pushed": history.whole_run("2025-01-01", 101, span=1, model_pushed=True),
+        "old": history.whole_run("2025-01-02", 102, span=2),
+        "window": history.whole_run("2025-01-03", 103, span=3),
+        "newest": history.whole_run("2025-01-04", 104, span=4),
+    }

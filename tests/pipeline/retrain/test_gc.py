@@ -11,78 +11,9 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from components.registry import Registry
 from components.version import Record
 from pipeline.history.ledger import Outcome, Round
-from pipeline.history.metadata import connect
 from pipeline.retrain import gc, lock
 from pipeline.retrain.round import Retraining
 from pipeline.retrain.status import disk_use
-
-
-class History:
-    """Writes runs into a metadata store as TFX would, with a file for each artifact."""
-
-    def __init__(self, config):
-        self.config, self.store = config, connect(config.metadata)
-        self._execution = self.store.put_execution_type(mlmd.ExecutionType(name="step"))
-        self._run = self.store.put_context_type(mlmd.ContextType(name="pipeline_run"))
-
-    def artifact(self, step: str, key: str, number: int) -> mlmd.Artifact:
-        type_id = self.store.put_artifact_type(mlmd.ArtifactType(name=key))
-        folder = self.config.artifacts / step / key / str(number)
-        folder.mkdir(parents=True)
-        (folder / "content").write_bytes(b"x" * 1000)
-        artifact = mlmd.Artifact(type_id=type_id, uri=str(folder), state=mlmd.Artifact.LIVE)
-        [artifact.id] = self.store.put_artifacts([artifact])
-        return artifact
-
-    def step(self, run: str, made=(), used=(), state=mlmd.Execution.COMPLETE) -> int:
-        [context] = (
-            self.store.put_contexts([mlmd.Context(type_id=self._run, name=run)])
-            if not (found := self.store.get_context_by_type_and_name("pipeline_run", run))
-            else [found.id]
-        )
-        execution = mlmd.Execution(type_id=self._execution, last_known_state=state)
-        [execution.id] = self.store.put_executions([execution])
-        self.store.put_attributions_and_associations(
-            [], [mlmd.Association(execution_id=execution.id, context_id=context)]
-        )
-        events = [(mlmd.Event.OUTPUT, a) for a in made] + [(mlmd.Event.INPUT, a) for a in used]
-        self.store.put_events(
-            mlmd.Event(type=kind, artifact_id=a.id, execution_id=execution.id) for kind, a in events
-        )
-        return execution.id
-
-    def whole_run(
-        self, run: str, number: int, span: int, model_pushed: bool = False
-    ) -> dict[str, mlmd.Artifact]:
-        """Examples of a span, with their account → transformed → model; pushes the model if asked to."""
-        examples = self.artifact(f"ExampleGen-{span:06d}", "Examples", number)
-        account = self.artifact(f"ExampleGen-{span:06d}", "Quarantine", number)
-        transformed = self.artifact("Transform", "Examples", number)
-        model = self.artifact("Trainer", "Model", number)
-        self.step(run, made=[examples, account])
-        self.step(run, made=[transformed], used=[examples])
-        self.step(run, made=[model], used=[transformed])
-        if model_pushed:
-            Registry(self.config.models).publish(
-                lambda folder: Path(folder, "saved_model.pb").write_bytes(b"m"), Record(model_uri=model.uri)
-            )
-        return {"examples": examples, "account": account, "transformed": transformed, "model": model}
-
-
-@pytest.fixture
-def past(config, deliver) -> tuple[History, dict[str, dict[str, mlmd.Artifact]]]:
-    """Four runs; the model of the first was pushed. Only the newest is to be kept whole, the window is span 3."""
-    cleanup = config.retrain.cleanup.model_copy(update={"keep_runs": 1})
-    retrain = config.retrain.model_copy(update={"cleanup": cleanup, "window": 1})
-    config = config.model_copy(update={"retrain": retrain})
-    deliver(3)
-    history = History(config)
-    return history, {
-        "pushed": history.whole_run("2025-01-01", 101, span=1, model_pushed=True),
-        "old": history.whole_run("2025-01-02", 102, span=2),
-        "window": history.whole_run("2025-01-03", 103, span=3),
-        "newest": history.whole_run("2025-01-04", 104, span=4),
-    }
 
 
 def uris(plan: gc.Plan) -> set[str]:
@@ -142,8 +73,9 @@ def test_the_run_whose_spectrograms_the_next_round_takes_over_stays(past):
 
 def test_what_a_crash_of_the_cleaning_left_goes_the_next_time(past):
     history, _ = past
-    left = history.config.artifacts / "Trainer" / "Model" / ".trash-7-123"
-    orphan = history.config.artifacts / "Trainer" / "Model" / "99"
+    number = history.step("2025-01-04", node="Trainer")
+    left = history.config.artifacts / "Trainer" / "Model" / f".trash-{number}-123"
+    orphan = history.config.artifacts / "Trainer" / "Model" / str(number)
     for folder in (left, orphan):
         folder.mkdir()
     plan = gc.clean(history.config, "test", remove=True)
@@ -217,7 +149,7 @@ def test_while_a_round_runs_nothing_is_touched(past):
 
 def test_killed_steps_are_swept_and_finished_ones_are_not(past):
     history, runs = past
-    number = history.step("2025-01-05", state=mlmd.Execution.RUNNING)
+    number = history.step("2025-01-05", state=mlmd.Execution.RUNNING, node="Trainer")
     half = history.config.artifacts / "Trainer" / "Model" / str(number)
     half.mkdir()
     assert gc.sweep(history.config, history.store) == [half.absolute()]
