@@ -180,7 +180,7 @@ def _time_index(path: Path) -> dict[str, Any]:
     """Scan the headers of 100,000 records of a note's size; the data between them is a hole in the file."""
     from components.ingest.index import scan
     from components.ingest.sources import Form, Source
-    from components.ingest.tfrecord import FRAME_BYTES, HEADER_BYTES, frame
+    from components.tfrecord import FRAME_BYTES, HEADER_BYTES, frame
 
     click.echo(f"Indexing {_INDEXED_RECORDS:,} records", err=True)
     header = frame(bytes(_RECORD_BYTES - FRAME_BYTES))[:HEADER_BYTES]

@@ -17,8 +17,8 @@ import numpy as np
 
 import nsynth
 from benchmarks.synthetic import make_note
-from components.ingest import tfrecord
-from components.ingest.example_proto import serialize
+from components import tfrecord
+from components.example_proto import serialize
 from pipeline.download import official
 
 _RANGE = re.compile(r"bytes=(\d+)-(\d+)")

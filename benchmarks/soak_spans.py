@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 import nsynth
+from components.tfrecord import frame
 from corpus.options import CorpusOptions
 from corpus.render import render_corpus
-from corpus.tfrecord import frame
 from pipeline.retrain.spans import folder_name
 
 TRAIN_NOTES = 264

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 import nsynth
-from components.ingest import tfrecord
-from components.ingest.example_proto import serialize
+from components import tfrecord
+from components.example_proto import serialize
 
 _HARMONICS = 4
 _SECONDS = np.arange(nsynth.NOTE_SAMPLES, dtype=np.float32) / nsynth.SAMPLE_RATE_HZ

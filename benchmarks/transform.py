@@ -72,8 +72,8 @@ def _compare(sizes: list[int], rounds: int, folder: Path) -> list[dict[str, Any]
 def _generate(folder: Path, count: int) -> None:
     """A train split of `count` notes and a dev split of four, in files as ingest writes them."""
     from benchmarks.synthetic import make_notes
-    from components.ingest.example_proto import serialize
-    from components.ingest.tfrecord import frame
+    from components.example_proto import serialize
+    from components.tfrecord import frame
 
     notes = [frame(serialize(note)) for note in make_notes(min(count, _DISTINCT_NOTES))]
     for split, size in (("train", count), ("dev", _SHARDS)):

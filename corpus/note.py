@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 import nsynth
-from corpus.tfrecord import encode_example
+from components.example_proto import serialize
 
 FULL_SCALE = 32_768
 """NSynth's samples are 16-bit integers divided by this; so are ours, so that WAV and TFRecord hold the same."""
@@ -60,4 +60,4 @@ class Note:
 
     def example(self) -> bytes:
         """The serialized tf.Example with NSynth's 14 features."""
-        return encode_example({**self.labels(), nsynth.AUDIO: self.waveform})
+        return serialize({**self.labels(), nsynth.AUDIO: self.waveform})

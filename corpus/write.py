@@ -10,9 +10,9 @@ from typing import Any, BinaryIO, Self
 import soundfile
 
 import nsynth
+from components.tfrecord import frame
 from corpus.note import Note
 from corpus.splits import SPLITS
-from corpus.tfrecord import frame
 
 
 class Writer(AbstractContextManager):

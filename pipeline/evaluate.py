@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import nsynth
-from components import storage
-from components.ingest import tfrecord
+from components import storage, tfrecord
 from components.ingest.contract import ContractError
 from components.ingest.index import load_or_scan
 from components.ingest.readers import Readers
 from components.ingest.sources import Source, find
-from components.ingest.tfrecord import Record
 from components.registry import Registry
+from components.tfrecord import Record
 from components.version import Version, model_digest
 
 SPLIT = "test"

@@ -11,9 +11,10 @@ from typing import Any, BinaryIO
 import numpy as np
 
 import nsynth
-from components.ingest import jsonwav, tfrecord
+from components import tfrecord
+from components.example_proto import serialize
+from components.ingest import jsonwav
 from components.ingest.contract import ContractError
-from components.ingest.example_proto import serialize
 
 _ROWS = 64  # read at a time: 16 MB of samples
 

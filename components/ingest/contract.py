@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError
 
 import nsynth
 from components.audio import SILENCE_BELOW
-from components.ingest.example_proto import Example, floats
+from components.example_proto import Example, floats
 
 SAMPLE_LIMIT = 1 + 2.0**-15
 """Full scale plus the rounding of one 16-bit step."""

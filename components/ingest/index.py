@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 import nsynth
-from components.ingest import files, jsonwav, tfds, tfrecord
+from components import tfrecord
+from components.ingest import files, jsonwav, tfds
 from components.ingest.sources import Form, Source
-from components.ingest.tfrecord import Damage, Record
 from components.ingest.unpack import unpack
+from components.tfrecord import Damage, Record
 
 _LAYOUT = 1  # of a stored index; a change makes old ones unread
 

@@ -10,11 +10,11 @@ from typing import BinaryIO
 import numpy as np
 
 import nsynth
+from components.example_proto import serialize
 from components.ingest import files
 from components.ingest.contract import ContractError, Reason
-from components.ingest.example_proto import serialize
 from components.ingest.sources import AUDIO_FOLDER
-from components.ingest.tfrecord import Record
+from components.tfrecord import Record
 
 _CHUNK_BYTES = 1 << 20
 # Of the disk or of this process, whatever the file holds; others, such as a file that is missing, are the data's.

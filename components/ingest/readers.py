@@ -5,10 +5,11 @@ import os
 from collections.abc import Sequence
 from typing import BinaryIO
 
-from components.ingest import files, jsonwav, tfds, tfrecord
+from components import tfrecord
+from components.ingest import files, jsonwav, tfds
 from components.ingest.contract import ContractError, Note, Reason, check
 from components.ingest.sources import Form, Source
-from components.ingest.tfrecord import Record
+from components.tfrecord import Record
 
 
 class Readers(contextlib.ExitStack):

@@ -13,13 +13,14 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import nsynth
-from components.ingest import files, sound, tfrecord
+from components import tfrecord
+from components.example_proto import Example
+from components.ingest import files, sound
 from components.ingest.contract import ContractError, Note
-from components.ingest.example_proto import Example
 from components.ingest.readers import Readers
 from components.ingest.shuffle import Shard
 from components.ingest.sources import Source
-from components.ingest.tfrecord import Record
+from components.tfrecord import Record
 
 
 class Layout(NamedTuple):

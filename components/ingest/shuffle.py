@@ -13,7 +13,7 @@ import nsynth
 from components.ingest.index import Index
 from components.ingest.options import IngestOptions
 from components.ingest.sources import Source
-from components.ingest.tfrecord import FRAME_BYTES
+from components.tfrecord import FRAME_BYTES
 
 _MEGABYTE = 10**6
 

@@ -10,8 +10,8 @@ import google_crc32c
 from google.protobuf.message import DecodeError
 
 import nsynth
+from components.example_proto import Example, floats, serialize
 from components.ingest.contract import ContractError, Reason
-from components.ingest.example_proto import Example, floats, serialize
 
 _ID = "id"
 _LABEL, _FAMILY, _SOURCE = "instrument/label", "instrument/family", "instrument/source"

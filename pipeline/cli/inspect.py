@@ -70,7 +70,7 @@ def _notes(indexes: "list[Index]") -> "Iterator[tuple[list[Used], list[Refused]]
     from components.ingest.contract import ContractError
     from components.ingest.readers import Readers
     from components.ingest.shard import Refused, Used, digest
-    from components.ingest.tfrecord import Record
+    from components.tfrecord import Record
 
     for index in indexes:
         source = index.source

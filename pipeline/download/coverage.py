@@ -7,7 +7,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 import nsynth
-from components.ingest.example_proto import Example
+from components.example_proto import Example
 from pipeline.download import official
 
 

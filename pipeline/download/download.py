@@ -18,8 +18,8 @@ import filelock
 import google_crc32c
 
 import nsynth
-from components.ingest import tfrecord
-from components.ingest.tfrecord import Record
+from components import tfrecord
+from components.tfrecord import Record
 from pipeline.download import notice, official, sample
 from pipeline.download.coverage import Coverage
 from pipeline.download.origin import Origin, Remote

@@ -10,8 +10,8 @@ import random
 from typing import NamedTuple
 
 import nsynth
-from components.ingest import tfrecord
-from components.ingest.tfrecord import Record
+from components import tfrecord
+from components.tfrecord import Record
 from pipeline.download.origin import Origin, Remote
 from pipeline.download.part import Segment
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 import nsynth
-from components.ingest import tfrecord
-from components.ingest.example_proto import Example
+from components import tfrecord
+from components.example_proto import Example
 
 COLOURS = "magma"  # dark to bright evenly, for the colour-blind too, and in grey print
 DYNAMIC_RANGE_DB = 80.0  # of a picture, down from its loudest point

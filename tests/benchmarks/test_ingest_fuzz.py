@@ -6,8 +6,8 @@ import pytest
 import nsynth
 from benchmarks import ingest_fuzz
 from benchmarks.synthetic import make_note
+from components.example_proto import serialize
 from components.ingest.contract import Note
-from components.ingest.example_proto import serialize
 
 
 def test_mutated_records_neither_crash_nor_slip_through() -> None:

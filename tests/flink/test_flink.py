@@ -18,7 +18,7 @@ from tfx.orchestration.pipeline import Pipeline
 import nsynth
 from benchmarks.synthetic import write_tfrecord
 from benchmarks.transform_variants import run_executor
-from components.ingest.tfrecord import frame
+from components.tfrecord import frame
 from pipeline.config import Config
 from pipeline.data_steps import prepare
 from pipeline.history.past_runs import Run, load_run, open_store

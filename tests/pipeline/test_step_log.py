@@ -22,7 +22,7 @@ class Diary(StepFollower):
 
 def test_starts_ends_and_the_cache_are_told(caplog):
     caplog.set_level(logging.INFO)
-    log = logging.getLogger("absl")
+    log = logging.getLogger("orchestrator")
     with Diary().attached() as diary:
         log.info("Component ExampleGen-000001 is running.")
         log.info("A cached execution 3 is used.")

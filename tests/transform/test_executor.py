@@ -18,7 +18,7 @@ from tfx.utils import proto_utils
 import nsynth
 import transform
 from benchmarks import synthetic
-from components.ingest.example_proto import serialize
+from components.example_proto import serialize
 from pipeline.engines.engine import EngineOptions
 from transform import codec, features
 from transform.executor import Executor

@@ -16,8 +16,8 @@ import soundfile
 
 import nsynth
 from benchmarks.synthetic import make_notes
-from components.ingest import tfrecord
-from components.ingest.example_proto import Example, serialize
+from components import tfrecord
+from components.example_proto import Example, serialize
 
 Note = dict[str, Any]
 Writer = Callable[[Path, list[Note]], Path]

@@ -9,7 +9,7 @@ from components.ingest.index import Index
 from components.ingest.options import IngestOptions
 from components.ingest.shard import Layout, Refused, Used
 from components.ingest.sources import Form, Source
-from components.ingest.tfrecord import Damage
+from components.tfrecord import Damage
 
 LAYOUT = Layout("out/examples", "out/quarantine")
 

@@ -7,8 +7,8 @@ import pytest
 
 import nsynth
 from benchmarks.synthetic import make_note
+from components.example_proto import Example, serialize
 from components.ingest.contract import ContractError, Reason, check
-from components.ingest.example_proto import Example, serialize
 
 
 @pytest.fixture

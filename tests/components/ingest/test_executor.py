@@ -17,9 +17,9 @@ import pytest
 
 import nsynth
 from benchmarks.synthetic import make_note, make_notes
-from components.ingest import tfrecord
+from components import tfrecord
+from components.example_proto import serialize
 from components.ingest.contract import check
-from components.ingest.example_proto import serialize
 from pipeline.retrain.faults import may_pass
 
 OPTIONS = {"dev_fraction": 0.2, "valid_fraction": 0.3, "test_fraction": 0.2, "min_shards": 3}

@@ -15,7 +15,7 @@ from components.ingest.contract import ContractError, Reason
 from components.ingest.index import load_or_scan
 from components.ingest.readers import Readers
 from components.ingest.sources import Form, Source, find
-from components.ingest.tfrecord import Record
+from components.tfrecord import Record
 
 
 def read_all(folder: Path, cache: Path) -> list:

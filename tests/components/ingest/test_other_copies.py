@@ -7,13 +7,13 @@ import pyarrow.parquet
 import pytest
 
 import nsynth
-from components.ingest import tfrecord
+from components import tfrecord
+from components.example_proto import Example
 from components.ingest.contract import ContractError, Reason
-from components.ingest.example_proto import Example
 from components.ingest.index import load_or_scan
 from components.ingest.readers import Readers
 from components.ingest.sources import Form, find
-from components.ingest.tfrecord import Record
+from components.tfrecord import Record
 from tests.components.ingest.conftest import as_table, write_arrow
 
 TFDS = "nsynth-train.tfrecord-00000-of-00001"

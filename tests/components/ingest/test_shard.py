@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import nsynth
-from components.ingest import sound, tfrecord
+from components import tfrecord
+from components.example_proto import Example, serialize
+from components.ingest import sound
 from components.ingest.contract import check
-from components.ingest.example_proto import Example, serialize
 from components.ingest.index import load_or_scan
 from components.ingest.options import IngestOptions
 from components.ingest.shard import Layout, described, reports, write_shard

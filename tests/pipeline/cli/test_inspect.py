@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 import nsynth
-from components.ingest import tfrecord
-from components.ingest.example_proto import serialize
+from components import tfrecord
+from components.example_proto import serialize
 from pipeline.cli.inspect import inspect
 
 

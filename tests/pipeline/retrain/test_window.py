@@ -13,8 +13,8 @@ from tfx.types import standard_artifacts
 from tfx.types.channel_utils import union
 
 from benchmarks.synthetic import make_notes
-from components.ingest import tfrecord
-from components.ingest.example_proto import serialize
+from components import tfrecord
+from components.example_proto import serialize
 from pipeline.config import Config, load_config
 from pipeline.data_steps import ingest_span
 from pipeline.history import past_runs

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.ingest import tfrecord
-from components.ingest.tfrecord import Damage, Record
+from components import tfrecord
+from components.tfrecord import Damage, Record
 
 # Zeros are common in sound and look like lengths; random bytes do not repeat.
 contents = st.one_of(st.binary(min_size=1, max_size=300), st.integers(1, 300).map(bytes))
