@@ -33,15 +33,22 @@ def test_what_runs_alone_imports_nothing_of_ours(file):
         assert not ours & {name.partition(".")[0] for name in names}, ast.unparse(node)
 
 
+def check(folder: Path) -> subprocess.CompletedProcess:
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env={"PYTHONPATH": "."})
+
+
+def test_the_rules_hold():
+    ended = check(PROJECT)
+    assert ended.returncode == 0, ended.stdout
+
+
 def test_an_import_upwards_is_refused(tmp_path):
     """In a copy of the tree in which trainer imports the configuration."""
     ignored = ("node_modules", "tests", "docs", ".git", "__pycache__", "workspace", ".*")
     shutil.copytree(PROJECT, tmp_path / "tree", ignore=shutil.ignore_patterns(*ignored))
     heads = tmp_path / "tree" / "trainer" / "heads.py"
     heads.write_text(heads.read_text() + "\nfrom pipeline.config import Config  # noqa\n")
-    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
-    ended = subprocess.run(
-        command, cwd=tmp_path / "tree", capture_output=True, text=True, env={"PYTHONPATH": "."}
-    )
+    ended = check(tmp_path / "tree")
     assert ended.returncode == 1
     assert "trainer.heads -> pipeline.config" in ended.stdout
