@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kubeflow.connection import Server, knock, plain_words, time_limits
+from kubeflow.connection import Server, knock, limits, plain_words
 from kubeflow.package import Package
 
 FINAL_STATES = {"SUCCEEDED", "FAILED", "SKIPPED", "CANCELED"}
@@ -93,7 +93,7 @@ class Pipelines:
         import kfp  # seconds to import
 
         self._server = server
-        with plain_words(server), time_limits():
+        with plain_words(server), limits():
             self._client = kfp.Client(
                 host=server.host, existing_token=server.token, namespace=server.namespace or "kubeflow"
             )

@@ -3,13 +3,13 @@
 import contextlib
 import io
 import json
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urljoin
 
 import nsynth
+from pipeline import web
 
 CONNECT_TIMEOUT_S = 10
 ANSWER_TIMEOUT_S = 60
@@ -28,32 +28,41 @@ class Server:
 
 def knock(server: Server) -> None:
     """Asks for the server's health first: the SDK would try five times, each without a limit of time."""
-    request = urllib.request.Request(f"{server.host.rstrip('/')}/apis/v2beta1/healthz")
-    if server.token:
-        request.add_header("Authorization", f"Bearer {server.token}")
+    headers = {"Authorization": f"Bearer {server.token}"} if server.token else {}
     try:
-        with urllib.request.urlopen(request, timeout=CONNECT_TIMEOUT_S) as answer:
-            json.load(answer)
-    except urllib.error.HTTPError as error:
-        raise nsynth.UserError(_explain(server, error.code, error.reason)) from error
+        json.loads(
+            web.request(f"{server.host.rstrip('/')}/apis/v2beta1/healthz", CONNECT_TIMEOUT_S, headers=headers)
+        )
+    except web.RequestError as error:
+        if error.redirect:
+            raise nsynth.UserError(_redirected(server, error.redirect)) from error
+        if error.status is not None:
+            raise nsynth.UserError(_explain(server, error.status, str(error))) from error
+        raise nsynth.UserError(
+            f"cannot reach {server.host} ({error}). Is it the API's address, and is the port forwarded? "
+            "kubectl -n kubeflow port-forward svc/ml-pipeline-ui 8080:80"
+        ) from error
     except ValueError as error:
         raise nsynth.UserError(
             f"{server.host} is no Kubeflow Pipelines API (or a log-in page): give the address of the API"
         ) from error
-    except (urllib.error.URLError, OSError) as error:
-        reason = getattr(error, "reason", error)
-        raise nsynth.UserError(
-            f"cannot reach {server.host} ({reason}). Is it the API's address, and is the port forwarded? "
-            "kubectl -n kubeflow port-forward svc/ml-pipeline-ui 8080:80"
-        ) from error
 
 
 @contextlib.contextmanager
-def time_limits() -> Iterator[None]:
-    """Gives every request of the client made inside a limit of time; the SDK sets none."""
+def limits() -> Iterator[None]:
+    """Gives every request of the client made inside a limit of time, and lets none go on to another address.
+
+    The SDK sets no limit and follows redirects, with the token where the host stays the same.
+    """
     import kfp_server_api
+    import urllib3
 
     class ImpatientApiClient(kfp_server_api.ApiClient):
+        def __init__(self, configuration: Any = None, **kwargs: Any):
+            configuration = configuration or kfp_server_api.Configuration.get_default_copy()
+            configuration.retries = urllib3.Retry(redirect=False)
+            super().__init__(configuration, **kwargs)
+
         def request(self, *args: Any, _request_timeout: Any = None, **kwargs: Any) -> Any:
             limit = _request_timeout or (CONNECT_TIMEOUT_S, ANSWER_TIMEOUT_S)
             return super().request(*args, _request_timeout=limit, **kwargs)
@@ -76,6 +85,9 @@ def plain_words(server: Server) -> Iterator[None]:
         with contextlib.redirect_stdout(io.StringIO()):
             yield
     except kfp_server_api.ApiException as error:
+        if error.status and 300 <= error.status < 400:
+            target = web.host_of(urljoin(server.host, (error.headers or {}).get("Location", "")))
+            raise nsynth.UserError(_redirected(server, target)) from error
         raise nsynth.UserError(_explain(server, error.status, _message(error.body))) from error
     except urllib3.exceptions.HTTPError as error:
         raise nsynth.UserError(f"{server.host} stopped answering: {error}") from error
@@ -90,6 +102,13 @@ def _message(body: Any) -> str:
         content = json.loads(text)
         text = content.get("message") or content.get("error") or text
     return text.strip().splitlines()[0][:300] if text.strip() else "no reason given"
+
+
+def _redirected(server: Server, target: str) -> str:
+    return (
+        f"{server.host} sends us on to {target}, which is not followed, since the token is for {server.host} alone. "
+        "It may want you to log in; if the API has moved, give its new address as --host"
+    )
 
 
 def _explain(server: Server, status: int | None, message: str) -> str:

@@ -6,7 +6,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from typing import NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import nsynth
 
@@ -16,10 +16,12 @@ ANSWER_BYTES = 1 << 20  # no answer that is wanted here is longer
 class RequestError(nsynth.UserError):
     """A request that failed. The message names neither path nor query, which may hold a token."""
 
-    def __init__(self, message: str, status: int | None = None):
+    def __init__(self, message: str, status: int | None = None, redirect: str = ""):
         super().__init__(message)
         self.status = status
         """What the server answered; None if it did not."""
+        self.redirect = redirect
+        """The host that it named instead of itself, if it did."""
 
 
 def host_of(address: str) -> str:
@@ -88,7 +90,12 @@ def _opener() -> urllib.request.OpenerDirector:
 def _explain(error: Exception) -> NoReturn:
     """Raises the error as ours."""
     if isinstance(error, urllib.error.HTTPError):
-        raise RequestError(_answered(error), error.code) from error
+        target = error.headers.get("Location", "") if 300 <= error.code < 400 else ""
+        if target:
+            host = host_of(urljoin(error.url, target))
+            words = f"answered {error.code}, a redirect to {host}, which is not followed"
+            raise RequestError(words, error.code, host) from error
+        raise RequestError(f"answered {error.code} {error.reason}", error.code) from error
     reason: object = getattr(error, "reason", error)
     if isinstance(reason, (TimeoutError, ConnectionError)) or (
         isinstance(reason, OSError) and reason.strerror
@@ -98,10 +105,3 @@ def _explain(error: Exception) -> NoReturn:
         # Its own words may hold the address: not all that is wrong with one is found before it is taken apart.
         raise RequestError(f"cannot be reached: {type(error).__name__}") from error
     raise error
-
-
-def _answered(error: urllib.error.HTTPError) -> str:
-    target = error.headers.get("Location", "") if error.headers else ""
-    if 300 <= error.code < 400 and target:
-        return f"answered {error.code}, a redirect to {host_of(target)}, which is not followed"
-    return f"answered {error.code} {error.reason}"

@@ -9,9 +9,11 @@ This file imports nothing of ours.
 """
 
 import argparse
+import contextlib
 import hashlib
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import sysconfig
@@ -54,7 +56,9 @@ def main() -> None:
             getattr(info, name).url = url
     with tempfile.TemporaryDirectory() as folder:
         packages = fetch(arguments.id, info, Path(folder))
-        shipped = install(packages, Path(tempfile.gettempdir()) / f"nsynth-worker-{os.getuid()}")
+        shipped = install(
+            packages, private_folder(Path(tempfile.gettempdir()) / f"nsynth-worker-{os.getuid()}")
+        )
     environment = {**os.environ, **contract(arguments.id, info), **search_path(shipped)}
     os.execve(sys.executable, worker_command(), environment)
 
@@ -85,7 +89,7 @@ def fetch(worker: str, info: beam_provision_api_pb2.ProvisionInfo, folder: Path)
 
 
 def install(packages: Iterable[Path], cache: Path) -> list[Path]:
-    """Installs each package into a folder named by what is in it, once on this machine; gives the folders.
+    """Installs each package into a folder of `cache` named by what is in it, once; gives the folders.
 
     Raises:
       subprocess.CalledProcessError: pip failed; its output is on stderr.
@@ -94,7 +98,6 @@ def install(packages: Iterable[Path], cache: Path) -> list[Path]:
     for package in packages:
         folder = cache / fingerprint(package)
         if not folder.exists():
-            cache.mkdir(mode=0o700, parents=True, exist_ok=True)
             unfinished = tempfile.mkdtemp(dir=cache)
             pip = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
             options = ("--no-deps", "--no-build-isolation", "--no-index", "--target", unfinished)
@@ -105,6 +108,29 @@ def install(packages: Iterable[Path], cache: Path) -> list[Path]:
                 shutil.rmtree(unfinished)
         folders.append(folder)
     return folders
+
+
+def private_folder(folder: Path) -> Path:
+    """Makes a folder that nobody else can write to, or makes sure that it is one: code is run from it.
+
+    Raises:
+      PermissionError: it is a link or no folder, belongs to somebody else, or others may change what is in it.
+    """
+    parent = folder.parent.stat()
+    if parent.st_mode & stat.S_IWOTH and not parent.st_mode & stat.S_ISVTX:
+        raise PermissionError(
+            f"{folder.parent}: others can replace what lies in it; set TMPDIR to a private folder"
+        )
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise PermissionError(
+            f"{folder}: not a folder of user {os.getuid()}; remove it, or set TMPDIR elsewhere"
+        )
+    if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise PermissionError(f"{folder}: others had access to it; look at what is in it, and remove it")
+    return folder
 
 
 def fingerprint(package: Path) -> str:

@@ -42,6 +42,8 @@ class FakeApi:
     trouble: tuple[int, str] | None = None
     trouble_from: int = 0
     """Requests answered well before the trouble starts."""
+    elsewhere: str = ""
+    """Where a redirect leads, if the trouble is one."""
     delay_s: float = 0
     page_size: int = 100
     run_states: list[str] = field(default_factory=lambda: ["PENDING", "RUNNING", "SUCCEEDED"])
@@ -236,6 +238,8 @@ def serve(api: FakeApi) -> Iterator[FakeApi]:
                 status, answer = trouble.status, {"error": str(trouble), "code": 3, "message": str(trouble)}
             content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
             self.send_response(status)
+            if 300 <= status < 400:
+                self.send_header("Location", api.elsewhere)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 import subprocess
 import sys
 import zipfile
@@ -63,6 +64,12 @@ def test_a_worker_holds_only_what_was_shipped(pool: str, tmp_path: Path):
         assert [folder for folder in ours if "site-packages" not in folder] == []
 
 
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    """A folder of workers."""
+    return worker.private_folder(tmp_path / "cache")
+
+
 def a_package(folder: Path, content: str, year: int = 2000) -> Path:
     """A wheel with the one module `shipped_by_test`, packed in that year."""
     packed = (year, 1, 1, 0, 0, 0)
@@ -80,20 +87,51 @@ def a_package(folder: Path, content: str, year: int = 2000) -> Path:
 
 
 @pytest.mark.slow
-def test_each_version_of_a_package_is_installed_once(tmp_path: Path):
-    first = worker.install([a_package(tmp_path, "VERSION = 1")], tmp_path / "cache")
-    assert worker.install([a_package(tmp_path, "VERSION = 1", year=2001)], tmp_path / "cache") == first
-    second = worker.install([a_package(tmp_path, "VERSION = 2")], tmp_path / "cache")
+def test_each_version_of_a_package_is_installed_once(tmp_path: Path, cache: Path):
+    first = worker.install([a_package(tmp_path, "VERSION = 1")], cache)
+    assert worker.install([a_package(tmp_path, "VERSION = 1", year=2001)], cache) == first
+    second = worker.install([a_package(tmp_path, "VERSION = 2")], cache)
     assert second != first
-    assert len(list((tmp_path / "cache").iterdir())) == 2
+    assert len(list((cache).iterdir())) == 2
     assert (second[0] / "shipped_by_test.py").read_text() == "VERSION = 2"
 
 
-def test_a_package_that_cannot_be_installed_leaves_nothing_to_be_taken_for_it(tmp_path: Path):
+def test_a_package_that_cannot_be_installed_leaves_nothing_to_be_taken_for_it(tmp_path: Path, cache: Path):
     broken = tmp_path / "broken-1-py3-none-any.whl"
     with zipfile.ZipFile(broken, "w") as wheel:
         wheel.writestr("broken.py", "and nothing about it")
     for _ in range(2):
         with pytest.raises(subprocess.CalledProcessError):
-            worker.install([broken], tmp_path / "cache")
-    assert [f for f in (tmp_path / "cache").iterdir() if len(f.name) == 32] == []
+            worker.install([broken], cache)
+    assert [f for f in (cache).iterdir() if len(f.name) == 32] == []
+
+
+def test_the_folder_of_workers_is_private_and_kept(cache: Path):
+    assert stat.S_IMODE(cache.stat().st_mode) == 0o700
+    assert worker.private_folder(cache) == cache
+
+
+@pytest.mark.parametrize("kind", ["theirs", "link", "file", "open", "group", "replaceable"])
+def test_code_is_taken_from_no_folder_that_somebody_else_could_fill(tmp_path: Path, monkeypatch, kind: str):
+    folder = tmp_path / "nsynth-worker"
+    match kind:
+        case "theirs":
+            folder.mkdir(mode=0o700)
+            monkeypatch.setattr(os, "getuid", lambda: folder.stat().st_uid + 1)
+        case "link":
+            (tmp_path / "mine").mkdir(mode=0o700)
+            folder.symlink_to("mine")
+        case "file":
+            folder.touch(mode=0o600)
+        case "open" | "group":
+            folder.mkdir()
+            folder.chmod(0o777 if kind == "open" else 0o770)
+        case "replaceable":
+            tmp_path.chmod(0o777)
+    with pytest.raises(PermissionError, match=str(tmp_path)):
+        worker.private_folder(folder)
+
+
+def test_a_folder_that_everybody_writes_to_is_no_obstacle_where_each_keeps_his_own(tmp_path: Path):
+    tmp_path.chmod(0o1777)  # as /tmp
+    assert worker.private_folder(tmp_path / "nsynth-worker").is_dir()
