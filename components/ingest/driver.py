@@ -1,19 +1,38 @@
-"""The ExampleGen driver: resolves {SPAN} and takes the fingerprint of the data, as TFX's own does."""
+"""The ExampleGen driver: resolves {SPAN} as TFX's own does, and fingerprints just what will be read."""
 
+import hashlib
 import os
+import time
 from collections.abc import Iterable
 
+from absl import logging
 from tfx.components.example_gen import driver, input_processor
+from tfx.orchestration.portable import data_types
 from tfx.proto import example_gen_pb2, range_config_pb2
-from tfx.utils import io_utils
+from tfx.proto.orchestration import driver_output_pb2
+from tfx.types import standard_component_specs
 
 import nsynth
 from components.ingest import files
-from components.ingest.sources import AUDIO_FOLDER, EXAMPLES_JSON
+from components.ingest.digests import Digests
+from components.ingest.executor import OPTIONS_KEY, cache_folder
+from components.ingest.options import IngestOptions
+from components.ingest.sources import AUDIO_FOLDER, Form, Source, find
 
 
 class NSynthInputProcessor(input_processor.FileBasedInputProcessor):
-    """Looks into JSON/WAV folders, where TFX would see the folder's own age alone."""
+    """Fingerprints by content; TFX's looks at sizes and ages in seconds of whatever matches the pattern."""
+
+    def __init__(
+        self,
+        input_base_uri: str,
+        splits: Iterable[example_gen_pb2.Input.Split],
+        range_config: range_config_pb2.RangeConfig | None = None,
+        cache: str | None = None,
+    ):
+        """Sets the processor up; digests of files are kept in the folder `cache`."""
+        super().__init__(input_base_uri, splits, range_config)
+        self._cache = cache
 
     def resolve_span_and_version(self) -> tuple[int, int | None]:
         """The newest or the named span.
@@ -27,20 +46,39 @@ class NSynthInputProcessor(input_processor.FileBasedInputProcessor):
             raise nsynth.UserError(f"{self._input_base_uri}: {error}. Look at the folder's spans.") from error
 
     def get_input_fingerprint(self, span: int, version: int | None) -> str | None:
-        """Count, sizes and ages of the files that match, those inside JSON/WAV folders included."""
-        fingerprint = super().get_input_fingerprint(span, version) or ""
-        for split in self._splits:
-            pattern = self.get_pattern_for_span_version(split.pattern, span, version)
-            for parts in ((), (pattern,)):
-                for found in files.match(os.path.join(self._input_base_uri, *parts, EXAMPLES_JSON)):
-                    wavs = os.path.join(os.path.dirname(found), AUDIO_FOLDER, "*.wav")
-                    for inside in (found, wavs):
-                        fingerprint += "\n" + io_utils.generate_fingerprint(split.name, inside)
-        return fingerprint
+        """Number and size of the files that ingest will read, and the hash of their names and contents."""
+        try:
+            return self._fingerprint_of_sources(span, version)
+        except (nsynth.UserError, OSError) as error:
+            logging.info("no fingerprint: %s", error)
+            return f"cannot be read ({time.time_ns()})"  # ingest will say why; nothing cached may stand in for it
+
+    def _fingerprint_of_sources(self, span: int, version: int | None) -> str:
+        lines, size = [], 0
+        with Digests(self._cache) as digests:
+            for split in self._splits:
+                pattern = self.get_pattern_for_span_version(split.pattern, span, version)
+                named = split.name if split.name in nsynth.SPLITS else None
+                for source in find(self._input_base_uri, pattern, named):
+                    for path in _files_of(source):
+                        name = os.path.relpath(path, self._input_base_uri)
+                        lines.append(f"{source.split} {source.form} {name} {digests.of(path)}")
+                        size += files.stat(path).size
+        total = hashlib.sha256("\n".join(sorted(lines)).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+        return f"files:{len(lines)},bytes:{size},sha256:{total}"
 
 
 class Driver(driver.FileBasedDriver):
     """TFX's driver with the input processor above."""
+
+    _cache: str | None = None
+
+    def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
+        """Remembers where this step keeps what it knows of files, then goes on as TFX's."""
+        options = IngestOptions.model_validate_json(execution_info.exec_properties.get(OPTIONS_KEY) or "{}")
+        [examples] = execution_info.output_dict[standard_component_specs.EXAMPLES_KEY]
+        self._cache = cache_folder(options, examples.uri) if examples.uri else options.cache_dir
+        return super().run(execution_info)
 
     def get_input_processor(
         self,
@@ -48,5 +86,12 @@ class Driver(driver.FileBasedDriver):
         range_config: range_config_pb2.RangeConfig | None = None,
         input_base_uri: str | None = None,
     ) -> NSynthInputProcessor:
-        """The processor that knows JSON/WAV folders."""
-        return NSynthInputProcessor(input_base_uri or "", splits, range_config)
+        """The processor that fingerprints by content."""
+        return NSynthInputProcessor(input_base_uri or "", splits, range_config, self._cache)
+
+
+def _files_of(source: Source) -> list[str]:
+    """The files that are read of a source."""
+    if source.form != Form.JSONWAV:
+        return [source.path]
+    return [source.path, *files.match(os.path.join(os.path.dirname(source.path), AUDIO_FOLDER, "*.wav"))]

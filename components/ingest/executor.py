@@ -100,9 +100,7 @@ class Executor(BaseBeamExecutor):
     def _ingest(
         self, exec_properties: dict[str, Any], options: IngestOptions, layout: Layout
     ) -> tuple[list[Shard], IngestAccount]:
-        cache_dir = options.cache_dir or os.path.join(
-            os.path.dirname(os.path.dirname(layout.examples)), ".cache"
-        )
+        cache_dir = cache_folder(options, layout.examples)
         indexes = [load_or_scan(source, cache_dir) for source in _sources(exec_properties)]
         shards = plan(indexes, options)
         _check_room(indexes, layout)
@@ -136,6 +134,11 @@ class Executor(BaseBeamExecutor):
             if told:
                 raise nsynth.UserError(told[-1]) from error
             raise
+
+
+def cache_folder(options: IngestOptions, examples: str) -> str:
+    """Where a step keeps what it knows of the files that it reads; `examples` is the folder of its output."""
+    return options.cache_dir or os.path.join(os.path.dirname(os.path.dirname(examples)), ".cache")
 
 
 def _sources(exec_properties: dict[str, Any]) -> list[Source]:

@@ -35,7 +35,7 @@ class Index:
 
 
 def load_or_scan(source: Source, cache_dir: str) -> Index:
-    """The index of a source; from the cache if its path, size and age are those it was made from.
+    """The index of a source; from the cache if the file is the one that it was made from.
 
     A source that cannot be read from the middle is unpacked into the cache first.
 
@@ -44,10 +44,10 @@ def load_or_scan(source: Source, cache_dir: str) -> Index:
         nsynth.RefusedDataError: it is empty or is not what its name says.
     """
     try:
-        size, changed = files.stat(source.path)
+        state = files.identity(source.path)
     except OSError as error:
         raise nsynth.UserError(f"{source.path}: {error.strerror or error}.") from error
-    identity = f"{_LAYOUT}|{source.form}|{source.path}|{size}|{changed}"
+    identity = f"{_LAYOUT}|{source.form}|{source.path}|{state}"
     key = hashlib.sha256(identity.encode()).hexdigest()[:24]
     if not source.form.seekable:
         source = unpack(source, os.path.join(cache_dir, f"unpacked-{key}"))

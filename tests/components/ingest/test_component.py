@@ -1,6 +1,7 @@
 """The component in TFX: spans, cache and Kubeflow's driver see what they expect of an ExampleGen."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -104,20 +105,65 @@ def test_a_user_error_passes_through_tfx_unchanged(workspace: Workspace) -> None
         workspace.run(NSynthExampleGen(str(workspace.data)))
 
 
+def fingerprint(base: Path, split: str = "by_name", pattern: str = "*") -> str | None:
+    """As the driver takes it; HeldOut and BulkNotes read all files as the split `valid`."""
+    processor = NSynthInputProcessor(str(base), [example_gen_pb2.Input.Split(name=split, pattern=pattern)])
+    return processor.get_input_fingerprint(*processor.resolve_span_and_version())
+
+
 def test_a_change_inside_a_wav_folder_changes_the_fingerprint(workspace: Workspace, notes, writers) -> None:
     folder = writers["nsynth-train"](workspace.data / "nsynth-train", notes[:2])
-
-    def fingerprint(base: Path) -> str | None:
-        splits = [example_gen_pb2.Input.Split(name="by_name", pattern="*")]
-        processor = NSynthInputProcessor(str(base), splits)
-        return processor.get_input_fingerprint(*processor.resolve_span_and_version())
-
     before = fingerprint(workspace.data), fingerprint(folder)
     wav = next((folder / "audio").iterdir())
     wav.write_bytes(wav.read_bytes() + b"\0")
     after = fingerprint(workspace.data), fingerprint(folder)
     assert before[0] != after[0]
     assert before[1] != after[1]
+
+
+@pytest.mark.parametrize("split", ["by_name", "valid"])
+@pytest.mark.parametrize("as_file", [True, False])
+def test_what_is_read_is_what_is_fingerprinted(workspace: Workspace, notes, writers, split, as_file) -> None:
+    file = workspace.data / "nsynth-train.tfrecord"
+    writers["nsynth-train.tfrecord"](file, notes[:2])
+    base = file if as_file else workspace.data
+    first, before = fingerprint(base, split), file.stat()
+    for name in (".DS_Store", "README.md", "._nsynth-train.tfrecord"):
+        (workspace.data / name).write_text("litter")
+    assert fingerprint(base, split) == first
+    file.write_bytes(file.read_bytes()[::-1])
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert fingerprint(base, split) != first
+
+
+def test_what_cannot_be_read_has_no_lasting_fingerprint(workspace: Workspace) -> None:
+    (workspace.data / "README.md").touch()
+    assert fingerprint(workspace.data) != fingerprint(workspace.data)
+
+
+@pytest.mark.slow
+def test_a_file_that_was_rewritten_is_read_again_and_an_unchanged_one_is_not(
+    workspace: Workspace, notes, writers
+) -> None:
+    file = workspace.data / "nsynth-train.tfrecord"
+
+    def accounts() -> list[int]:
+        """How many notes were set aside, each time that the step ran."""
+        workspace.run(NSynthExampleGen(str(file), options=OPTIONS))
+        found = workspace.artifacts(QuarantinedNotes.TYPE_NAME)
+        return [json.loads((Path(one.uri) / "summary.json").read_text())["quarantined"] for one in found]
+
+    writers["nsynth-train.tfrecord"](file, notes)
+    before = file.stat()
+    assert accounts() == [0]
+    (workspace.data / ".DS_Store").touch()
+    assert accounts() == [0], "an unchanged file was read again"
+    content = bytearray(file.read_bytes())
+    content[-1000] ^= 1
+    file.write_bytes(content)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(nsynth.RefusedDataError, match="its checksum does not hold"):
+        accounts()
 
 
 def test_kubeflow_resolves_the_span_in_its_driver(
