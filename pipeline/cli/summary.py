@@ -12,8 +12,11 @@ from components.documents import GateReport, IngestAccount
 from pipeline.cli.console import short
 from pipeline.config import Config
 from pipeline.history import past_runs
-from pipeline.report.outcome import outcome_of
+from pipeline.report.lineages import LineageRow, by_lineage
+from pipeline.report.outcome import or_none, outcome_of
 from pipeline.report.record import RunRecord
+
+CONFIDENCE = 0.95  # of the intervals by lineage, as of the gate's
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +34,8 @@ class Summary:
     outcome: str
     """What came of the run in the end, in a sentence: the canary and a second gate may have said no, too."""
     workspace: Path
+    lineages: list[LineageRow]
+    """Accuracy by origin of the sounds; empty unless the notes are the demo's, of several origins."""
 
     @property
     def pushed(self) -> bool:
@@ -47,6 +52,7 @@ def summarize(config: Config, run: str | None = None) -> Summary:
     loaded = past_runs.load_run(past_runs.open_store(config.metadata), run)
     pushed = loaded.steps["Pusher"].output("pushed_model")
     report = _artifact(loaded, "Gate", "report")
+    record = RunRecord(loaded, config)
     return Summary(
         run=loaded.name,
         account=IngestAccount.read(_artifact(loaded, "ExampleGen", "quarantine")),
@@ -54,9 +60,18 @@ def summarize(config: Config, run: str | None = None) -> Summary:
         model=str(pushed.properties.get("pushed_destination", "")) if pushed else "",
         steps=loaded.steps,
         gate_text=report / GateReport.TEXT_FILE,
-        outcome=outcome_of(RunRecord(loaded, config)).words,
+        outcome=outcome_of(record).words,
         workspace=config.workspace,
+        lineages=_lineages(record),
     )
+
+
+def _lineages(record: RunRecord) -> list[LineageRow]:
+    predictions = or_none(record.predictions)
+    if predictions is None:
+        return []
+    rows = by_lineage(predictions, Path(record.config.input_base), CONFIDENCE)
+    return rows if len(rows) > 1 else []
 
 
 def _artifact(run: past_runs.Run, step: str, key: str) -> Path:
@@ -85,6 +100,12 @@ def print_summary(
         f"{accuracy.value:.1%} on {gate.notes:,} notes of {gate.instruments} unseen instruments "
         f"({gate.confidence:.0%} interval {accuracy.low:.1%} – {accuracy.high:.1%})",
     )
+    for row in summary.lineages:
+        table.add_row(
+            "",
+            f"{row.accuracy.value:.1%} on {row.notes:,} notes of {row.instruments} instruments from {row.lineage} "
+            f"({row.accuracy.low:.1%} – {row.accuracy.high:.1%})",
+        )
     colour = "green" if summary.pushed else "red"
     table.add_row("verdict", f"[{colour}]{rich.markup.escape(_verdict(summary))}[/]")
     table.add_row("", _checks(gate))

@@ -6,6 +6,7 @@ import argparse
 import pkgutil
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def set_up(args: argparse.Namespace) -> None:
     """Carry out all stages."""
     folder = args.folder.absolute()
     aside = folder.with_name(folder.name + "-setup")
-    stages = Stages(3 if args.packages_only else 4)
+    stages = Stages(3 if args.packages_only else 5)
     environment.check_target(folder)
     with stages.stage("the installer, uv"):
         uv = environment.bootstrap(aside, locked("bootstrap"))
@@ -70,6 +71,8 @@ def set_up(args: argparse.Namespace) -> None:
     if not args.packages_only:
         with stages.stage("nsynth itself"):
             install_project(uv, folder, args.editable)
+        with stages.stage("sounds of the first run"):
+            fetch_sounds(folder)
         shutil.rmtree(aside)
         print(f"Ready: {folder}/bin/nsynth, or . {folder}/bin/activate and then nsynth")
 
@@ -90,6 +93,15 @@ def install_project(uv: list[str], folder: Path, checkout: Path | None) -> None:
     environment.install_project(uv, folder, source)
     mend = [str(folder / "bin" / "python"), "-P", "-m", "pipeline.install.glibc"]
     environment.run(mend, "TFX's modules cannot be made to load here")
+
+
+def fetch_sounds(folder: Path) -> None:
+    """Fetch the SoundFonts of the demo; without them it has fewer instruments, so that set-up goes on."""
+    done = subprocess.run(
+        [str(folder / "bin" / "nsynth"), "corpus", "--fetch"], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        print(done.stderr.strip() + "\nThe first run goes without these sounds, with lower thresholds.")
 
 
 def locked(name: str) -> str:

@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import nsynth
 from pipeline import exit_codes
+from pipeline.cli import main, run
 from pipeline.config import load_config
 from pipeline.retrain import lock
 from pipeline.retrain.round import Retraining
@@ -67,3 +69,41 @@ def test_the_first_lines_say_what_is_in_the_data_folder(notes, writers, tmp_path
     first, second = capsys.readouterr().out.splitlines()[:2]
     assert str(tmp_path) in first
     assert "train: 44 notes of 11 instruments (tfrecord): as many as 0.0% of the official notes" in second
+
+
+@pytest.fixture
+def configured(tmp_path, monkeypatch):
+    """Calls `nsynth run` up to where the run would begin; answers its configuration and what was printed."""
+
+    def call(*arguments: str, installed: bool):
+        monkeypatch.setattr("corpus.fonts.KnownFont.installed", lambda font: tmp_path if installed else None)
+        seen = []
+        monkeypatch.setattr(run, "run_once", lambda config, verbose: seen.append(config) or 0)
+        workspace = ("--set", f"workspace={tmp_path}/workspace")
+        done = CliRunner().invoke(
+            main.cli, ["run", *workspace, *arguments], obj={"verbose": False}, standalone_mode=False
+        )
+        assert done.exception is None, done.exception
+        return seen[0], done.output
+
+    return call
+
+
+def test_the_demo_takes_the_sounds_that_are_there(configured):
+    config, printed = configured(installed=True)
+    assert config.corpus.soundfonts == ("TimGM6mb", "FluidR3Mono", "sonivox")
+    assert printed == ""
+
+
+def test_without_the_fetched_sounds_the_demo_is_smaller_and_says_so(configured):
+    whole, _ = configured(installed=True)
+    config, printed = configured(installed=False)
+    assert config.corpus.soundfonts == ("TimGM6mb",)
+    assert config.gate.min_accuracy < whole.gate.min_accuracy
+    assert "FluidR3Mono, sonivox (`nsynth corpus --fetch` gets them)" in printed
+    assert "lower thresholds of demo-small.yaml" in printed
+
+
+def test_other_data_and_other_files_need_no_sounds(configured, tmp_path):
+    for arguments in (["--data", str(tmp_path)], ["--config", str(PROJECT / "configs" / "tiny.yaml")]):
+        assert configured(*arguments, installed=False)[1] == ""
