@@ -28,6 +28,7 @@ from pipeline.history import past_runs
 from pipeline.history.identity import open_own, tail_of
 from pipeline.history.metadata import is_server
 from pipeline.history.outputs import TRASH, Outputs
+from pipeline.history.own_files import Reserve
 from pipeline.retrain import lock
 from pipeline.retrain.round import Retraining
 from pipeline.retrain.status import disk_use
@@ -104,11 +105,18 @@ def clean_alone(config: Config, remove: bool) -> Plan:
                 "there. Put it back, or move the folder away by hand"
             )
         return Plan((), 0)
-    store = open_own(config.workspace, config.metadata)
-    plan = make_plan(config, store)
+    reserve = Reserve(config.workspace / "retrain")
     if remove:
-        carry_out(plan, store, config.artifacts)
-    return plan
+        reserve.give_up()  # on a full disk the history has no room to note what goes
+    try:
+        store = open_own(config.workspace, config.metadata)
+        plan = make_plan(config, store)
+        if remove:
+            carry_out(plan, store, config.artifacts)
+        return plan
+    finally:
+        if remove:
+            reserve.make()
 
 
 def make_plan(config: Config, store: MetadataStore) -> Plan:

@@ -131,6 +131,19 @@ def test_old_logs_go_and_new_ones_stay(past):
     assert [path.name for path in logs.iterdir()] == ["new.log"]
 
 
+def test_what_was_kept_for_a_full_disk_is_free_while_it_is_noted_what_goes(past, monkeypatch):
+    history, _ = past
+    Retraining(history.config).ledger.reserve()
+    reserve = history.config.workspace / "retrain" / "reserve"
+    assert reserve.exists()
+    there = []
+    carry_out = gc.carry_out
+    monkeypatch.setattr(gc, "carry_out", lambda *what: (there.append(reserve.exists()), carry_out(*what)))
+    gc.clean(history.config, "test", remove=True)
+    assert there == [False]
+    assert reserve.exists(), "kept again"
+
+
 def test_the_newest_reports_stay(past):
     history, _ = past
     reports = history.config.workspace / "reports"
