@@ -1,5 +1,6 @@
 """The manifests: valid for Kubernetes, complete, tight, and in keeping with the options that name them."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from kubeflow.options import KubeflowOptions
+from pipeline.config import load_config
 
 MANIFESTS = Path(__file__).parents[2] / "kubeflow" / "manifests"
 KUSTOMIZATIONS = sorted(MANIFESTS.glob("*/kustomization.yaml"))
@@ -35,8 +37,11 @@ def names(kind: str) -> set[str]:
 
 
 def pod_specs() -> list[dict[str, Any]]:
-    return [d["spec"] for d in of_kind("Pod")] + [
-        d["spec"]["template"]["spec"] for d in of_kind("Deployment")
+    jobs = [d["spec"]["jobTemplate"]["spec"]["template"]["spec"] for d in of_kind("CronJob")]
+    return [
+        *(d["spec"] for d in of_kind("Pod")),
+        *(d["spec"]["template"]["spec"] for d in of_kind("Deployment")),
+        *jobs,
     ]
 
 
@@ -82,6 +87,7 @@ def test_what_the_options_name_is_there() -> None:
         volume["persistentVolumeClaim"]["claimName"]
         for spec in pod_specs()
         for volume in spec.get("volumes", [])
+        if "persistentVolumeClaim" in volume
     }
     assert claims <= names("PersistentVolumeClaim")
 
@@ -134,6 +140,25 @@ def test_no_pod_runs_as_root_or_without_limits() -> None:
             assert user
             assert container["securityContext"]["allowPrivilegeEscalation"] is False
             assert {"cpu", "memory"} <= set(container["resources"]["limits"])
+
+
+def test_our_image_runs_on_a_read_only_root_with_a_place_for_temporary_files() -> None:
+    containers = [(spec, container) for spec in pod_specs() for container in spec["containers"]]
+    ours = [(spec, c) for spec, c in containers if re.search(r"/nsynth[:@]", c["image"])]
+    assert len(ours) == 3
+    for spec, container in ours:
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True
+        (name,) = [mount["name"] for mount in container["volumeMounts"] if mount["mountPath"] == "/tmp"]
+        assert {"name": name, "emptyDir": {}} in spec["volumes"]
+
+
+def test_the_nightly_settings_are_settings(tmp_path: Path) -> None:
+    (settings,) = of_kind("ConfigMap")
+    (tmp_path / "nightly.yaml").write_text(settings["data"]["nightly.yaml"])
+    config = load_config(tmp_path / "nightly.yaml")
+    (spec,) = [spec for spec in pod_specs() if spec["containers"][0]["name"] == "retrain"]
+    mounts = {mount["mountPath"] for mount in spec["containers"][0]["volumeMounts"]}
+    assert {str(config.workspace), str(config.retrain.spans), "/config"} <= mounts
 
 
 def test_selectors_meet_their_pods() -> None:

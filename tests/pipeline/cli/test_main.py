@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import types
 
 import click
 import pytest
@@ -69,6 +70,23 @@ def test_the_message_of_a_user_error_is_found_behind_what_wraps_it():
 
 def test_a_full_disk_is_told_in_words():
     assert explain(OSError(28, "No space left on device", "out")) == "No space left on device (out)"
+
+
+def test_a_package_that_is_lacking_is_told_with_what_to_do():
+    error = ModuleNotFoundError("No module named 'tfx'", name="tfx")
+    assert explain(error) == (
+        "No module named 'tfx'. This environment is not complete; docs/installing.md tells how to make one that is."
+    )
+
+
+def test_another_package_of_our_name_is_told(monkeypatch):
+    other = types.ModuleType("kubeflow")
+    other.__path__ = ["/elsewhere/kubeflow"]
+    monkeypatch.setitem(sys.modules, "kubeflow", other)
+    error = ModuleNotFoundError("No module named 'kubeflow.options'", name="kubeflow.options")
+    assert "/elsewhere/kubeflow is another package named kubeflow. Give nsynth an environment" in explain(
+        error
+    )
 
 
 def test_an_unforeseen_error_is_one_line():
