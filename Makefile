@@ -28,6 +28,12 @@ $(READY): requirements.lock setup.py $(wildcard pipeline/install/*)
 run: $(READY)  ## render the demo notes once and run the whole pipeline on them
 	@$(BIN)/nsynth run $(ARGS)
 
+.PHONY: run-real
+run-real: $(READY)  ## download 14,000 notes of the real NSynth once (3.6 GB) and run the pipeline on them (ARGS: of nsynth download)
+	@$(BIN)/nsynth download $(ARGS)
+	@$(BIN)/nsynth run --config configs/nsynth-lite.yaml || { code=$$?; \
+	    ((code != 3)) || echo "What to try: docs/nsynth-lite.md" >&2; exit $$code; }
+
 .PHONY: test
 test: $(READY)  ## run all tests (pass more with ARGS="-k gate")
 	@$(BIN)/python -m pytest $(ARGS)

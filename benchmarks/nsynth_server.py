@@ -50,7 +50,8 @@ def instruments(split: str, share: float = 1.0, seed: int = 0) -> list[Instrumen
         weights = generator.lognormal(0, 0.8, several)
         sizes = 1 + np.floor(weights / weights.sum() * (notes - several)).astype(int)
         sizes[0] += notes - sizes.sum()
-        made += [Instrument(family, number, int(size)) for number, size in enumerate(sizes)]
+        first = 0 if split == "train" else 600  # valid and test share theirs, and none with train
+        made += [Instrument(family, first + number, int(size)) for number, size in enumerate(sizes)]
     return made
 
 

@@ -1,6 +1,7 @@
 """`nsynth evaluate`: one last figure on the test split, on the record."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +20,28 @@ from pipeline.cli.options import config_option, json_option, load_workspace, set
 @config_option
 @set_option
 @json_option
+@click.pass_context
 def evaluate(
-    version: int | None, data: str, config_file: Path, overrides: tuple[str, ...], as_json: bool
+    ctx: click.Context,
+    version: int | None,
+    data: str,
+    config_file: Path,
+    overrides: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Measure VERSION, by default the serving one, on test: accuracy and macro recall with 95% intervals.
 
     For the figure that you publish, once all choices have been made. Every look is noted beside the versions, and
     `nsynth models show` tells of it. A second look at the same notes shows what the first one found.
     """
+    config = load_workspace(config_file, overrides)
+    verbose = ctx.find_root().obj["verbose"]
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if verbose else "2")
+
     from components.registry import Registry
     from pipeline.evaluate import evaluate as measure
+    from pipeline.logs import chatter_to
 
-    config = load_workspace(config_file, overrides)
     registry = Registry(config.models)
     chosen = registry.get(version) if version is not None else registry.serving()
     if chosen is None:
@@ -39,7 +50,8 @@ def evaluate(
             "with --config"
         )
     console = make_console()
-    with console.status("Asking the model about every note …"):
+    log_file = config.workspace / "logs" / "evaluate.log"
+    with console.status("Asking the model about every note …"), chatter_to(log_file, verbose):
         look, is_new = measure(registry, chosen, data, config.workspace)
     if as_json:
         click.echo(json.dumps(look, indent=1))

@@ -10,7 +10,7 @@ import datetime
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -194,8 +194,7 @@ def _publish(request: Request, job: _Job, part: Part, report: Reporter) -> None:
         _verify(job.remote, part, report)
         part.sync()
         finished = part.data
-        for data in _records_of(finished, part.bytes_wanted):
-            coverage.add(data)
+        damaged = _count(finished, part.bytes_wanted, coverage)
     else:
         finished = part.data.with_name("records")
         with open(finished, "wb") as file:
@@ -256,11 +255,14 @@ def _verify(remote: Remote, part: Part, report: Reporter) -> None:
             )
 
 
-def _records_of(path: Path, size: int) -> Iterator[bytes]:
-    """The data of all records of a file whose checksum holds."""
+def _count(path: Path, size: int, coverage: Coverage) -> int:
+    """Count the records of a whole file whose checksum holds; answer how many places of it are damaged."""
+    damaged = 0
     with open(path, "rb") as file:
         for place in tfrecord.scan(file, size):
-            if isinstance(place, Record):
-                data, intact = tfrecord.read_data(file, place)
-                if intact:
-                    yield data
+            data, intact = tfrecord.read_data(file, place) if isinstance(place, Record) else (b"", False)
+            if intact:
+                coverage.add(data)
+            else:
+                damaged += 1
+    return damaged

@@ -49,7 +49,8 @@ def _text(splits: dict[str, Any]) -> str:
         ]
         facts.append(f"- taken: {how}, {entry['downloaded']}")
         if entry["damaged"]:
-            facts.append(f"- left out: {entry['damaged']} records that are damaged in the official file")
+            what = "damaged, and there as they are" if entry["whole"] else "left out"
+            facts.append(f"- {what}: {entry['damaged']} records that are damaged in the official file")
         counted = "\n".join(coverage.lines(entry["coverage"]))
         parts += [f"## {entry['file']}", "\n".join(facts), f"```\n{counted}\n```"]
     return "\n\n".join(parts) + "\n"

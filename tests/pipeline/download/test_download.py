@@ -110,7 +110,7 @@ def unavailable_for_a_while(behaviour):
 
 
 def a_wrong_byte(behaviour):
-    behaviour.corrupt = [4, 9]
+    behaviour.corrupt = [4]
 
 
 @pytest.mark.parametrize("misbehave", [cut_connections, unavailable_for_a_while, a_wrong_byte])
@@ -253,6 +253,14 @@ def test_a_whole_file_with_a_wrong_byte_does_not_appear(origin, server, tmp_path
     with pytest.raises(nsynth.UserError, match="does not have the crc32c that the server states"):
         download(request(tmp_path, None, splits=("valid",)), origin)
     assert find_nothing(tmp_path)
+
+
+def test_without_a_checksum_of_the_file_that_of_each_record_is_verified(origin, server, tmp_path, valid_file):
+    server.behaviour.corrupt = [2]
+    noted = download(request(tmp_path, None, splits=("valid",)), origin)
+    entry = noted["splits"]["valid"]
+    assert (entry["damaged"], entry["coverage"]["notes"]) == (1, valid_file.notes - 1)
+    assert "damaged, and there as they are: 1 records" in (tmp_path / "SOURCE.md").read_text()
 
 
 def test_a_sample_that_would_be_most_of_the_file_is_the_whole_file(origin, tmp_path, valid_file):
