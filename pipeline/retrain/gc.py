@@ -244,9 +244,19 @@ class _Graph:
 
 
 def _pushed(config: Config, graph: _Graph) -> tuple[set[int], set[int]]:
-    """The model that serves, and those of the other versions in the model folder, as the Trainer left them."""
+    """The model that serves, and those of the other versions in the model folder, as the Trainer left them.
+
+    Raises:
+      nsynth.UserError: the record of a version cannot be read.
+    """
     registry = Registry(config.models)
     serving = registry.serving()
+    damaged = [version for version in registry.versions() if version.fault]
+    if damaged:
+        raise nsynth.UserError(
+            f"nothing was removed: {damaged[0].fault}. So nobody knows what version {damaged[0].number} was made of: "
+            "restore its record from a backup, or remove that version"
+        )
     # By its place in the workspace, which may have had another address when it was pushed.
     tails = {tail_of(version.record.model_uri) for version in registry.versions()} - {""}
     models = {artifact.id for artifact in graph.artifacts.values() if tail_of(artifact.uri) in tails}

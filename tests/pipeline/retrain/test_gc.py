@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+import nsynth
 from components.registry import Registry
-from components.version import Record
+from components.version import RECORD_FILE, Record
 from pipeline.history.ledger import Outcome, Round
 from pipeline.retrain import gc, lock
 from pipeline.retrain.round import Retraining
@@ -61,6 +62,15 @@ def test_after_a_way_back_it_is_the_other_version_whose_notes_go(past):
     gone = uris(gc.clean(history.config, "test", remove=True))
     assert {newer["examples"].uri, newer["transformed"].uri} <= gone
     assert not {artifact.uri for artifact in runs["pushed"].values()} & gone
+
+
+def test_where_the_record_of_a_version_is_damaged_nothing_goes(past):
+    """Else what the champion was made of would be taken for needless."""
+    history, runs = past
+    Path(Registry(history.config.models).serving().path, RECORD_FILE).write_text("{")
+    with pytest.raises(nsynth.UserError, match=r"nobody knows what version .* was made of"):
+        gc.clean(history.config, "test", remove=True)
+    assert all(Path(artifact.uri, "content").exists() for run in runs.values() for artifact in run.values())
 
 
 def test_the_run_whose_spectrograms_the_next_round_takes_over_stays(past):
