@@ -210,7 +210,7 @@ class _Judge:
             accepted_folder=config.accepted,
             code=code("DataGate"),
         ).with_id(self._name("DataGate"))
-        self.stop = Stop(gate.outputs["verdict"], "data_gate").with_id(self._name("DataStop"))
+        self.stop = Stop(verdict=gate.outputs["verdict"], bars="data_gate").with_id(self._name("DataStop"))
         self.steps: list[BaseComponent] = [statistics, validator, gate, self.stop]
 
     def _name(self, kind: str) -> str:
@@ -232,5 +232,5 @@ class _Judge:
         ).with_id(self._name("Drift"))
         drift.add_upstream_node(self.stop)
         # The only bar of Drift that stops; the others warn.
-        stop = Stop(drift.outputs["verdict"], "retrain.drift.min_agreement")
+        stop = Stop(verdict=drift.outputs["verdict"], bars="retrain.drift.min_agreement")
         return [drift, stop.with_id(self._name("DriftStop"))]

@@ -108,7 +108,7 @@ def _judge_and_push(config: Config, data: Data, model: _Model) -> list[BaseCompo
         champion=champion.outputs["model"],
         evaluation=evaluator.outputs["evaluation"],
         evaluator_blessing=evaluator.outputs["blessing"],
-        options=config.gate.model_dump(mode="json"),
+        options=config.gate,
         split=EVALUATED_SPLIT,
         code=code("Gate"),
     )
@@ -116,7 +116,7 @@ def _judge_and_push(config: Config, data: Data, model: _Model) -> list[BaseCompo
         examples=data.held_out,
         model=model.model,
         predictions=gate.outputs["predictions"],
-        options=config.canary.model_dump(mode="json"),
+        options=config.canary,
         split=EVALUATED_SPLIT,
         code=code("Canary"),
     )
@@ -130,7 +130,7 @@ def _judge_and_push(config: Config, data: Data, model: _Model) -> list[BaseCompo
         push_destination=config.models,
         examples=data.examples,
         quarantine=data.quarantine,
-        options=config.push.model_dump(mode="json"),
+        options=config.push,
         code=code("Pusher"),
     )
     return [champion, evaluator, gate, *more, canary, pusher, *_answer(config, model, blessing)]
@@ -162,9 +162,9 @@ def _judge_on_newest(
         examples=data.newest,
         model=model.model,
         champion=champion.outputs["model"],
-        options=config.gate.model_copy(update={**no_bars, **against_champion}).model_dump(mode="json"),
+        options=config.gate.model_copy(update={**no_bars, **against_champion}),
         split=EVALUATED_SPLIT,
         code=code("Gate"),
     ).with_id("GateNewest")
-    both = AllBlessed(gate.outputs["blessing"], newest.outputs["blessing"]).with_id("BothGates")
+    both = AllBlessed(first=gate.outputs["blessing"], second=newest.outputs["blessing"]).with_id("BothGates")
     return both.outputs["blessing"], [newest, both]

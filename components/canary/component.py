@@ -1,14 +1,12 @@
 """Canary: loads the exported model as a server would, and tries it, before anybody is served by it."""
 
-from typing import Any
-
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
-from tfx.utils import json_utils
 
 from components.canary.executor import CanaryExecutor
+from components.canary.options import CanaryOptions
 
 
 class CanarySpec(ComponentSpec):
@@ -42,10 +40,11 @@ class Canary(base_component.BaseComponent):
 
     def __init__(
         self,
+        *,
         examples: types.BaseChannel,
         model: types.BaseChannel,
         predictions: types.BaseChannel,
-        options: dict[str, Any] | None = None,
+        options: CanaryOptions,
         split: str = "valid",
         code: str = "",
     ):
@@ -55,7 +54,7 @@ class Canary(base_component.BaseComponent):
           examples: raw Examples.
           model: the candidate.
           predictions: what the gate judged: the candidate's answers to the notes of `split`.
-          options: CanaryOptions as a dict.
+          options: what the configuration says.
           split: which notes the predictions are of.
           code: fingerprint of the code behind this step.
         """
@@ -64,7 +63,7 @@ class Canary(base_component.BaseComponent):
                 examples=examples,
                 model=model,
                 predictions=predictions,
-                options=json_utils.dumps(options or {}),
+                options=options.model_dump_json(),
                 split=split,
                 code=code,
                 blessing=types.Channel(type=standard_artifacts.InfraBlessing),

@@ -1,7 +1,6 @@
 """Gives the probe real notes, judges what it measured, and blesses or does not."""
 
 import io
-import json
 import tempfile
 from typing import Any
 
@@ -15,6 +14,7 @@ from tfx.utils import path_utils
 
 import nsynth
 from components import storage
+from components.blessing import bless_infra
 from components.canary import verdict
 from components.canary.options import CanaryOptions
 from components.canary.run_probe import ProbeError, run_probe
@@ -29,7 +29,7 @@ class CanaryExecutor(base_executor.BaseExecutor):
 
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """Writes report and blessing. A model that is refused is no error: the run goes on."""
-        options = CanaryOptions.model_validate(json.loads(exec_properties["options"]))
+        options = CanaryOptions.model_validate_json(exec_properties["options"])
         model = path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["model"]))
         judged = model_digest(model)  # taken first: what is altered meanwhile is not pushed
         expected = _expected(artifact_utils.get_single_uri(input_dict["predictions"]))
@@ -61,7 +61,7 @@ class CanaryExecutor(base_executor.BaseExecutor):
         report = verdict.report_of(checks, measured, server, judged)
         folder = artifact_utils.get_single_uri(output_dict["report"])
         report.write(folder, verdict.markdown(report))
-        _bless(artifact_utils.get_single_instance(output_dict["blessing"]), report.blessed)
+        bless_infra(artifact_utils.get_single_instance(output_dict["blessing"]), report.blessed)
 
 
 def _expected(folder: str) -> dict[str, np.ndarray]:
@@ -79,10 +79,3 @@ def _spread(files: list[str], notes: int, wanted: int) -> list[bytes]:
 
 def _note(record: bytes) -> str:
     return tf.train.Example.FromString(record).features.feature[nsynth.NOTE_STR].bytes_list.value[0].decode()
-
-
-def _bless(blessing: types.Artifact, blessed: bool) -> None:
-    """Marks the blessing as TFX's InfraValidator would."""
-    storage.write_bytes(f"{blessing.uri}/{'INFRA_BLESSED' if blessed else 'INFRA_NOT_BLESSED'}", b"")
-    blessing.set_int_custom_property("blessed", int(blessed))
-    blessing.set_int_custom_property("has_model", 0)

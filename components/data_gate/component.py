@@ -5,14 +5,18 @@ the verdict of refused data is what a person wants to read.
 """
 
 from tfx import types
+from tfx.dsl.component.experimental.annotations import InputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
+import nsynth
 from components.artifacts import DataVerdict, QuarantinedNotes
-from components.data_gate.executor import DataGateExecutor, StopExecutor
+from components.data_gate.executor import DataGateExecutor, why_stopped
 from components.data_gate.options import DataGateOptions
+from components.documents import Verdict
 
 
 class DataGateSpec(types.ComponentSpec):
@@ -73,24 +77,17 @@ class DataGate(BaseComponent):
         )
 
 
-class StopSpec(types.ComponentSpec):
-    """What Stop reads."""
-
-    PARAMETERS = {"bars": ExecutionParameter(type=str)}
-    INPUTS = {"verdict": ChannelParameter(type=DataVerdict)}
-    OUTPUTS: dict = {}
-
-
-class Stop(BaseComponent):
+@component
+def Stop(verdict: InputArtifact[DataVerdict], bars: Parameter[str]) -> None:
     """Fails the run where a verdict says stop.
 
     Args:
       verdict: of DataGate, or of a step that judges likewise.
       bars: where in the configuration the bars of that step are set, for whoever reads why.
+
+    Raises:
+      RefusedDataError: the verdict's reasons.
     """
-
-    SPEC_CLASS = StopSpec
-    EXECUTOR_SPEC = ExecutorClassSpec(StopExecutor)
-
-    def __init__(self, verdict: types.BaseChannel, bars: str):
-        super().__init__(StopSpec(verdict=verdict, bars=bars))
+    said = Verdict.read(verdict.uri)
+    if not said.accepted:
+        raise nsynth.RefusedDataError(why_stopped(said, bars, verdict.uri))

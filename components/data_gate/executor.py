@@ -11,7 +11,6 @@ from tfx.dsl.components.base.base_executor import BaseExecutor
 from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
-import nsynth
 from components import accepted
 from components.data_gate.checks import check_all, family_shares
 from components.data_gate.options import DataGateOptions
@@ -22,7 +21,7 @@ _SYMBOL = {"ok": "ok", "warn": "WARNING", "stop": "STOP"}
 
 
 class DataGateExecutor(BaseExecutor):
-    """Judges; always succeeds, so that the verdict is kept. `StopExecutor` acts on it."""
+    """Judges; always succeeds, so that the verdict is kept. `Stop` acts on it."""
 
     def Do(
         self,
@@ -64,28 +63,16 @@ class DataGateExecutor(BaseExecutor):
         logging.getLogger(__name__).info("data %s", "accepted" if passed else "refused")
 
 
-class StopExecutor(BaseExecutor):
-    """Fails the run where the verdict says stop."""
-
-    def Do(
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
-        """Raises RefusedDataError with the verdict's reasons."""
-        uri = artifact_utils.get_single_uri(input_dict["verdict"])
-        verdict = Verdict.read(uri)
-        if verdict.accepted:
-            return
-        lines = [
-            f"  {c.name}: {c.words} (measured {c.measured:.3g}, allowed {c.limit:g})" for c in verdict.stops()
-        ]
-        raise nsynth.RefusedDataError(
-            "the data are refused:\n"
-            + "\n".join(lines)
-            + f"\nMend the data, or move the bar in the configuration: {exec_properties['bars']}. Verdict: {uri}"
-        )
+def why_stopped(verdict: Verdict, bars: str, uri: str) -> str:
+    """The message of a run that is stopped: what was measured, and where the bars are set."""
+    lines = [
+        f"  {c.name}: {c.words} (measured {c.measured:.3g}, allowed {c.limit:g})" for c in verdict.stops()
+    ]
+    return (
+        "the data are refused:\n"
+        + "\n".join(lines)
+        + f"\nMend the data, or move the bar in the configuration: {bars}. Verdict: {uri}"
+    )
 
 
 def in_words(passed: bool, checks: list[DataCheck], before: accepted.Accepted | None) -> str:

@@ -1,15 +1,13 @@
 """Gate: decides whether a candidate may be pushed, and says why."""
 
-from typing import Any
-
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 from tfx.types.system_executions import Evaluate
-from tfx.utils import json_utils
 
 from components.gate.executor import GateExecutor
+from components.gate.options import GateOptions
 
 
 class GateSpec(ComponentSpec):
@@ -47,12 +45,13 @@ class Gate(base_component.BaseComponent):
 
     def __init__(
         self,
+        *,
         examples: types.BaseChannel,
         model: types.BaseChannel,
         champion: types.BaseChannel,
         evaluation: types.BaseChannel | None = None,
         evaluator_blessing: types.BaseChannel | None = None,
-        options: dict[str, Any] | None = None,
+        options: GateOptions,
         split: str = "valid",
         code: str = "",
     ):
@@ -64,7 +63,7 @@ class Gate(base_component.BaseComponent):
           champion: Champion's output, possibly an empty folder.
           evaluation: TFMA's figures for the candidate; they have to agree with the gate's own.
           evaluator_blessing: TFMA's verdict; the gate does not bless what TFMA refuses.
-          options: GateOptions as a dict.
+          options: what the configuration says.
           split: which notes to judge on.
           code: fingerprint of the code behind this step.
         """
@@ -75,7 +74,7 @@ class Gate(base_component.BaseComponent):
                 champion=champion,
                 evaluation=evaluation,
                 evaluator_blessing=evaluator_blessing,
-                options=json_utils.dumps(options or {}),
+                options=options.model_dump_json(),
                 split=split,
                 code=code,
                 blessing=types.Channel(type=standard_artifacts.ModelBlessing),

@@ -1,16 +1,15 @@
 """Asks both models, judges, and writes the verdict down."""
 
-import json
 from typing import Any
 
 from tfx import types
-from tfx.components.evaluator import constants
 from tfx.dsl.components.base import base_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from components import storage
+from components.blessing import BASELINE_ID, BASELINE_URI, CURRENT_ID, CURRENT_URI, bless_model, is_blessed
 from components.documents import CandidateArtifact, ChampionArtifact, GateCheck, GateReport
 from components.gate import report as words
 from components.gate.options import GateOptions
@@ -34,7 +33,7 @@ class GateExecutor(base_executor.BaseExecutor):
         champion = artifact_utils.get_single_instance(input_dict["champion"])
         champion_folder = path_utils.serving_model_path(champion.uri)
         has_champion = storage.exists(f"{champion_folder}/{storage.LAST_FILE}")
-        options = GateOptions.model_validate(json.loads(exec_properties["options"]))
+        options = GateOptions.model_validate_json(exec_properties["options"])
         folders = artifact_utils.get_split_uris(input_dict["examples"], exec_properties["split"])
         candidate_folder = path_utils.serving_model_path(model.uri)
         judged = model_digest(candidate_folder)  # taken first: what is altered meanwhile is not pushed
@@ -62,7 +61,8 @@ class GateExecutor(base_executor.BaseExecutor):
         )
         report = report.model_copy(update={"verdict": words.headline(report)})
         report.write(artifact_utils.get_single_uri(output_dict["report"]), words.markdown(report))
-        _bless(artifact_utils.get_single_instance(output_dict["blessing"]), report)
+        blessing = artifact_utils.get_single_instance(output_dict["blessing"])
+        bless_model(blessing, report.blessed, _models(report))
 
 
 def _agreement(input_dict: Artifacts, accuracy: float, notes: int, has_champion: bool) -> list[GateCheck]:
@@ -88,10 +88,7 @@ def _agreement(input_dict: Artifacts, accuracy: float, notes: int, has_champion:
         )
     if input_dict.get("evaluator_blessing"):
         blessing = artifact_utils.get_single_instance(input_dict["evaluator_blessing"])
-        passed = (
-            blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY)
-            == constants.BLESSED_VALUE
-        )
+        passed = is_blessed(blessing)
         checks.append(
             GateCheck(
                 "Evaluator",
@@ -104,19 +101,9 @@ def _agreement(input_dict: Artifacts, accuracy: float, notes: int, has_champion:
     return checks
 
 
-def _bless(blessing: types.Artifact, report: GateReport) -> None:
-    """Marks the blessing as TFX's Evaluator would."""
-    name = constants.BLESSED_FILE_NAME if report.blessed else constants.NOT_BLESSED_FILE_NAME
-    storage.write_bytes(f"{blessing.uri}/{name}", b"")
-    blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, int(report.blessed))
-    blessing.set_string_custom_property(
-        constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY, report.candidate.uri
-    )
-    blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, report.candidate.id)
+def _models(report: GateReport) -> dict[str, str | int]:
+    """Which model was judged, and against which."""
+    models: dict[str, str | int] = {CURRENT_URI: report.candidate.uri, CURRENT_ID: report.candidate.id}
     if report.champion.version:
-        blessing.set_string_custom_property(
-            constants.ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY, report.champion.uri
-        )
-        blessing.set_int_custom_property(
-            constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY, report.champion.id
-        )
+        models |= {BASELINE_URI: report.champion.uri, BASELINE_ID: report.champion.id}
+    return models

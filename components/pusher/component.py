@@ -1,16 +1,14 @@
 """Pusher: publishes a blessed model as a new version, whole or not at all."""
 
-from typing import Any
-
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 from tfx.types.system_executions import Deploy
-from tfx.utils import json_utils
 
 from components.artifacts import QuarantinedNotes
 from components.pusher.executor import PushExecutor
+from components.pusher.options import PushOptions
 
 
 class PusherSpec(ComponentSpec):
@@ -46,6 +44,7 @@ class Pusher(base_component.BaseComponent):
 
     def __init__(
         self,
+        *,
         model: types.BaseChannel,
         model_blessing: types.BaseChannel,
         push_destination: str,
@@ -54,7 +53,7 @@ class Pusher(base_component.BaseComponent):
         canary_report: types.BaseChannel | None = None,
         examples: types.BaseChannel | None = None,
         quarantine: types.BaseChannel | None = None,
-        options: dict[str, Any] | None = None,
+        options: PushOptions,
         code: str = "",
     ):
         """Pushes `model` if every blessing given says yes.
@@ -68,7 +67,7 @@ class Pusher(base_component.BaseComponent):
           canary_report: likewise.
           examples: the data that the model was made of, for its span.
           quarantine: the account of that data, for the model card.
-          options: PushOptions as a dict.
+          options: what the configuration says.
           code: fingerprint of the code behind this step.
         """
         super().__init__(
@@ -81,7 +80,7 @@ class Pusher(base_component.BaseComponent):
                 examples=examples,
                 quarantine=quarantine,
                 push_destination=push_destination,
-                options=json_utils.dumps(options or {}),
+                options=options.model_dump_json(),
                 code=code,
                 pushed_model=types.Channel(type=standard_artifacts.PushedModel),
             )

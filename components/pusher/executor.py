@@ -1,6 +1,5 @@
 """Publishes a blessed model."""
 
-import json
 import logging
 from typing import Any, TypeVar
 
@@ -32,7 +31,7 @@ class PushExecutor(tfx_pusher.Executor):
             self._MarkNotPushed(pushed)
             return
         model = artifact_utils.get_single_instance(input_dict["model"])
-        options = PushOptions.model_validate(json.loads(exec_properties["options"]))
+        options = PushOptions.model_validate_json(exec_properties["options"])
         examples = input_dict.get("examples") or []
         record = Record(
             model_uri=model.uri,

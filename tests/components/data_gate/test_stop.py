@@ -6,7 +6,7 @@ import pytest
 
 import nsynth
 from components.artifacts import DataVerdict
-from components.data_gate.executor import StopExecutor
+from components.data_gate.component import Stop
 
 STOPPED = {"name": "labels", "outcome": "stop", "measured": 0.5, "limit": 0.4, "words": "labelled wrongly?"}
 
@@ -15,7 +15,9 @@ def stop(folder, accepted: bool) -> None:
     (folder / "verdict.json").write_text(json.dumps({"accepted": accepted, "checks": [STOPPED]}))
     verdict = DataVerdict()
     verdict.uri = str(folder)
-    StopExecutor().Do({"verdict": [verdict]}, {}, {"bars": "retrain.drift.min_agreement"})
+    Stop.EXECUTOR_SPEC.executor_class().Do(
+        {"verdict": [verdict]}, {}, {"bars": "retrain.drift.min_agreement"}
+    )
 
 
 def test_a_refusal_names_what_was_measured_and_the_setting_that_helps(tmp_path):

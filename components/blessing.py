@@ -1,0 +1,44 @@
+"""Blessings, marked as TFX's own steps mark them, so that its Pusher and its tools read them."""
+
+from collections.abc import Mapping
+
+from tfx.components.evaluator import constants
+from tfx.types import Artifact
+
+from components import storage
+
+CURRENT_URI = constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY
+CURRENT_ID = constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY
+BASELINE_URI = constants.ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY
+BASELINE_ID = constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY
+
+
+def is_blessed(blessing: Artifact) -> bool:
+    """Whether a ModelBlessing says yes."""
+    key = constants.ARTIFACT_PROPERTY_BLESSED_KEY
+    return bool(blessing.get_int_custom_property(key) == constants.BLESSED_VALUE)
+
+
+def bless_model(blessing: Artifact, blessed: bool, models: Mapping[str, str | int]) -> None:
+    """Marks a ModelBlessing as TFX's Evaluator does.
+
+    Args:
+      blessing: the artifact.
+      blessed: yes or no.
+      models: custom properties that say which model was judged (CURRENT_…) and against which (BASELINE_…).
+    """
+    name = constants.BLESSED_FILE_NAME if blessed else constants.NOT_BLESSED_FILE_NAME
+    storage.write_bytes(f"{blessing.uri}/{name}", b"")
+    blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, int(blessed))
+    for key, value in models.items():
+        if isinstance(value, int):
+            blessing.set_int_custom_property(key, value)
+        else:
+            blessing.set_string_custom_property(key, value)
+
+
+def bless_infra(blessing: Artifact, blessed: bool) -> None:
+    """Marks an InfraBlessing as TFX's InfraValidator does."""
+    storage.write_bytes(f"{blessing.uri}/{'INFRA_BLESSED' if blessed else 'INFRA_NOT_BLESSED'}", b"")
+    blessing.set_int_custom_property("blessed", int(blessed))
+    blessing.set_int_custom_property("has_model", 0)
