@@ -12,9 +12,14 @@ from typing import BinaryIO, NamedTuple
 import google_crc32c
 import numpy as np
 
+import nsynth
+
 HEADER_BYTES = 12
 FOOTER_BYTES = 4
 FRAME_BYTES = HEADER_BYTES + FOOTER_BYTES
+
+LENGTH_LIMIT = max(1 << 22, 8 * 4 * nsynth.NOTE_SAMPLES)
+"""Bytes of data that a record of one note may have; a longer one is never read."""
 
 _SEARCH_BYTES = 1 << 20  # read at once while looking for the next header
 _MASK_DELTA = 0xA282EAD8

@@ -5,6 +5,7 @@ Rows cannot be read one by one at a low cost, so that the notes are written to a
 """
 
 import contextlib
+import io
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -78,7 +79,7 @@ def _sound(audio: Any, rate: int | None) -> dict[str, Any]:
     if isinstance(audio, dict):
         audio = audio.get("bytes")
     if isinstance(audio, bytes):
-        samples, found = jsonwav.decode(audio, nsynth.AUDIO)
+        samples, found = jsonwav.decode(io.BytesIO(audio), nsynth.AUDIO)
         return {nsynth.AUDIO: samples, nsynth.SAMPLE_RATE: found} if rate in (None, found) else {}
     if isinstance(audio, list):
         return {nsynth.AUDIO: np.array(audio, np.float32)}

@@ -11,6 +11,8 @@ import uuid
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
 
+from components.regular_file import open_regular
+
 
 def is_local(path: str) -> bool:
     """Whether `path` is on this machine's file system."""
@@ -24,9 +26,13 @@ def _beam_file_systems() -> Any:
 
 
 def open_to_read(path: str) -> BinaryIO:
-    """Open `path` as it is: nothing is decompressed."""
+    """Open `path` as it is: nothing is decompressed, and of local ones only regular files are opened.
+
+    Raises:
+        OSError: it is missing, may not be read, or is not a regular file.
+    """
     if is_local(path):
-        return open(path, "rb")
+        return open_regular(path)
     from apache_beam.io.filesystem import CompressionTypes
 
     return _beam_file_systems().open(path, compression_type=CompressionTypes.UNCOMPRESSED)

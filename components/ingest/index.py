@@ -45,6 +45,7 @@ def load_or_scan(source: Source, cache_dir: str) -> Index:
     """
     try:
         state = files.identity(source.path)
+        files.open_to_read(source.path).close()
     except OSError as error:
         raise nsynth.UserError(f"{source.path}: {error.strerror or error}.") from error
     identity = f"{_LAYOUT}|{source.form}|{source.path}|{state}"

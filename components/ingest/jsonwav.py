@@ -1,7 +1,6 @@
 """The JSON/WAV distribution: `examples.json` tells of the notes, `audio/<note_str>.wav` holds their sound."""
 
 import errno
-import io
 import json
 import os
 from collections.abc import Iterator
@@ -10,66 +9,30 @@ from typing import BinaryIO
 import numpy as np
 
 import nsynth
+from components.audio import AudioError, open_audio
 from components.example_proto import serialize
-from components.ingest import files
+from components.ingest import files, json_entries
 from components.ingest.contract import ContractError, Reason
+from components.ingest.json_entries import NotEntriesError
 from components.ingest.sources import AUDIO_FOLDER
 from components.tfrecord import Record
 
-_CHUNK_BYTES = 1 << 20
+_DETAIL = 200  # characters of a message that come from the data
 # Of the disk or of this process, whatever the file holds; others, such as a file that is missing, are the data's.
 _NO_FAULT_OF_THE_FILE = {errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE}
-_DECODER = json.JSONDecoder()
 
 
 def scan(file: BinaryIO, path: str) -> Iterator[Record]:
-    """Where each note's entry lies in `{"<note_str>": {...}, ...}`, in constant memory.
+    """Where each note's entry lies in `{"<note_str>": {...}, ...}`, in constant memory and linear time.
 
     Raises:
         nsynth.RefusedDataError: the file is no such JSON.
     """
-    # One character a byte: the structure of JSON is ASCII, and offsets stay those of the file.
-    text, start, place = file.read(_CHUNK_BYTES).decode("latin-1"), 0, 0
-    opened = False
-    while True:
-        try:
-            place = _skip(text, place, " \t\r\n," if opened else " \t\r\n")
-            if not opened:
-                place, opened = _expect(text, place, "{"), True
-                continue
-            if text[place] == "}":
-                return
-            _, after_key = _DECODER.raw_decode(text, place)
-            value = _skip(text, _expect(text, _skip(text, after_key), ":"))
-            entry, end = _DECODER.raw_decode(text, value)
-            if end == len(text):
-                raise IndexError  # a number could go on in the next chunk
-            if not isinstance(entry, dict):
-                raise nsynth.RefusedDataError(
-                    f"{path}: byte {start + value}: wanted an object for each note."
-                )
-        except (IndexError, json.JSONDecodeError) as error:
-            more = file.read(_CHUNK_BYTES).decode("latin-1")
-            if not more:
-                raise nsynth.RefusedDataError(
-                    f"{path}: no valid JSON from byte {start + place} on. Download it again."
-                ) from error
-            text, start, place = text[place:] + more, start + place, 0
-            continue
-        yield Record(start + value, end - value)
-        place = end
-
-
-def _skip(text: str, place: int, blanks: str = " \t\r\n") -> int:
-    while text[place] in blanks:
-        place += 1
-    return place
-
-
-def _expect(text: str, place: int, character: str) -> int:
-    if text[place] != character:
-        raise json.JSONDecodeError(f"wanted {character}", text, place)
-    return place + 1
+    try:
+        for offset, length in json_entries.scan(file):
+            yield Record(offset, length)
+    except NotEntriesError as error:
+        raise nsynth.RefusedDataError(f"{path}: {error}. Download it again.") from error
 
 
 def read_example(entry: bytes, folder: str) -> bytes:
@@ -81,14 +44,18 @@ def read_example(entry: bytes, folder: str) -> bytes:
     """
     try:
         note = json.loads(entry)
-    except ValueError as error:
-        raise ContractError(Reason.NOT_EXAMPLE, f"no valid JSON: {error}") from error
-    name = str(note.get(nsynth.NOTE_STR, ""))
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # also numbers of too many digits, and bytes that are no text
+        raise ContractError(Reason.NOT_EXAMPLE, f"no valid JSON: {str(error)[:_DETAIL]}") from error
+    name = note.get(nsynth.NOTE_STR, "")
+    name = name if isinstance(name, str) else ""
     try:
         audio, rate = _read_wav(os.path.join(folder, AUDIO_FOLDER, f"{os.path.basename(name)}.wav"))
         if rate != note.get(nsynth.SAMPLE_RATE):
-            detail = f"WAV has {rate} Hz, {nsynth.SAMPLE_RATE} says {note.get(nsynth.SAMPLE_RATE)}"
-            raise ContractError(Reason.SAMPLE_RATE, detail)
+            found = str(note.get(nsynth.SAMPLE_RATE))[:_DETAIL]
+            raise ContractError(Reason.SAMPLE_RATE, f"WAV has {rate} Hz, {nsynth.SAMPLE_RATE} says {found}")
         return serialize({**note, nsynth.AUDIO: audio})
     except TypeError as error:
         raise ContractError(Reason.WRONG_TYPE, str(error), name) from error
@@ -101,31 +68,33 @@ def _read_wav(path: str) -> tuple[np.ndarray, int]:
     """Samples as float32 in [-1, 1) and their rate in Hz.
 
     Raises:
-        ContractError: the file is missing, no sound, or not of one channel.
+        ContractError: the file is missing, no sound, not of one channel, or too long.
         OSError: the file may not be read, or the disk fails.
     """
     try:
         with files.open_to_read(path) as file:
-            content = file.read()
-    except OSError as error:
-        if error.errno in _NO_FAULT_OF_THE_FILE:
+            return decode(file, path)
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        if isinstance(error, OSError) and error.errno in _NO_FAULT_OF_THE_FILE:
             raise
-        raise ContractError(Reason.WAV, f"{path}: {error}") from error
-    return decode(content, path)
+        reason = getattr(error, "strerror", None) or error
+        raise ContractError(Reason.WAV, f"{path[:_DETAIL]}: {reason}") from error
 
 
-def decode(content: bytes, path: str) -> tuple[np.ndarray, int]:
+def decode(file: BinaryIO, path: str) -> tuple[np.ndarray, int]:
     """Samples of a sound file as float32 in [-1, 1) and their rate in Hz.
 
     Raises:
-        ContractError: it is no sound, or not of one channel; `path` names it.
+        ContractError: it is no sound, not of one channel, or longer than a note; `path` names it.
     """
-    import soundfile  # loads a shared library that TFRecords do not need
-
     try:
-        samples, rate = soundfile.read(io.BytesIO(content), dtype="float32")
-    except soundfile.LibsndfileError as error:
+        with open_audio(file) as sound:
+            if sound.channels != 1:
+                raise ContractError(Reason.WAV, f"{path}: {sound.channels} channels, wanted one")
+            samples = sound.read(nsynth.NOTE_SAMPLES + 1)[:, 0]
+    except AudioError as error:
         raise ContractError(Reason.WAV, f"{path}: {error}") from error
-    if samples.ndim != 1:
-        raise ContractError(Reason.WAV, f"{path}: {samples.shape[1]} channels, wanted one")
-    return samples, rate
+    if len(samples) > nsynth.NOTE_SAMPLES:
+        detail = f"{path} is longer than {nsynth.NOTE_SAMPLES:,} samples"
+        raise ContractError(Reason.WRONG_LENGTH, detail)
+    return samples, sound.rate_hz

@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from typing import BinaryIO
 
+import nsynth
 from components import tfrecord
 from components.ingest import files, jsonwav, tfds
 from components.ingest.contract import ContractError, Note, Reason, check
@@ -27,21 +28,28 @@ class Readers(contextlib.ExitStack):
             ContractError: the record breaks the contract; its `raw` holds the record's bytes.
         """
         source, file = self._sources[source_id], self._file(source_id)
-        if source.form == Form.JSONWAV:
-            file.seek(place.offset)
-            raw, intact = file.read(place.length), True
-        else:
-            raw, intact = tfrecord.read_data(file, place)
+        raw, intact = b"", True
         try:
+            if place.length > tfrecord.LENGTH_LIMIT:
+                raise ContractError(Reason.NOT_EXAMPLE, f"{place.length:,} bytes are too many for a note")
             if source.form == Form.JSONWAV:
-                raw = jsonwav.read_example(raw, os.path.dirname(source.path))
-            elif source.form == Form.TFDS and intact:
-                record = tfds.official(raw)
+                file.seek(place.offset)
+                raw = file.read(place.length)
+                record = jsonwav.read_example(raw, os.path.dirname(source.path))
                 return record, check(record)
-            return raw, _checked(raw, intact)
+            raw, intact = tfrecord.read_data(file, place)
+            record = tfds.official(raw) if source.form == Form.TFDS and intact else raw
+            return record, _checked(record, intact)
         except ContractError as error:
             error.raw = raw
             raise
+        except (OSError, MemoryError, nsynth.UserError):
+            raise  # of the disk or the machine
+        except Exception as error:  # one record's fault never stops the others
+            detail = f"{type(error).__name__}: {str(error)[:200]}"
+            unreadable = ContractError(Reason.NOT_EXAMPLE, detail)
+            unreadable.raw = raw
+            raise unreadable from error
 
     def _file(self, source_id: int) -> BinaryIO:
         if source_id not in self._open:

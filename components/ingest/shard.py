@@ -20,7 +20,10 @@ from components.ingest.contract import ContractError, Note
 from components.ingest.readers import Readers
 from components.ingest.shuffle import Shard
 from components.ingest.sources import Source
+from components.printable import printable
 from components.tfrecord import Record
+
+_NAME, _DETAIL = 100, 400  # characters kept of what a record says
 
 
 class Layout(NamedTuple):
@@ -73,7 +76,13 @@ class Refused(NamedTuple):
     def of(cls, source: Source, place: Record, why: ContractError) -> "Refused":
         """The entry of a record that breaks the contract."""
         return cls(
-            source.path, place.offset, place.length, source.split, why.note_str, why.reason, why.detail
+            source.path,
+            place.offset,
+            place.length,
+            source.split,
+            printable(why.note_str[:_NAME]),
+            why.reason,
+            printable(why.detail[:_DETAIL]),
         )
 
 

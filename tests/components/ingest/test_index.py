@@ -1,12 +1,14 @@
 """The index finds every note in every form, is stored, and is made anew when the file changes."""
 
 import errno
+import json
 import os
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import pytest
+import soundfile
 
 import nsynth
 from components.ingest import files
@@ -14,8 +16,10 @@ from components.ingest import index as index_module
 from components.ingest.contract import ContractError, Reason
 from components.ingest.index import load_or_scan
 from components.ingest.readers import Readers
+from components.ingest.shard import Refused
 from components.ingest.sources import Form, Source, find
 from components.tfrecord import Record
+from tests.components.test_audio import flac_claiming
 
 
 def read_all(folder: Path, cache: Path) -> list:
@@ -101,6 +105,11 @@ def test_damage_is_stored_with_the_index(notes, writers, tmp_path: Path) -> None
         ("examples.json", b'{"a": {"note": 1}, "b": {"no', "no valid JSON from byte"),
         ("examples.json", b"[1, 2]", "no valid JSON from byte 0"),
         ("examples.json", b'{"a": 1}', "wanted an object"),
+        ("examples.json", b'{"a": {}} {"b": {}}', "text behind the closing brace, from byte 10"),
+        ("examples.json", b'{"a": {}}' + b" " * 3_000_000 + b"x", "text behind the closing brace"),
+        ("examples.json", b'{"a": {"note": 1, "b": {}}', "no valid JSON from byte"),
+        ("examples.json", b'{"a": {"x": ' + b"[" * 300_000, "the entry does not end"),
+        ("examples.json", b'{"a": {"x": "' + b"\\" * 3_000_001, "the entry does not end"),
     ],
 )
 def test_what_is_not_what_its_name_says_is_refused(
@@ -163,21 +172,70 @@ def test_a_wav_that_the_disk_does_not_yield_is_no_fault_of_the_note(
         read_all(tmp_path, tmp_path / "cache")
 
 
-def test_a_long_examples_json_is_scanned_in_pieces(tmp_path: Path, monkeypatch) -> None:
-    import json
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"deep": "[" * 5000 + "]" * 5000}, Reason.NOT_EXAMPLE),
+        ({"long": "9" * 10_000}, Reason.NOT_EXAMPLE),
+        ({"note": "1e999"}, Reason.WRONG_TYPE),
+        ({nsynth.NOTE_STR: r'"a\u0000b"'}, Reason.WAV),
+        ({nsynth.NOTE_STR: r'"\ud800"'}, Reason.WAV),
+        ({nsynth.NOTE_STR: '"' + 300 * "x" + '"'}, Reason.WAV),
+        ({nsynth.INSTRUMENT_STR: r'"\ud800\u001b[31m"'}, Reason.WRONG_TYPE),
+        ({nsynth.NOTE_STR: "[1]"}, Reason.WAV),
+        ({"big": '"' + "x" * (5 << 20) + '"'}, Reason.NOT_EXAMPLE),
+    ],
+)
+def test_an_entry_of_any_kind_is_that_note_s_fault(change, reason, notes, writers, tmp_path: Path) -> None:
+    folder = writers["nsynth-train"](tmp_path / "nsynth-train", notes[:3])
+    entries = json.loads((folder / "examples.json").read_text())
+    members = {key: json.dumps(value) for key, value in entries[notes[1][nsynth.NOTE_STR]].items()} | change
+    spoilt = "{" + ", ".join(f'"{key}": {value}' for key, value in members.items()) + "}"
+    entries[notes[1][nsynth.NOTE_STR]] = "SPOILT"
+    (folder / "examples.json").write_text(json.dumps(entries).replace('"SPOILT"', spoilt))
+    used, refused = read_some(tmp_path, tmp_path / "cache")
+    assert used == [notes[0][nsynth.NOTE_STR], notes[2][nsynth.NOTE_STR]]
+    [found] = refused
+    assert found.reason == reason
+    assert (found.note_str + found.detail).isprintable()
+    json.dumps(found._asdict(), ensure_ascii=False).encode()
 
-    from components.ingest import jsonwav
 
-    monkeypatch.setattr(jsonwav, "_CHUNK_BYTES", 37)
-    entries = {f"näme{i}": {"note": i, "qualities": [0] * (i % 5), "text": "ü}{,\\"} for i in range(50)}
-    for indent in (None, 2):
-        path = tmp_path / "examples.json"
-        path.write_bytes(json.dumps(entries, indent=indent, ensure_ascii=False).encode())
-        with path.open("rb") as file:
-            places = list(jsonwav.scan(file, str(path)))
-        content = path.read_bytes()
-        found = [json.loads(content[place.offset : place.offset + place.length]) for place in places]
-        assert found == list(entries.values())
+def read_some(folder: Path, cache: Path) -> tuple[list[str], list[Refused]]:
+    used, refused = [], []
+    [source] = find(str(folder))
+    index = load_or_scan(source, str(cache))
+    with Readers([index.source]) as readers:
+        for place in map(Record, index.offsets.tolist(), index.lengths.tolist()):
+            try:
+                used.append(readers.note(0, place)[1].note_str)
+            except ContractError as error:
+                refused.append(Refused.of(index.source, place, error))
+    return used, refused
+
+
+def test_a_wav_of_any_kind_is_that_note_s_fault(notes, writers, tmp_path: Path) -> None:
+    folder = writers["nsynth-train"](tmp_path / "nsynth-train", notes[:7])
+    wavs = [folder / "audio" / f"{note[nsynth.NOTE_STR]}.wav" for note in notes[:7]]
+    for wav in wavs[:6]:
+        wav.unlink()
+    os.mkfifo(wavs[0])
+    wavs[1].symlink_to("/dev/zero")
+    wavs[2].mkdir()
+    with wavs[3].open("wb") as file:
+        file.truncate(1 << 40)  # sparse
+    soundfile.write(wavs[4], np.full(64_001, 0.1), nsynth.SAMPLE_RATE_HZ)
+    flac_claiming(wavs[5].with_suffix(".flac"), 2**36 - 1).rename(wavs[5])
+    used, refused = read_some(tmp_path, tmp_path / "cache")
+    assert used == [notes[6][nsynth.NOTE_STR]]
+    assert [found.reason for found in refused[:5]] == ["wav", "wav", "wav", "wav", "wrong_length"]
+    assert refused[5].note_str == notes[5][nsynth.NOTE_STR]
+
+
+def test_a_pipe_as_data_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "nsynth-train.tfrecord")
+    with pytest.raises(nsynth.UserError, match="not a regular file"):
+        load_or_scan(find(str(tmp_path))[0], str(tmp_path / "cache"))
 
 
 @pytest.mark.needs_real_notes
