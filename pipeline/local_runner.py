@@ -2,6 +2,7 @@
 
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
+from components.champion.check import check_champion
 from pipeline.config import Config
 from pipeline.graph import create_pipeline
 from pipeline.history.identity import open_own
@@ -13,9 +14,10 @@ def run_local(config: Config) -> None:
     """Runs every step that the cache does not already hold. An error of a step is raised as it is.
 
     Raises:
-      nsynth.UserError: among others, a server for the history that cannot be reached.
+      nsynth.UserError: among others, a server for the history that cannot be reached, or a foreign model that serves.
     """
     config.engine.check([str(config.workspace), config.input_base])
+    check_champion(config.models)
     open_own(config.workspace, config.metadata)  # tells more than TFX if that fails
     connection = connection_config(config.metadata)
     pipeline = create_pipeline(config, str(config.artifacts), metadata_connection_config=connection)

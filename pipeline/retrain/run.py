@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from ml_metadata.metadata_store import MetadataStore
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
+from components.champion.check import check_champion
 from components.documents import CanaryReport, DataGateVerdict, Document, DriftVerdict, Figure, GateReport
 from components.registry import Registry
 from pipeline.config import Config
@@ -29,6 +30,7 @@ def run_spans(request: Request) -> Result:
     """Runs the graph to its end; an error of a step is raised as it is."""
     config = request.config
     config.engine.check([str(config.workspace), str(config.retrain.spans)])
+    check_champion(config.models)
     store = open_own(config.workspace, config.metadata)
     rounds = Ledger(request.result_file.parent / "rounds.jsonl").rounds()
     sweep(config, store)

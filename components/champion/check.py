@@ -1,0 +1,61 @@
+"""Whether the model that serves can be compared with a candidate; one that another tool pushed may not."""
+
+from google.protobuf.message import DecodeError
+
+import nsynth
+from components import storage
+from components.registry import Registry
+from components.version import Version
+
+_SIGNATURE = "serving_default"
+
+
+def check_champion(destination: str) -> None:
+    """Makes sure before anything is computed that the model that serves answers as ours do.
+
+    Args:
+      destination: the folder that the model server watches.
+
+    Raises:
+      nsynth.UserError: it does not, or cannot be read.
+    """
+    serving = Registry(destination).serving()
+    if serving is not None:
+        check_version(serving)
+
+
+def check_version(version: Version) -> None:
+    """The same for a version. One that has been judged is ours.
+
+    Raises:
+      nsynth.UserError: it takes no Examples, or answers with something else than a probability of each family.
+    """
+    if version.record.digest:
+        return
+    if fault := _fault(storage.read_bytes(f"{version.path}/{storage.LAST_FILE}")):
+        raise nsynth.UserError(
+            f"{version.path} serves and is not a model of this pipeline: {fault}. No candidate can be compared with "
+            "it. Move it out of the folder, or push to another one (push.destination)"
+        )
+
+
+def _fault(saved_model: bytes) -> str:
+    """What is wrong with the content of a saved_model.pb; empty if nothing is."""
+    from tensorflow.core.framework import types_pb2
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    try:
+        graphs = saved_model_pb2.SavedModel.FromString(saved_model).meta_graphs
+    except DecodeError:
+        return f"its {storage.LAST_FILE} is damaged"
+    signature = next((g.signature_def[_SIGNATURE] for g in graphs if _SIGNATURE in g.signature_def), None)
+    if signature is None:
+        return f"it has no signature {_SIGNATURE}"
+    if set(signature.inputs) != {"examples"} or signature.inputs["examples"].dtype != types_pb2.DT_STRING:
+        return f"its signature {_SIGNATURE} takes {', '.join(sorted(signature.inputs)) or 'nothing'}, not examples"
+    shape = (
+        signature.outputs["probabilities"].tensor_shape.dim if "probabilities" in signature.outputs else ()
+    )
+    if [dim.size for dim in shape][1:] != [len(nsynth.FAMILIES)]:
+        return f"its signature {_SIGNATURE} does not answer with probabilities of {len(nsynth.FAMILIES)} families"
+    return ""
