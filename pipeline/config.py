@@ -113,6 +113,10 @@ class Config(pydantic.BaseModel, frozen=True, extra="forbid"):
         """The folder that a model server watches."""
         return self.push.destination or str(self.workspace / "models")
 
+    def without_secrets(self) -> str:
+        """The settings as JSON, for the history; what may hold a password is left out."""
+        return self.model_dump_json(exclude={"metadata_server": True, "retrain": {"hooks", "watcher"}})
+
 
 class ConfigError(nsynth.UserError):
     """A configuration that cannot be used; names the key, the value and what is allowed."""

@@ -8,7 +8,7 @@ import nsynth
 PACKAGES = ("components", "corpus", "kubeflow", "pipeline", "trainer", "transform")
 """What the wheel installs beside `nsynth`."""
 
-_CREDENTIALS = re.compile(r"(?<=://)[^\n]*@|\S+:\S+@")
+_CREDENTIALS = re.compile(r"(\w[\w+.-]*://)[^\n]*@|\S+:\S+@")
 
 
 def explain(error: BaseException) -> str:
@@ -42,4 +42,4 @@ def _import(error: ImportError) -> str:
 
 def masked(text: str) -> str:
     """The text without user names and passwords of addresses."""
-    return _CREDENTIALS.sub("…@", text)
+    return _CREDENTIALS.sub(lambda found: f"{found[1] or ''}…@", text)

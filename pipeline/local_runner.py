@@ -4,22 +4,27 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
 from components.champion.check import check_champion
 from pipeline.config import Config
-from pipeline.graph import create_pipeline
+from pipeline.graph import Spans, create_pipeline
+from pipeline.history.endings import record_ending
 from pipeline.history.identity import open_own
 from pipeline.history.metadata import connection_config
 from pipeline.history.step_memory import record_memory
 
 
-def run_local(config: Config) -> None:
+def run_local(config: Config, spans: Spans | None = None) -> None:
     """Runs every step that the cache does not already hold. An error of a step is raised as it is.
+
+    Args:
+      config: all settings.
+      spans: train on these spans of data; none means on the folder `config.input_base`.
 
     Raises:
       nsynth.UserError: among others, a server for the history that cannot be reached, or a foreign model that serves.
     """
-    config.engine.check([str(config.workspace), config.input_base])
+    config.engine.check([str(config.workspace), str(config.retrain.spans) if spans else config.input_base])
     check_champion(config.models)
     open_own(config.workspace, config.metadata)  # tells more than TFX if that fails
     connection = connection_config(config.metadata)
-    pipeline = create_pipeline(config, str(config.artifacts), metadata_connection_config=connection)
-    with record_memory(connection):
+    pipeline = create_pipeline(config, str(config.artifacts), spans, metadata_connection_config=connection)
+    with record_ending(config.metadata, config.without_secrets()), record_memory(connection):
         LocalDagRunner().run(pipeline)

@@ -25,7 +25,7 @@ class Console(rich.console.Console):
     def __init__(self, file: Stream | None = None, stderr: bool = False, width: int | None = None):
         """Writes to `file`, by default to standard output or error."""
         stream = file or (sys.stderr if stderr else sys.stdout)
-        styled = stream.styled if isinstance(stream, Stream) else None
+        styled = stream.styled if isinstance(stream, Stream) else stream
         super().__init__(file=styled, stderr=stderr, width=width)  # type: ignore[arg-type]
 
     def render(
@@ -43,7 +43,9 @@ def chatter_to(log_file: Path, verbose: bool) -> Iterator[None]:
     Native libraries write to file descriptor 2 directly, so that the descriptor itself is redirected.
     """
     log_file.parent.mkdir(parents=True, exist_ok=True)
-    stream = log_file.open("a", encoding="utf-8")
+    stream = Stream(
+        os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666), owned=True
+    )
     handler = logging.StreamHandler(stream)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s %(name)s: %(message)s"))
     root = logging.getLogger()
@@ -57,6 +59,7 @@ def chatter_to(log_file: Path, verbose: bool) -> Iterator[None]:
         stack.callback(absl.logging.set_verbosity, verbosity)
         stack.callback(setattr, root, "handlers", before)
         if not verbose:
+            stack.enter_context(contextlib.redirect_stdout(stream))  # some print
             stack.enter_context(_descriptor_to(stream.fileno()))
         yield
 

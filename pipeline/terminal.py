@@ -50,10 +50,13 @@ def plain(text: str) -> str:
 class Stream(io.TextIOWrapper):
     """Text to a file descriptor: control characters are shown, and a reader who has left is no error."""
 
-    def __init__(self, descriptor: int, like: TextIO | None = None):
-        """Writes to `descriptor`, in the encoding and with the buffering of `like`, else as UTF-8 by the line."""
+    def __init__(self, descriptor: int, like: TextIO | None = None, owned: bool = False):
+        """Writes to `descriptor`, in the encoding and with the buffering of `like`, else as UTF-8 by the line.
+
+        An `owned` descriptor is closed with the stream.
+        """
         super().__init__(
-            io.BufferedWriter(_Descriptor(descriptor, "w", closefd=False)),
+            io.BufferedWriter(_Descriptor(descriptor, "w", closefd=owned)),
             encoding=getattr(like, "encoding", None) or "utf-8",
             errors=_ERRORS,
             line_buffering=getattr(like, "line_buffering", True),

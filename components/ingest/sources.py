@@ -109,6 +109,8 @@ def find(folder: str, pattern: str = "*", split: str | None = None) -> list[Sour
     sources = [source for source in found if chosen[source.split] == source.form]
     if not sources:
         what = "is empty" if not _match(folder, "*") else f"holds no notes that match {pattern!r}"
+        if os.path.isfile(folder):
+            what = "is no file of notes, going by its name"
         # Where nothing matches, the files may have gone with their disk: that is no fault of theirs.
         kind = nsynth.RefusedDataError if _match(folder, pattern) else nsynth.UserError
         raise kind(

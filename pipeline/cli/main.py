@@ -114,7 +114,7 @@ def main() -> None:
         if settings["verbose"]:
             logging.getLogger(__name__).error("", exc_info=True)
         print(f"nsynth: {explain(error)}", file=sys.stderr)
-        sys.exit(exit_codes.ERROR)
+        sys.exit(getattr(error, "exit_code", exit_codes.ERROR))
 
 
 if __name__ == "__main__":

@@ -110,7 +110,11 @@ def promote(ctx: click.Context, reason: str, run_name: str | None) -> None:
     """
     if not reason.strip():
         raise nsynth.UserError("--reason is empty: say why the gate is overruled")
-    version = promote_run(_config(ctx), reason, run_name)
+    from pipeline.logs import chatter_to
+
+    config, verbose = _config(ctx), ctx.find_root().obj["verbose"]
+    with chatter_to(config.workspace / "logs" / "promote.log", verbose):
+        version = promote_run(config, reason, run_name)
     click.echo(f"version {version.number} serves now, pushed by hand ({short(version.path)})")
 
 

@@ -23,7 +23,12 @@ def report(
 
     RUN is a name that `nsynth runs` lists. A run that failed has a report, too: it tells how far it came.
     """
+    from pipeline.history import past_runs
+
     config = load_workspace(config_file, overrides)
+    run = past_runs.load_run(
+        past_runs.open_store(config.metadata), run
+    ).name  # an unknown one is told at once
     verbose = ctx.find_root().obj["verbose"]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if verbose else "2")
 

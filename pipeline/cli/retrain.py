@@ -46,7 +46,6 @@ def retrain(
     Exit code 0: a better model is pushed; 3: the champion stays; 4: no new data; 5: the data was refused;
     6: another round is running; 7: out of time; 1: an error; 130: told to stop.
     """
-    from pipeline.retrain.lock import LockedError
     from pipeline.retrain.round import Retraining
 
     make_output_expendable()
@@ -55,13 +54,8 @@ def retrain(
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    try:
-        done = Retraining(load_workspace(config_file, with_spans(overrides, spans), create=True)).retrain(
-            "nsynth retrain", force, stop
-        )
-    except LockedError as error:
-        click.echo(f"nsynth: {error}", err=True)
-        return exit_codes.LOCKED
+    config = load_workspace(config_file, with_spans(overrides, spans), create=True)
+    done = Retraining(config).retrain("nsynth retrain", force, stop)
     if as_json:
         click.echo(done.model_dump_json())
     else:

@@ -5,6 +5,7 @@ import datetime
 import logging
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -30,33 +31,47 @@ def run(ctx: click.Context, config_file: Path, data: str | None, overrides: tupl
     """Run the whole pipeline once: from notes to a gated model.
 
     Steps whose inputs, settings and code have not changed are taken from the cache. Exit code 0: the model is
-    pushed; 3: all went well, but the gate did not let the model pass; 1: an error.
+    pushed; 3: all went well, but the gate did not let the model pass; 6: somebody else works in the workspace;
+    1: an error.
     """
-    if data is not None:
-        overrides = (*overrides, text_override("data", data))
-    if data is None and config_file == DEFAULT_CONFIG and (lacking := _missing_fonts(config_file, overrides)):
+    from components.ingest.sources import find
+
+    of_data = () if data is None else (text_override("data", data),)
+    wanted = load_config(config_file, (*overrides, *of_data)).data
+    if wanted is not None and "://" not in wanted:
+        find(wanted)  # what is missing or holds no notes is told before anything is made or loaded
+    if (
+        wanted is None
+        and config_file == DEFAULT_CONFIG
+        and (lacking := _missing_fonts(config_file, overrides))
+    ):
         click.echo(
             f"Not installed: {', '.join(lacking)} (`nsynth corpus --fetch` gets them). This run renders TimGM6mb "
             f"alone and uses the lower thresholds of {SMALL_DEMO.name}."
         )
         config_file = SMALL_DEMO
-    config = load_workspace(config_file, overrides, create=True)
+    config = load_workspace(config_file, (*overrides, *of_data), create=True)
     make_output_expendable()
-    return run_once(config, verbose=ctx.find_root().obj["verbose"])
+    given = [] if config_file == DEFAULT_CONFIG else ["--config", str(config_file)]
+    given += [part for override in overrides for part in ("--set", override)]
+    return run_once(config, verbose=ctx.find_root().obj["verbose"], given=given)
 
 
 def _missing_fonts(config_file: Path, overrides: tuple[str, ...]) -> list[str]:
-    """The known fonts that the demo asks for and that are not installed; none if it is not to render them."""
+    """The known fonts that the demo asks for and that are not installed."""
     from corpus.fetch import missing
 
-    config = load_config(config_file, overrides)
-    if config.data is not None:
-        return []
-    return [font.name for font in missing(config.corpus.soundfonts)]
+    return [font.name for font in missing(load_config(config_file, overrides).corpus.soundfonts)]
 
 
-def run_once(config: Config, verbose: bool) -> int:
-    """Renders the demo notes if no data is named, runs the graph, prints the summary; answers the exit code."""
+def run_once(config: Config, verbose: bool, given: Sequence[str] = ()) -> int:
+    """Renders the demo notes if no data is named, runs the graph, prints the summary; answers the exit code.
+
+    Args:
+      config: all settings.
+      verbose: show the libraries' messages.
+      given: the options that made the configuration, for the commands that the summary offers.
+    """
     began = time.monotonic()
     # Before TensorFlow is imported: its native messages would bypass every logger.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if verbose else "2")
@@ -82,7 +97,7 @@ def run_once(config: Config, verbose: bool) -> int:
     from pipeline.cli.summary import print_summary, summarize
 
     summary = summarize(config)
-    print_summary(summary, console, seconds=time.monotonic() - began, report=report)
+    print_summary(summary, console, seconds=time.monotonic() - began, report=report, options=given)
     return exit_codes.OK if summary.pushed else exit_codes.NOT_BLESSED
 
 

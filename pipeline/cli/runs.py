@@ -13,7 +13,13 @@ from pipeline.cli.options import config_option, json_option, load_workspace, set
 from pipeline.config import Config
 
 _TO_THE_SECOND = len("2026-01-01T00:00:00")
-_COLOURS = {"pushed": "green", "not pushed": "yellow", "failed": "red", "running": "cyan"}
+_COLOURS = {
+    "pushed": "green",
+    "not pushed": "yellow",
+    "failed": "red",
+    "interrupted": "yellow",
+    "running": "cyan",
+}
 
 
 @click.command()
@@ -105,7 +111,9 @@ def table(found: list[dict[str, Any]]) -> rich.table.Table:
 def _why(row: dict[str, Any]) -> str:
     """The step in which it broke off, what the gate had against it, or that nothing was new."""
     if row["failed_step"]:
-        return f"{row['failed_step']} failed"
+        return (
+            f"in {row['failed_step']}" if row["outcome"] == "interrupted" else f"{row['failed_step']} failed"
+        )
     if row["outcome"] == "not pushed":
         return ", ".join(row["failed_checks"])
     return "all cached" if row["steps"] and row["cached"] == row["steps"] else ""

@@ -1,20 +1,30 @@
 """What a run came to, in a few lines: read from the artifacts, so that it can be told of any past run."""
 
+import contextlib
 import dataclasses
+import os
 import shlex
+import shutil
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import rich.console
 import rich.markup
 import rich.table
+import soundfile
 
+import nsynth
+from components import storage
 from components.documents import GateReport, IngestAccount
+from components.registry import Registry
 from pipeline.cli.console import short
 from pipeline.config import Config
 from pipeline.history import past_runs
 from pipeline.report.lineages import LineageRow, by_lineage
-from pipeline.report.outcome import or_none, outcome_of
-from pipeline.report.record import RunRecord
+from pipeline.report.notes import catalogue, read_audio
+from pipeline.report.outcome import or_none, outcome_of, pushed_version
+from pipeline.report.record import Absent, RunRecord
 
 CONFIDENCE = 0.95  # of the intervals by lineage, as of the gate's
 
@@ -33,9 +43,13 @@ class Summary:
     """The verdict in words."""
     outcome: str
     """What came of the run in the end, in a sentence: the canary and a second gate may have said no, too."""
-    workspace: Path
     lineages: list[LineageRow]
     """Accuracy by origin of the sounds; empty unless the notes are the demo's, of several origins."""
+    cached: bool
+    """Whether the verdict came from the cache: other models may have been pushed since."""
+    serving: str
+    """Number of the version that serves now; empty if none does."""
+    record: RunRecord
 
     @property
     def pushed(self) -> bool:
@@ -53,6 +67,7 @@ def summarize(config: Config, run: str | None = None) -> Summary:
     pushed = loaded.steps["Pusher"].output("pushed_model")
     report = _artifact(loaded, "Gate", "report")
     record = RunRecord(loaded, config)
+    serving = Registry(config.models).serving()
     return Summary(
         run=loaded.name,
         account=IngestAccount.read(_artifact(loaded, "ExampleGen", "quarantine")),
@@ -61,8 +76,10 @@ def summarize(config: Config, run: str | None = None) -> Summary:
         steps=loaded.steps,
         gate_text=report / GateReport.TEXT_FILE,
         outcome=outcome_of(record).words,
-        workspace=config.workspace,
         lineages=_lineages(record),
+        cached=loaded.steps["Gate"].state == "CACHED",
+        serving=str(serving.number) if serving else "",
+        record=record,
     )
 
 
@@ -85,8 +102,17 @@ def print_summary(
     console: rich.console.Console,
     seconds: float | None = None,
     report: Path | None = None,
+    options: Sequence[str] = (),
 ) -> None:
-    """Prints notes, accuracy, verdict, model, times, where the report lies, and what to try next."""
+    """Prints notes, accuracy, verdict, model, times, where the report lies, and what to try next.
+
+    Args:
+      summary: the run.
+      console: where to.
+      seconds: what it took.
+      report: its page.
+      options: `--config` and `--set` as the run was given them: the commands to try next need them, too.
+    """
     account, gate = summary.account, summary.gate
     accuracy = gate.overall["accuracy"]
     splits = ", ".join(f"{name} {table.notes:,}" for name, table in account.splits.items())
@@ -109,7 +135,7 @@ def print_summary(
     colour = "green" if summary.pushed else "red"
     table.add_row("verdict", f"[{colour}]{rich.markup.escape(_verdict(summary))}[/]")
     table.add_row("", _checks(gate))
-    table.add_row("model", short(summary.model) if summary.model else "not pushed")
+    table.add_row("model", rich.markup.escape(_model(summary)))
     table.add_row("gate", short(summary.gate_text))
     if report:
         table.add_row("report", short(report))
@@ -121,10 +147,8 @@ def print_summary(
         )
     console.print()
     console.print(table)
-    console.print(f"\nTry next:\n{_next(summary)}", highlight=False)
-    if short(summary.workspace) != str(Config().workspace):
-        elsewhere = rich.markup.escape(shlex.quote(f"workspace={short(summary.workspace)}"))
-        console.print(f"  each with --set {elsewhere}", highlight=False, soft_wrap=True)
+    next_steps = "\n".join(_next(summary, shlex.join(options)))
+    console.print(f"\nTry next:\n{next_steps}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _verdict(summary: Summary) -> str:
@@ -132,7 +156,17 @@ def _verdict(summary: Summary) -> str:
     failed = [check.name for check in summary.gate.failed()]
     if failed:
         return f"not blessed: {', '.join(failed)}"
-    return summary.gate.verdict if summary.pushed else summary.outcome
+    return summary.gate.verdict if summary.pushed and not summary.cached else summary.outcome
+
+
+def _model(summary: Summary) -> str:
+    """Where the model lies, and whether it serves."""
+    if not summary.pushed:
+        return "not pushed"
+    if pushed_version(summary.record) == summary.serving or not summary.serving:
+        return short(summary.model)
+    gone = "" if storage.exists(summary.model) else ", removed since"
+    return f"{short(summary.model)}{gone}; version {summary.serving} serves now"
 
 
 def _checks(gate: GateReport) -> rich.table.Table:
@@ -145,17 +179,46 @@ def _checks(gate: GateReport) -> rich.table.Table:
     return lines
 
 
-def _next(summary: Summary) -> str:
+def _next(summary: Summary, options: str) -> list[str]:
+    """Commands that work as they stand in a new terminal, with what they are good for above each."""
+
+    def line(purpose: str, command: str) -> str:
+        return f"  # {purpose}\n  {' '.join(part for part in (program(), command, options) if part)}"
+
     if summary.pushed:
-        return (
-            "  nsynth classify note.wav     ask the model about a recording\n"
-            "  nsynth models                see what is serving\n"
-            "  nsynth run --data FOLDER     the same on the real NSynth"
+        example = _example(summary)
+        heard = (
+            [line("ask the model about a note", f"classify {shlex.quote(short(example))}")] if example else []
         )
+        return [
+            *heard,
+            line("see which model serves", "models"),
+            line("see all runs", "runs"),
+            f"  # train on notes of the real NSynth\n  {program()} download",
+        ]
     failed = summary.gate.failed()
     if not failed:
-        return "  nsynth report                look at what stood against it"
+        return [line("look at what stood against it", "report")]
     advice = [f"  {check.name}: {check.advice}" for check in failed if check.advice]
-    return "\n".join(
-        [*advice, "  nsynth models promote --reason ...   to push it all the same, on the record"]
-    )
+    promote = "push it all the same, on the record"
+    return [*advice, line(promote, "models promote --reason 'tried out by hand'")]
+
+
+def program() -> str:
+    """How this program is started in a new terminal."""
+    script = Path(sys.executable).with_name("nsynth")
+    activated = "VIRTUAL_ENV" in os.environ  # here, but not in a new terminal
+    if not script.exists() or (shutil.which("nsynth") == str(script) and not activated):
+        return "nsynth"
+    below = script.parent != Path.cwd() and script.is_relative_to(Path.cwd())
+    return shlex.quote(str(script.relative_to(Path.cwd()) if below else script))
+
+
+def _example(summary: Summary) -> Path | None:
+    """A WAV file with one of the notes on which the model was judged."""
+    path = summary.record.config.workspace / "example.wav"
+    with contextlib.suppress(Absent, OSError, StopIteration):
+        audio = read_audio(next(catalogue(summary.record.examples())))
+        soundfile.write(path, audio, nsynth.SAMPLE_RATE_HZ)
+        return path
+    return None

@@ -8,6 +8,7 @@ from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 import nsynth
+from pipeline.history.endings import ENDING, REASON, SETTINGS
 from pipeline.history.metadata import connect, is_server
 
 RUN_CONTEXT = "pipeline_run"
@@ -58,6 +59,12 @@ class Run:
 
     name: str
     steps: dict[str, Step]
+    ending: str = ""
+    """`failed` or `interrupted`; empty if it came to its end, still runs, was killed, or is older than this record."""
+    reason: str = ""
+    """Why it failed."""
+    settings: str = ""
+    """The configuration that it ran with, as JSON."""
 
 
 def open_store(where: Path | str) -> MetadataStore:
@@ -92,7 +99,8 @@ def load_run(store: MetadataStore, name: str | None = None) -> Run:
     context = store.get_context_by_type_and_name(RUN_CONTEXT, found[0])
     executions = store.get_executions_by_context(context.id)
     steps = {step.name: step for step in (_step(store, e) for e in sorted(executions, key=lambda e: e.id))}
-    return Run(context.name, steps)
+    kept = (context.custom_properties[name].string_value for name in (ENDING, REASON, SETTINGS))
+    return Run(context.name, steps, *kept)
 
 
 def maker(store: MetadataStore, artifact: int) -> tuple[str, Step] | None:

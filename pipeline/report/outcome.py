@@ -7,6 +7,7 @@ from typing import Literal, TypeVar
 
 import nsynth
 from components.documents import GateReport
+from pipeline.history.endings import INTERRUPTED
 from pipeline.report.record import Absent, RunRecord
 
 T = TypeVar("T")
@@ -16,7 +17,7 @@ T = TypeVar("T")
 class Outcome:
     """The end of a run."""
 
-    kind: Literal["pushed", "not pushed", "failed", "running"]
+    kind: Literal["pushed", "not pushed", "failed", "interrupted", "running"]
     words: str
     version: str
     """Number as which the model was pushed, empty if it was not."""
@@ -28,11 +29,17 @@ def outcome_of(record: RunRecord) -> Outcome:
     """Never raises Absent: of a run that broke off it says where."""
     gate = or_none(record.gate_report)
     version = pushed_version(record)
+    if record.run.ending == INTERRUPTED and not version:
+        stopped = record.failed or next((s for s in record.run.steps.values() if s.state == "RUNNING"), None)
+        where = f" in {stopped.name}" if stopped else ""
+        return Outcome("interrupted", f"The run was interrupted{where}.", version, gate)
     if record.failed:
-        words = f"The run broke off: {record.failed.name} failed. {_data_refused(record)}".strip()
-        return Outcome("failed", words, version, gate)
+        return Outcome("failed", _why_failed(record, record.failed.name), version, gate)
     if version:
         verdict = f" {capital(gate.verdict)}." if gate else ""
+        if record.finished("Pusher").state == "CACHED":
+            words = f"From the cache: an earlier run with the same data and settings pushed version {version}.{verdict}"
+            return Outcome("pushed", words, version, gate)
         return Outcome("pushed", f"Pushed as version {version}.{verdict}", version, gate)
     if not record.step("Pusher") or any(step.state == "RUNNING" for step in record.run.steps.values()):
         return Outcome("running", "The run had not come to its end when this page was written.", "", gate)
@@ -58,6 +65,12 @@ def pushed_version(record: RunRecord) -> str:
     step = record.step("Pusher")
     pushed = step.output("pushed_model") if step else None
     return str(pushed.properties.get("pushed_version", "")) if pushed else ""
+
+
+def _why_failed(record: RunRecord, step: str) -> str:
+    """The error of the step that failed, or what the data gate said, if it was not kept."""
+    reason = record.run.reason or _data_refused(record)
+    return f"The run failed in {step}. {capital(reason)}".strip()
 
 
 def _data_refused(record: RunRecord) -> str:

@@ -75,7 +75,7 @@ def render(record: RunRecord) -> str:
         style=Markup((TEMPLATES / "style.css").read_text()),
         script=Markup((TEMPLATES / "play.js").read_text()),
         written=datetime.datetime.now().astimezone().isoformat(sep=" ", timespec="seconds"),
-        name=record.config.name,
+        name=record.ran_with.name,
     )
 
 

@@ -28,6 +28,14 @@ class RunRecord:
     run: past_runs.Run
     config: Config
 
+    @cached_property
+    def ran_with(self) -> Config:
+        """The configuration of the run; today's, if it was not kept."""
+        try:
+            return Config.model_validate_json(self.run.settings)
+        except ValueError:  # none, or one of another version
+            return self.config
+
     def steps(self, kind: str) -> list[past_runs.Step]:
         """All steps of this kind: `Gate` before `GateNewest`; of `ExampleGen-<span>` the newest span first."""
         found = (name for name in self.run.steps if without_span(name) in (kind, f"{kind}Newest"))

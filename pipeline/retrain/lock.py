@@ -21,6 +21,7 @@ from pathlib import Path
 import pydantic
 
 import nsynth
+from pipeline import exit_codes
 from pipeline.history.own_files import closing, cut_short, is_full, open_own, read, write
 
 _log = logging.getLogger(__name__)
@@ -53,6 +54,8 @@ class Holder(pydantic.BaseModel, frozen=True):
 
 class LockedError(nsynth.UserError):
     """Somebody else works in the workspace."""
+
+    exit_code = exit_codes.LOCKED
 
 
 class Lock:

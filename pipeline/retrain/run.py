@@ -4,19 +4,16 @@ import logging
 from typing import Any, TypeVar
 
 from ml_metadata.metadata_store import MetadataStore
-from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
-from components.champion.check import check_champion
 from components.documents import CanaryReport, DataGateVerdict, Document, DriftVerdict, Figure, GateReport
 from components.registry import Registry
 from pipeline.config import Config
 from pipeline.errors import explain
-from pipeline.graph import Spans, create_pipeline
+from pipeline.graph import Spans
 from pipeline.history import past_runs
 from pipeline.history.identity import open_own
 from pipeline.history.ledger import Ledger, Round
-from pipeline.history.metadata import connection_config
-from pipeline.history.step_memory import record_memory
+from pipeline.local_runner import run_local
 from pipeline.report import write_if_possible
 from pipeline.retrain.child import Request, Result
 from pipeline.retrain.gc import clean_alone, sweep
@@ -29,18 +26,13 @@ D = TypeVar("D", bound=Document)
 def run_spans(request: Request) -> Result:
     """Runs the graph to its end; an error of a step is raised as it is."""
     config = request.config
-    config.engine.check([str(config.workspace), str(config.retrain.spans)])
-    check_champion(config.models)
     store = open_own(config.workspace, config.metadata)
     rounds = Ledger(request.result_file.parent / "rounds.jsonl").rounds()
     sweep(config, store)
     if done := _pushed_before_a_crash(config, store, rounds):
         return done
     spans = Spans(request.window, request.judge, request.new, _transform_cache(store, rounds))
-    connection = connection_config(config.metadata)
-    pipeline = create_pipeline(config, str(config.artifacts), spans, metadata_connection_config=connection)
-    with record_memory(connection):
-        LocalDagRunner().run(pipeline)
+    run_local(config, spans)
     result = result_of(past_runs.load_run(store))
     return _round_off(config, result)
 

@@ -51,7 +51,7 @@ def spectrogram_options(record: RunRecord) -> SpectrogramOptions:
     try:
         return SpectrogramOptions.model_validate(record.setting("Transform", "custom_config")["spectrogram"])
     except (Absent, KeyError, ValueError):
-        return record.config.spectrogram
+        return record.ran_with.spectrogram
 
 
 def answers(record: RunRecord) -> dict[str, np.ndarray]:

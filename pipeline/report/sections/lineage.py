@@ -104,7 +104,7 @@ def _source_row(record: RunRecord) -> Row:
     try:
         account = record.account()
     except Absent:
-        return Row(_SOURCES, "", record.config.input_base, "", "COMPLETE")
+        return Row(_SOURCES, "", record.ran_with.input_base, "", "COMPLETE")
     files = account.files
     names = ", ".join(Path(file.path).name for file in files[:3]) + (" …" if len(files) > 3 else "")
     told = "\n".join(f"{file.path}: {file.notes:,} notes" for file in files)

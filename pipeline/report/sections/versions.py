@@ -49,8 +49,11 @@ def recorded(record: RunRecord) -> dict[str, str]:
 
 
 def settings(record: RunRecord) -> list[tuple[str, str]]:
-    """Step and its settings as indented JSON."""
+    """Name and content as indented JSON: the configuration of the run, then what each step was told."""
     rows = []
+    if record.run.settings:
+        whole = json.dumps(json.loads(record.run.settings), indent=2, ensure_ascii=False)
+        rows.append(("The configuration of the run", whole))
     for name, step in record.run.steps.items():
         told = {
             key: lineage.parsed(value) for key, value in sorted(step.properties.items()) if key not in _HIDDEN

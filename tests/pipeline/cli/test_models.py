@@ -1,6 +1,7 @@
 """`nsynth models`: what it lists, and that rollback and promotion are on the record."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from components import storage
 from components.documents import Figure
 from components.registry import Registry
 from components.version import RECORD_FILE, Record, model_digest
-from pipeline.cli import main
+from pipeline.cli import main, models
 from pipeline.history import past_runs
 from pipeline.history.past_runs import Output, Run, Step
 from tests.components.conftest import fit, make_notes, save_model
@@ -152,6 +153,19 @@ def test_promotion_is_on_the_record(registry, refused_run):
     assert "**Pushed by hand.** Reason: customer demo on Friday" in version.card
     with pytest.raises(nsynth.UserError, match=f"is version {version.number} already"):
         call("promote", "--reason", "again")
+
+
+def test_a_promotion_shows_nothing_of_the_libraries(registry, refused_run, monkeypatch, capfd):
+    def promote(*_):
+        os.write(2, b"Could not find cuda drivers on your machine")
+        print("Loading")
+        return push(registry, "a")
+
+    monkeypatch.setattr(models, "promote_run", promote)
+    said = call("promote", "--reason", "customer demo on Friday")
+    assert said.startswith("version ")
+    assert said.count("\n") == 1
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_candidate_that_was_altered_after_the_gate_is_not_promoted(registry, refused_run, tmp_path):

@@ -1,5 +1,6 @@
 """`nsynth report`, `nsynth runs` and `nsynth lineage` on past runs."""
 
+import contextlib
 import io
 import json
 import shutil
@@ -14,9 +15,10 @@ import nsynth
 from components.registry import Registry
 from pipeline.cli import main
 from pipeline.cli.lineage import tree
-from pipeline.cli.runs import list_runs
+from pipeline.cli.runs import list_runs, table
 from pipeline.fingerprint import step_fingerprint
 from pipeline.history import past_runs
+from pipeline.history.endings import record_ending
 from pipeline.history.lineage import trace, unchanged
 from tests.pipeline.report.past_run import Told, write_run
 from tests.pipeline.report.workspace import RUN, Workspace
@@ -80,7 +82,7 @@ def test_a_report_of_any_past_run_by_the_beginning_of_its_name(call, past, tmp_p
     assert f"run {RUN}" in (tmp_path / "page.html").read_text()
     call("report")
     newest = past.config.workspace / "reports" / "2026-03-03T100000.000000.html"
-    assert "Transform failed" in newest.read_text()
+    assert "The run failed in Transform." in newest.read_text()
 
 
 def test_runs_that_are_not_there_or_not_clear(call, tmp_path):
@@ -206,6 +208,19 @@ def test_of_a_cleaned_up_run_that_was_pushed_the_version_still_knows(tmp_path):
     shutil.rmtree(workspace.config.artifacts)
     [row] = list_runs(workspace.config, 5)
     assert (row["outcome"], row["verdict"], row["accuracy"]["value"]) == ("pushed", "blessed: well", 0.9)
+
+
+def test_an_interrupted_run_is_no_failed_one(tmp_path):
+    workspace = Workspace(tmp_path / "workspace")
+    with contextlib.suppress(KeyboardInterrupt), record_ending(workspace.config.metadata, "{}"):
+        write_run(workspace, Told(until="Transform", failed=True))
+        raise KeyboardInterrupt
+    [row] = list_runs(workspace.config, 5)
+    assert row["outcome"] == "interrupted"
+    shown = io.StringIO()
+    Console(file=shown, width=100).print(table([row]))
+    assert "failed" not in shown.getvalue()
+    assert "in Transform" in shown.getvalue()
 
 
 def test_an_imported_artifact_has_no_maker(tmp_path):

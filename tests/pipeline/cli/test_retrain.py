@@ -79,10 +79,12 @@ def test_every_outcome_has_a_code_of_its_own_but_a_crash_which_nobody_hears():
 
 def test_two_at_once_one_runs_and_the_other_says_who(call, config, deliver):
     deliver(1)
-    with lock.hold(round.Retraining(config).lock_file, "nsynth schedule"):
-        code, _ = call(retrain.retrain)
-    assert code == exit_codes.LOCKED
-    assert f"nsynth schedule, process {os.getpid()} on" in call.complaint
+    with (
+        lock.hold(round.Retraining(config).lock_file, "nsynth schedule"),
+        pytest.raises(lock.LockedError, match=f"nsynth schedule, process {os.getpid()} on") as error,
+    ):
+        call(retrain.retrain)
+    assert error.value.exit_code == exit_codes.LOCKED
 
 
 def test_json_is_the_line_of_the_ledger_and_nothing_else(call, config, stand_in, deliver):

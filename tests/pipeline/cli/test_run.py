@@ -36,12 +36,51 @@ def run_in(workspace: Path, *before: str) -> str:
 def test_a_workspace_in_which_somebody_is_at_work(tmp_path):
     """A round that cleans up would take what a run is writing for what a killed one has left."""
     with lock.hold(Retraining(load_config(overrides=[f"workspace={tmp_path}"])).lock_file, "nsynth retrain"):
+        (tmp_path / "nsynth-train.tfrecord").touch()
         command = [sys.executable, "-m", "pipeline.cli.main", "run", "--data", str(tmp_path)]
         answer = subprocess.run(
             [*command, "--set", f"workspace={tmp_path}"], cwd=PROJECT, capture_output=True, text=True
         )
-    assert answer.returncode == exit_codes.ERROR
+    assert answer.returncode == exit_codes.LOCKED
     assert "is in use by nsynth retrain, process" in " ".join(answer.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("run", "--data", "/missing"), "/missing: no such file or folder"),
+        (("run", "--data", "{here}"), "{here} is empty"),
+        (("inspect", "{here}/README.md"), "README.md is no file of notes, going by its name"),
+        (("report", "nope"), "no run"),
+    ],
+)
+def test_a_mistake_is_told_before_anything_heavy_is_loaded(tmp_path, arguments, says):
+    """It takes half a second, nearly all of it Python's start; by the clock that cannot be tested on a busy machine."""
+    if arguments[0] == "inspect":
+        (tmp_path / "README.md").touch()
+    options = [] if arguments[0] == "inspect" else ["--set", f"workspace={tmp_path / 'workspace'}"]
+    here = [argument.format(here=tmp_path) for argument in arguments]
+    code = (
+        f"import sys; sys.argv = ['nsynth', *{here + options}]\nfrom pipeline.cli.main import main\n"
+        "try: main()\nexcept SystemExit as leave: assert leave.code == 1\n"
+        "slow = {'tensorflow', 'tfx', 'apache_beam', 'altair', 'keras'} & set(sys.modules)\nassert not slow, slow"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    assert says.format(here=tmp_path) in answer.stderr
+    assert not (tmp_path / "workspace").exists(), "nothing is made for it"
+
+
+@pytest.mark.parametrize(("code", "make"), [(0, 0), (3, 0), (1, 2)])
+def test_make_run_succeeds_though_the_model_was_refused(tmp_path, code, make):
+    program = tmp_path / "bin" / "nsynth"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\nexit {code}\n")
+    program.chmod(0o755)
+    (tmp_path / ".ready").touch()
+    done = subprocess.run(["make", "run", f"VENV={tmp_path}"], cwd=PROJECT, capture_output=True, text=True)
+    assert done.returncode == make, done.stderr
+    assert bool(done.stderr) == bool(make)
 
 
 def test_a_workspace_below_a_file(tmp_path):
@@ -78,7 +117,7 @@ def configured(tmp_path, monkeypatch):
     def call(*arguments: str, installed: bool):
         monkeypatch.setattr("corpus.fonts.KnownFont.installed", lambda font: tmp_path if installed else None)
         seen = []
-        monkeypatch.setattr(run, "run_once", lambda config, verbose: seen.append(config) or 0)
+        monkeypatch.setattr(run, "run_once", lambda config, **_: seen.append(config) or 0)
         workspace = ("--set", f"workspace={tmp_path}/workspace")
         done = CliRunner().invoke(
             main.cli, ["run", *workspace, *arguments], obj={"verbose": False}, standalone_mode=False
@@ -105,5 +144,6 @@ def test_without_the_fetched_sounds_the_demo_is_smaller_and_says_so(configured):
 
 
 def test_other_data_and_other_files_need_no_sounds(configured, tmp_path):
+    (tmp_path / "nsynth-train.tfrecord").touch()
     for arguments in (["--data", str(tmp_path)], ["--config", str(PROJECT / "configs" / "tiny.yaml")]):
         assert configured(*arguments, installed=False)[1] == ""

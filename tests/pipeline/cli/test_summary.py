@@ -2,21 +2,30 @@
 
 import io
 import json
+import shlex
+import shutil
 from pathlib import Path
 
+import pytest
 import rich.console
+import soundfile
 
-from pipeline.cli.summary import print_summary, summarize
+import nsynth
+from components.registry import Registry
+from components.version import Record
+from pipeline.cli import main
+from pipeline.cli.summary import print_summary, program, summarize
 from pipeline.history import past_runs
 from tests.pipeline.report.past_run import Told, write_run
 from tests.pipeline.report.workspace import Workspace
 
 
-def told(tmp_path, run: Told) -> str:
+def told(tmp_path, run: Told, options: tuple[str, ...] | list[str] = ()) -> str:
     workspace = Workspace(tmp_path / "workspace")
     write_run(workspace, run)
     shown = io.StringIO()
-    print_summary(summarize(workspace.config), rich.console.Console(file=shown, width=140), seconds=12.3)
+    console = rich.console.Console(file=shown, width=140)
+    print_summary(summarize(workspace.config), console, seconds=12.3, options=options)
     return shown.getvalue()
 
 
@@ -24,8 +33,6 @@ def test_a_blessed_run(tmp_path):
     text = told(tmp_path, Told())
     assert "notes used  44 (train 44, dev 0, valid 44, test 0); 1 quarantined" in text
     assert "verdict     blessed: 90.9%" in text
-    assert "nsynth classify" in text
-    assert f"each with --set workspace={tmp_path}/workspace" in text, "it is not where the commands look"
     assert "promote" not in text
 
 
@@ -48,11 +55,57 @@ def test_a_model_that_the_canary_refused_is_not_to_be_promoted(tmp_path):
     assert "nsynth report" in text
 
 
-def test_in_the_usual_workspace_the_commands_need_no_setting(tmp_path, monkeypatch):
+@pytest.mark.parametrize("run", [Told(), Told(pushed=False, blessed=False), Told(canary=False, pushed=False)])
+def test_what_to_try_next_works_as_it_stands_in_a_new_terminal(tmp_path, run):
+    options = ["--set", f"workspace={tmp_path}/workspace", "--set", "name=it s"]
+    lines = told(tmp_path, run, options).partition("Try next:")[2].splitlines()
+    commands = [shlex.split(line) for line in lines if line.split()[:1] == [program()]]
+    assert commands
+    for named, *arguments in commands:
+        assert shutil.which(named)
+        with main.cli.make_context("nsynth", arguments, resilient_parsing=False) as context:
+            name, command, rest = main.cli.resolve_command(context, arguments)
+            parsed = command.make_context(name, list(rest), parent=context)
+        if name == "classify":
+            [note] = parsed.params["files"]
+            assert soundfile.info(note).frames == nsynth.NOTE_SAMPLES
+        if name in ("classify", "runs", "report"):
+            assert parsed.params["overrides"] == (options[1], options[3])
+
+
+def test_in_an_installation_on_the_path_the_name_is_enough(tmp_path, monkeypatch):
+    (tmp_path / "nsynth").touch(mode=0o755)
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+    assert program() == "nsynth"
+    monkeypatch.setenv("VIRTUAL_ENV", str(tmp_path))
+    assert program() == str(tmp_path / "nsynth"), "only this terminal is activated"
     monkeypatch.chdir(tmp_path)
-    text = told(Path(), Told())
-    assert "nsynth models " in text
-    assert "--set" not in text
+    assert program() == str(tmp_path / "nsynth"), "a name alone is looked for on the path"
+    monkeypatch.chdir(tmp_path.parent)
+    assert program() == f"{tmp_path.name}/nsynth"
+
+
+def test_a_run_from_the_cache_says_so_and_which_version_serves_since(tmp_path):
+    workspace = Workspace(tmp_path / "workspace")
+    write_run(workspace)
+    first = past_runs.load_run(workspace.store)
+    for step in first.steps.values():
+        read, made = (
+            {key: [output.id for output in outputs] for key, outputs in by_key.items()}
+            for by_key in (step.inputs, step.outputs)
+        )
+        workspace.step(step.name, read, made, state="CACHED", run="2026-03-02T10:00:00.000000")
+    other = Registry(workspace.config.models).publish(
+        lambda folder: Path(folder, "saved_model.pb").write_bytes(b"other") and None,
+        Record(model_uri="other", model_id=0, run="other", digest=""),
+    )
+    shown = io.StringIO()
+    print_summary(summarize(workspace.config), rich.console.Console(file=shown, width=200))
+    verdict = next(line for line in shown.getvalue().splitlines() if line.startswith("verdict"))
+    assert "From the cache: an earlier run" in verdict
+    assert f"version {other.number} serves now" in shown.getvalue()
 
 
 def test_slices_that_fell_are_named(tmp_path):

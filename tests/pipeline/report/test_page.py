@@ -6,7 +6,10 @@ from collections import Counter
 
 import pytest
 
+import nsynth
+from pipeline.config import Config
 from pipeline.history import past_runs
+from pipeline.history.endings import record_ending
 from pipeline.report import report_path, write_if_possible, write_report
 from pipeline.report.outcome import outcome_of
 from pipeline.report.page import SECTIONS, render
@@ -100,7 +103,7 @@ def test_text_from_files_is_never_taken_for_html(text):
     ("told", "kind", "words"),
     [
         (Told(), "pushed", "Pushed as version"),
-        (Told(until="Transform", failed=True), "failed", "The run broke off: Transform failed."),
+        (Told(until="Transform", failed=True), "failed", "The run failed in Transform."),
         (Told(blessed=False, pushed=False), "not pushed", "Not blessed: accuracy"),
         (Told(canary=False, pushed=False), "not pushed", "Blessed by the gate, but not fit to serve: needs"),
         (Told(until="Trainer"), "running", "had not come to its end"),
@@ -114,13 +117,53 @@ def test_what_came_of_a_run(tmp_path, told, kind, words):
     assert words in outcome.words
 
 
+def stopped_run(tmp_path, error: BaseException) -> Workspace:
+    """A run that the error ended in Transform, as the local runner leaves it."""
+    workspace = Workspace(tmp_path / "workspace")
+    settings = Config(workspace=workspace.config.workspace, name="other", data="/then").without_secrets()
+
+    def stop() -> None:
+        with record_ending(workspace.config.metadata, settings):
+            write_run(workspace, Told(until="Transform", failed=True))
+            raise error
+
+    with pytest.raises(type(error)):
+        stop()
+    return workspace
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        (ValueError("the mel matrix has no rows"), "failed", "Transform. Unexpected ValueError: the mel matrix"),
+        (nsynth.UserError("disk full"), "failed", "The run failed in Transform. Disk full"),
+        (RuntimeError("mysql://me:GEHEIM@host went away"), "failed", "mysql://…@host went away"),
+        (KeyboardInterrupt(), "interrupted", "The run was interrupted in Transform."),
+    ],
+)  # fmt: skip
+def test_of_a_run_that_stopped_it_is_told_why(tmp_path, error, kind, words):
+    workspace = stopped_run(tmp_path, error)
+    outcome = outcome_of(RunRecord(past_runs.load_run(workspace.store), workspace.config))
+    assert (outcome.kind, words in outcome.words) == (kind, True), outcome.words
+
+
+@pytest.mark.slow
+def test_the_page_shows_the_reason_and_the_configuration_of_then(tmp_path):
+    workspace = stopped_run(tmp_path, nsynth.UserError("the disk is full"))
+    text = write_report(workspace.config).read_text()
+    assert "The disk is full" in text
+    assert "<title>other, run" in text
+    assert "The configuration of the run" in text
+    assert "/then" in text
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("told", "shown", "hidden"),
     [
         (
             Told(until="ExampleGen", failed=True),
-            "✗ broke off",
+            "✗ failed",
             {"data", "gallery", "gate", "slices", "mistakes"},
         ),
         (Told(canary=False, pushed=False), "also tfx", set()),

@@ -1,0 +1,62 @@
+"""How a run ended and with which settings, kept in the history: TFX records neither.
+
+A step that was interrupted looks like one that failed, and the configuration of a run is gone with the next edit.
+"""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.errors import explain, masked
+from pipeline.history.metadata import connect
+
+if TYPE_CHECKING:
+    from ml_metadata.metadata_store import MetadataStore
+
+ENDING, REASON, SETTINGS = "nsynth_ending", "nsynth_reason", "nsynth_settings"
+"""Custom properties of the context of a run."""
+INTERRUPTED, FAILED = "interrupted", "failed"
+_RUN_CONTEXT = "pipeline_run"
+_log = logging.getLogger(__name__)
+
+
+@contextlib.contextmanager
+def record_ending(where: Path | str, settings: str) -> Iterator[None]:
+    """While TFX's local runner works inside, writes down why it stopped, and the settings.
+
+    Args:
+      where: the history, as `config.metadata`.
+      settings: the configuration as JSON, without secrets.
+    """
+    store = connect(where)
+    before = _newest(store)
+    ending, reason = "", ""
+    try:
+        yield
+    except BaseException as error:
+        ending = INTERRUPTED if isinstance(error, KeyboardInterrupt) else FAILED
+        reason = "" if ending == INTERRUPTED else masked(explain(error))
+        raise
+    finally:
+        try:
+            _write(store, before, {ENDING: ending, REASON: reason, SETTINGS: settings})
+        except Exception as error:  # it must not hide how the run ended
+            _log.warning("how the run ended could not be recorded: %s", error)
+
+
+def _newest(store: "MetadataStore") -> int:
+    """Id of the newest run, 0 if there is none."""
+    return max((context.id for context in store.get_contexts_by_type(_RUN_CONTEXT)), default=0)
+
+
+def _write(store: "MetadataStore", before: int, properties: dict[str, str]) -> None:
+    """Adds properties to the run that has begun since `before`, if one has."""
+    newest = _newest(store)
+    if newest <= before:
+        return
+    [context] = store.get_contexts_by_id([newest])
+    for name, value in properties.items():
+        context.custom_properties[name].string_value = value
+    store.put_contexts([context])
