@@ -21,7 +21,10 @@ FRAME_BYTES = HEADER_BYTES + FOOTER_BYTES
 LENGTH_LIMIT = max(1 << 22, 8 * 4 * nsynth.NOTE_SAMPLES)
 """Bytes of data that a record of one note may have; a longer one is never read."""
 
-_SEARCH_BYTES = 1 << 20  # read at once while looking for the next header
+_USUAL_LENGTH = 4 * nsynth.NOTE_SAMPLES + 2048  # of a note: its samples, and what is known of it
+_SEARCH_BYTES = 1 << 20  # read at most at once while looking for the next header
+_FIRST_SEARCH_BYTES = 1 << 12
+_READINGS_LIMIT = 4  # how often a scan may read as many bytes as the file has
 _MASK_DELTA = 0xA282EAD8
 
 
@@ -42,6 +45,10 @@ class Damage(NamedTuple):
 
     offset: int
     length: int
+
+
+class DamagedEverywhereError(Exception):
+    """A file has so many damaged or forged headers that a scan would not end in linear time."""
 
 
 def masked_crc(data: bytes) -> int:
@@ -78,19 +85,26 @@ def scan(file: BinaryIO, size: int) -> Iterator[Record | Damage]:
     """Walk over the headers of a file of `size` bytes: each byte lies in just one of the results, in order.
 
     Where a header does not hold, the record before it is under suspicion too (bytes may have been cut out of it
-    or put in): if its data fails its CRC, the search for the next header starts inside of it.
+    or put in): if its data fails its CRC, the search for the next header starts inside of it. So is a record that is
+    longer than a note: a forged length must not swallow the intact records behind it.
+
+    Raises:
+        DamagedEverywhereError: too much of the file would have to be read again and again.
     """
     previous: Record | None = None
     position = 0
+    reader = _BoundedReader(file, size)
     while position < size:
         record = _record_at(file, position, size)
+        if record is not None and record.length > _USUAL_LENGTH and not reader.is_intact(record):
+            record = None
         if record is None:
             damaged_from = position
-            if previous is not None and not read_data(file, previous)[1]:
+            if previous is not None and not reader.is_intact(previous):
                 damaged_from, previous = previous.offset, None
             if previous is not None:
                 yield previous
-            position = _next_header(file, damaged_from + 1, size)
+            position = _next_header(reader, damaged_from + 1, size)
             yield Damage(damaged_from, position - damaged_from)
             previous = None
             continue
@@ -101,30 +115,64 @@ def scan(file: BinaryIO, size: int) -> Iterator[Record | Damage]:
         yield previous
 
 
+def missing_bytes(file: BinaryIO, size: int, last: Damage) -> int:
+    """How many bytes a file lacks of the record that begins at its `last` damage; 0 where it was not cut off there."""
+    file.seek(last.offset)
+    length = data_length(file.read(HEADER_BYTES))
+    if length is None or length > LENGTH_LIMIT:
+        return 0
+    return max(0, last.offset + FRAME_BYTES + length - size)
+
+
+class _BoundedReader:
+    """Reads what a scan has to look at again, up to a multiple of the file's size."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file = file
+        self._left = _READINGS_LIMIT * size + _SEARCH_BYTES
+
+    def is_intact(self, record: Record) -> bool:
+        """Whether the CRC of a record's data holds."""
+        self._spend(record.length)
+        return read_data(self._file, record)[1]
+
+    def read(self, offset: int, count: int) -> bytes:
+        """Read `count` bytes at most."""
+        self._spend(count)
+        self._file.seek(offset)
+        return self._file.read(count)
+
+    def _spend(self, count: int) -> None:
+        self._left -= count
+        if self._left < 0:
+            raise DamagedEverywhereError
+
+
 def _record_at(file: BinaryIO, offset: int, size: int) -> Record | None:
     file.seek(offset)
     length = data_length(file.read(HEADER_BYTES))
-    if length is None or offset + FRAME_BYTES + length > size:
+    if length is None or length > LENGTH_LIMIT or offset + FRAME_BYTES + length > size:
         return None
     return Record(offset, length)
 
 
-def _next_header(file: BinaryIO, start: int, size: int) -> int:
+def _next_header(reader: _BoundedReader, start: int, size: int) -> int:
     """Offset of the first whole record at or after `start`; `size` where there is none."""
+    window_bytes = _FIRST_SEARCH_BYTES
     while start + FRAME_BYTES <= size:
-        file.seek(start)
-        window = file.read(min(_SEARCH_BYTES, size - start))
-        for place in _plausible_headers(window, size):
+        window = reader.read(start, min(window_bytes, size - start))
+        for place in _plausible_headers(window, min(size, LENGTH_LIMIT)):
             header = window[place : place + HEADER_BYTES]
             length = data_length(header)
             if length is not None and start + place + FRAME_BYTES + length <= size:
                 return start + place
         start += max(1, len(window) - HEADER_BYTES + 1)
+        window_bytes = min(2 * window_bytes, _SEARCH_BYTES)
     return size
 
 
 def _plausible_headers(window: bytes, size: int) -> list[int]:
-    """Places in `window` where eight bytes could be the length of a record in a file of `size` bytes.
+    """Places in `window` where eight bytes could be the length of a record of at most `size` bytes.
 
     This leaves few places to compute a CRC for. An empty record is no place to resume: runs of zeros are full of
     would-be lengths of 0.

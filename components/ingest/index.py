@@ -5,7 +5,10 @@ import hashlib
 import io
 import os
 import zipfile
+from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import numpy as np
 
@@ -16,7 +19,9 @@ from components.ingest.sources import Form, Source
 from components.ingest.unpack import unpack
 from components.tfrecord import Damage, Record
 
-_LAYOUT = 1  # of a stored index; a change makes old ones unread
+_LAYOUT = 2  # of a stored index; a change makes old ones unread
+_SHORTEST_NOTE = 4 * nsynth.NOTE_SAMPLES  # bytes of a record
+_FAULTS_LIMIT = 100_000  # damaged places, or records too short for a note, beyond which a file is given up
 
 
 @dataclass(frozen=True)
@@ -75,22 +80,44 @@ def scan(source: Source) -> Index:
         nsynth.RefusedDataError: the file is empty or is not what its name says.
     """
     size = files.stat(source.path).size
-    records: list[Record] = []
-    damage: list[Damage] = []
+    offsets, lengths, damage = array("q"), array("q"), []
+    too_short = 0
     with files.open_to_read(source.path) as file:
-        if source.form == Form.JSONWAV:
-            records.extend(jsonwav.scan(file, source.path))
-        else:
-            tfrecord.advise_random_access(file)
-            for found in tfrecord.scan(file, size):
-                (records if isinstance(found, Record) else damage).append(found)  # type: ignore[arg-type]
-    if not records:
+        try:
+            for found in _scan_form(source, file, size):
+                if isinstance(found, Damage):
+                    damage.append(found)
+                else:
+                    offsets.append(found.offset)
+                    lengths.append(found.length)
+                    too_short += source.form != Form.JSONWAV and found.length < _SHORTEST_NOTE
+                if len(damage) > _FAULTS_LIMIT or too_short > _FAULTS_LIMIT:
+                    raise tfrecord.DamagedEverywhereError
+        except tfrecord.DamagedEverywhereError as error:
+            raise nsynth.RefusedDataError(
+                f"{source.path} is not a TFRecord of notes: too many of its records are damaged or too short. "
+                "Download it again or take it out of the folder."
+            ) from error
+        if damage and damage[-1].offset + damage[-1].length == size:
+            missing = tfrecord.missing_bytes(file, size, damage[-1])
+            if missing:
+                raise nsynth.RefusedDataError(
+                    f"{source.path} was cut off after {size:,} bytes: {missing:,} are missing of its last record, and "
+                    "how many more notes cannot be known. Download it again."
+                )
+    if not offsets:
         what = "is empty" if not size else "is not a TFRecord of notes: no record header in it holds"
         raise nsynth.RefusedDataError(
             f"{source.path} {what}. Download it again or take it out of the folder."
         )
-    places = np.array(records, np.int64).reshape(-1, 2)
-    return Index(source, places[:, 0].copy(), places[:, 1].copy(), damage)
+    return Index(source, np.array(offsets, np.int64), np.array(lengths, np.int64), damage)
+
+
+def _scan_form(source: Source, file: BinaryIO, size: int) -> Iterator[Record | Damage]:
+    if source.form == Form.JSONWAV:
+        return jsonwav.scan(file, source.path)
+    tfrecord.advise_random_access(file)
+    return tfrecord.scan(file, size)
 
 
 def _store(index: Index, path: str) -> None:

@@ -1,6 +1,7 @@
 """Any damage at any place: nothing crashes, nothing altered passes, nothing outside of the damage is lost."""
 
 import io
+import struct
 
 import pytest
 from hypothesis import given
@@ -146,3 +147,25 @@ def test_framing_is_tensorflows(tmp_path) -> None:
         for content in contents:
             writer.write(content)
     assert path.read_bytes() == b"".join(map(tfrecord.frame, contents))
+
+
+def forged_header(length: int) -> bytes:
+    packed = struct.pack("<Q", length)
+    return packed + struct.pack("<I", tfrecord.masked_crc(packed))
+
+
+@pytest.mark.parametrize("swallowed", [1, 3, 20])
+def test_a_forged_length_swallows_no_intact_record(swallowed: int) -> None:
+    record = tfrecord.frame(bytes(range(256)) * 1002)  # as long as a note
+    rest = [record] * swallowed
+    length = len(record) + sum(map(len, rest)) - tfrecord.FRAME_BYTES
+    file = record + forged_header(length) + record[tfrecord.HEADER_BYTES :] + b"".join(rest) + record
+    found = list(tfrecord.scan(io.BytesIO(file), len(file)))
+    assert sum(isinstance(place, Record) for place in found) == swallowed + 2
+    assert [place.offset for place in found if isinstance(place, Damage)] == [len(record)]
+
+
+def test_forged_headers_everywhere_end_in_linear_time() -> None:
+    file = b"".join(forged_header(1_000_000) + bytes(8) for _ in range(100_000))
+    with pytest.raises(tfrecord.DamagedEverywhereError):
+        list(tfrecord.scan(io.BytesIO(file), len(file)))

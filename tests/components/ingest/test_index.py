@@ -11,6 +11,7 @@ import pytest
 import soundfile
 
 import nsynth
+from components import tfrecord
 from components.ingest import files
 from components.ingest import index as index_module
 from components.ingest.contract import ContractError, Reason
@@ -84,12 +85,28 @@ def test_a_broken_stored_index_is_made_anew(notes, writers, tmp_path: Path) -> N
 
 def test_damage_is_stored_with_the_index(notes, writers, tmp_path: Path) -> None:
     path = writers["nsynth-train.tfrecord"](tmp_path / "nsynth-train.tfrecord", notes[:4])
-    path.write_bytes(path.read_bytes()[:-100])
+    path.write_bytes(path.read_bytes() + b"rubbish")
     source = Source("train", Form.TFRECORD, str(path))
     first, second = (load_or_scan(source, str(tmp_path / "cache")) for _ in range(2))
-    assert first.notes == second.notes == 3
+    assert first.notes == second.notes == 4
     assert first.damage == second.damage
-    assert first.damage[0].offset == first.offsets[2] + first.lengths[2] + 16
+    assert first.damage[0].offset == first.offsets[3] + first.lengths[3] + 16
+
+
+@pytest.mark.parametrize("kept", [0.5, 0.9, 0.999])
+def test_a_file_that_was_cut_off_is_refused(kept: float, notes, writers, tmp_path: Path) -> None:
+    path = writers["nsynth-train.tfrecord"](tmp_path / "nsynth-train.tfrecord", notes[:5])
+    os.truncate(path, int(kept * path.stat().st_size))
+    with pytest.raises(nsynth.RefusedDataError, match="was cut off"):
+        load_or_scan(Source("train", Form.TFRECORD, str(path)), str(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("record", [b"", b"x"])
+def test_millions_of_tiny_records_are_given_up(record: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "nsynth-train.tfrecord"
+    path.write_bytes(tfrecord.frame(record) * 150_000)
+    with pytest.raises(nsynth.RefusedDataError, match="too many of its records are damaged or too short"):
+        load_or_scan(Source("train", Form.TFRECORD, str(path)), str(tmp_path / "cache"))
 
 
 @pytest.mark.parametrize(
