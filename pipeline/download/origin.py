@@ -7,7 +7,6 @@ Both describe a file and stream a range of it. Transient errors are retried here
 import random
 import re
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -51,8 +50,10 @@ class Origin(Protocol):
     def describe(self, name: str) -> Remote:
         """Look a file up."""
 
-    def stream(self, remote: Remote, start: int, end: int) -> Iterator[bytes]:
-        """Yield the bytes [start, end) of a file in chunks."""
+    def stream(
+        self, remote: Remote, start: int, end: int, stop: threading.Event | None = None
+    ) -> Iterator[bytes]:
+        """Yield the bytes [start, end) of a file in chunks; give up when `stop` is set."""
 
 
 class Patience(NamedTuple):
@@ -112,7 +113,9 @@ class HttpOrigin:
                 raise nsynth.UserError(f"{url}: the server does not say how large the file is.")
             return Remote(url, int(size), _version(response), _checksums(response), ranges)
 
-    def stream(self, remote: Remote, start: int, end: int) -> Iterator[bytes]:
+    def stream(
+        self, remote: Remote, start: int, end: int, stop: threading.Event | None = None
+    ) -> Iterator[bytes]:
         """Yield the bytes [start, end); goes on behind the last byte received after a transient error.
 
         Raises:
@@ -120,7 +123,7 @@ class HttpOrigin:
             nsynth.UserError: the server refuses, or does not answer any more.
         """
         failures, position = 0, start
-        while position < end:
+        while position < end and not (stop and stop.is_set()):
             try:
                 for chunk in self._range(remote, position, end):
                     yield chunk
@@ -129,7 +132,7 @@ class HttpOrigin:
                     raise _TransientError("the connection was cut")
             except _TransientError as error:
                 failures += 1
-                self._wait(remote.url, failures, error)
+                self._wait(remote.url, failures, error, stop)
 
     def _range(self, remote: Remote, start: int, end: int) -> Iterator[bytes]:
         headers = {}
@@ -140,9 +143,11 @@ class HttpOrigin:
         with self._get(remote.url, headers) as response:
             if _version(response) != remote.version or response.status_code == 416:
                 raise ChangedError(remote)
+            if remote.ranges and remote.version and response.status_code == 200:
+                raise _TransientError("the answer was the whole file instead of a part")
             found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
             if remote.ranges and (found is None or (int(found[1]), int(found[3])) != (start, remote.size)):
-                raise ChangedError(remote)  # a 200 in answer to If-Range, or a part of a file of another size
+                raise ChangedError(remote)  # of another size, or nobody can tell
             to_skip = 0 if remote.ranges else start
             left = end - start
             try:
@@ -182,7 +187,9 @@ class HttpOrigin:
             raise _TransientError(f"{response.status_code} {response.reason}", wait_s)
         raise nsynth.UserError(_refusal(url, response))
 
-    def _wait(self, url: str, failures: int, error: _TransientError) -> None:
+    def _wait(
+        self, url: str, failures: int, error: _TransientError, stop: threading.Event | None = None
+    ) -> None:
         patience = self._patience
         if failures >= patience.attempts:
             raise nsynth.UserError(
@@ -192,7 +199,7 @@ class HttpOrigin:
             ) from error
         wait_s = min(patience.longest_wait_s, patience.first_wait_s * 2 ** (failures - 1))
         wait_s *= random.uniform(0.5, 1)  # so that the connections do not come back all at once
-        time.sleep(min(patience.longest_wait_s, max(wait_s, error.wait_s or 0)))
+        (stop or threading.Event()).wait(min(patience.longest_wait_s, max(wait_s, error.wait_s or 0)))
 
 
 class FolderOrigin:
@@ -214,7 +221,9 @@ class FolderOrigin:
             raise nsynth.UserError(f"{path}: {error.strerror}. --mirror must hold {name}.") from error
         return Remote(str(path), found.st_size, str(found.st_mtime_ns), {}, ranges=True)
 
-    def stream(self, remote: Remote, start: int, end: int) -> Iterator[bytes]:
+    def stream(
+        self, remote: Remote, start: int, end: int, stop: threading.Event | None = None
+    ) -> Iterator[bytes]:
         """Yield the bytes [start, end).
 
         Raises:
@@ -224,7 +233,7 @@ class FolderOrigin:
         try:
             with open(remote.url, "rb") as file:
                 file.seek(start)
-                while start < end:
+                while start < end and not (stop and stop.is_set()):
                     chunk = file.read(min(_CHUNK_BYTES, end - start))
                     if not chunk:
                         raise ChangedError(remote)

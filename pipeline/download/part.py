@@ -43,7 +43,8 @@ class Part:
         self._offsets = np.cumsum([0, *(segment.length for segment in segments)]).tolist()
         identity = hashlib.sha256(json.dumps([remote.url, remote.size, remote.version, segments]).encode())
         plan, progress = folder / "plan", folder / "progress"
-        if not plan.exists() or plan.read_text() != identity.hexdigest():
+        known = plan.exists() and plan.read_text() == identity.hexdigest()
+        if not known or progress.stat().st_size != 8 * len(segments):
             self.discard()
             folder.mkdir(parents=True)
             progress.write_bytes(bytes(8 * len(segments)))
@@ -79,6 +80,7 @@ class Part:
         Raises:
             nsynth.UserError: the origin fails, or the disk is full.
         """
+        self._forget_what_was_lost(check, progress)
         stop = threading.Event()
         missing = [n for n, segment in enumerate(self.segments) if self._done[n] < segment.length]
         with ThreadPoolExecutor(connections) as pool:
@@ -98,20 +100,26 @@ class Part:
                 stop.set()
                 pool.shutdown(wait=False, cancel_futures=True)
 
+    def _forget_what_was_lost(self, check: Check | None, progress: Progress) -> None:
+        """Hold what an earlier process fetched against its checksums: a power cut may have lost bytes of it."""
+        for number, segment in enumerate(self.segments if check else ()):
+            if self._done[number] == segment.length and check and not check(number, self.read(number)):
+                progress(-segment.length)
+                self._advance(number, 0)
+
     def _fetch_one(
         self, number: int, origin: Origin, progress: Progress, check: Check | None, stop: threading.Event
     ) -> None:
         segment = self.segments[number]
         for attempt in (1, 2):
-            for chunk in origin.stream(
-                self._remote, segment.start + self._done[number], segment.start + segment.length
-            ):
-                if stop.is_set():
-                    return
+            start, end = segment.start + self._done[number], segment.start + segment.length
+            for chunk in origin.stream(self._remote, start, end, stop):
                 os.pwrite(self._file, chunk, self._offsets[number] + self._done[number])
                 self._advance(number, self._done[number] + len(chunk))
                 progress(len(chunk))
-            if check is None or attempt == 2 or check(number, self.read(number)):
+                if stop.is_set():
+                    return
+            if stop.is_set() or check is None or attempt == 2 or check(number, self.read(number)):
                 return
             progress(-segment.length)
             self._advance(number, 0)

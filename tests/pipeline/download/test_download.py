@@ -5,6 +5,7 @@ import hashlib
 import json
 import random
 import shutil
+import threading
 from pathlib import Path
 
 import google_crc32c
@@ -154,18 +155,31 @@ def find_nothing(folder: Path) -> bool:
         return True
 
 
+class Interrupted(Reporter):
+    """Ctrl-C after ten megabytes."""
+
+    def begin(self, split, total_bytes, done_bytes):
+        arrived = [0]
+
+        def stop(count):
+            arrived[0] += count
+            if arrived[0] > 10_000_000:
+                raise KeyboardInterrupt
+
+        return stop
+
+
+def test_bytes_that_a_power_cut_has_lost_are_fetched_again(origin, tmp_path, undisturbed):
+    with pytest.raises(KeyboardInterrupt):
+        download(request(tmp_path), origin, Interrupted())
+    kept = tmp_path / ".nsynth-download" / "train" / "data"
+    kept.write_bytes(bytes(kept.stat().st_size))
+    noted = download(request(tmp_path), origin)
+    assert (tmp_path / TRAIN).read_bytes() == undisturbed
+    assert noted["splits"]["train"]["damaged"] == 0
+
+
 def test_a_file_that_changed_between_two_attempts_is_started_anew(server, origin, tmp_path):
-    class Interrupted(Reporter):
-        def begin(self, split, total_bytes, done_bytes):
-            arrived = [0]
-
-            def stop(count):
-                arrived[0] += count
-                if arrived[0] > 10_000_000:
-                    raise KeyboardInterrupt
-
-            return stop
-
     with pytest.raises(KeyboardInterrupt):
         download(request(tmp_path), origin, Interrupted())
     assert find_nothing(tmp_path)
@@ -196,6 +210,22 @@ def test_a_range_that_the_server_no_longer_has_means_that_the_file_changed(origi
     server.behaviour.statuses = [416]
     with pytest.raises(nsynth.UserError, match="changed during the download"):
         list(origin.stream(remote, 1000, 2000))
+
+
+def test_a_proxy_that_drops_the_range_does_not_discard_what_is_there(origin, server):
+    remote = origin.describe(TRAIN)
+    server.behaviour.ranges = False
+    with pytest.raises(nsynth.UserError, match=r"the whole file instead of a part.*resume"):
+        list(origin.stream(remote, 1000, 2000))
+
+
+def test_a_stopped_download_does_not_wait_for_the_server(server):
+    origin = HttpOrigin(server.url, Patience(first_wait_s=60, longest_wait_s=60))
+    remote = origin.describe(TRAIN)
+    server.behaviour.statuses = [503]
+    stop = threading.Event()
+    threading.Timer(0.2, stop.set).start()
+    assert list(origin.stream(remote, 0, 100, stop)) == []
 
 
 def test_no_network_is_said_in_words(tmp_path):

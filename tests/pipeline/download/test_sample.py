@@ -46,3 +46,28 @@ def test_a_default_sample_meets_every_family_and_nine_of_ten_instruments(seed):
 
 def test_the_official_counts_add_up():
     assert official.NOTES == {"train": 289_205, "valid": 12_678, "test": 4_096}
+
+
+@pytest.fixture(scope="module")
+def window(train_file):
+    """A window that begins shortly before a record."""
+    start = sum(map(len, sample.cut(train_file.read(0, 4 * RECORD), 2).records)) - 300
+    return train_file.read(start, start + 5 * (RECORD + 4096))
+
+
+def test_a_window_yields_the_records_that_begin_in_it(window, train_file):
+    run = sample.cut(window, 4)
+    assert (len(run.records), run.damaged) == (4, 0)
+    assert b"".join(run.records) == window[run.gap : run.gap + sum(map(len, run.records))]
+    assert sample.arrived(window, 4)
+
+
+@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("where", ["header", "data", "checksum"])
+def test_any_byte_that_is_lost_is_noticed(number, where, window):
+    run = sample.cut(window, 4)
+    begin = run.gap + sum(map(len, run.records[:number]))
+    place = begin + {"header": 3, "data": 1000, "checksum": len(run.records[number]) - 2}[where]
+    spoilt = window[:place] + bytes([window[place] ^ 1]) + window[place + 1 :]
+    assert not sample.arrived(spoilt, 4)
+    assert all(record in window for record in sample.cut(spoilt, 4).records)
