@@ -1,12 +1,13 @@
 """Which files of a data folder hold notes, in what form, and for which split."""
 
+import glob
 import os
 import re
 from enum import StrEnum
 from typing import NamedTuple
 
 import nsynth
-from components.ingest import files
+from components.ingest import files, whole_set
 
 EXAMPLES_JSON = "examples.json"
 AUDIO_FOLDER = "audio"
@@ -86,7 +87,8 @@ def find(folder: str, pattern: str = "*", split: str | None = None) -> list[Sour
     Raises:
         nsynth.UserError: the folder is missing, may not be read or holds no file that matches.
         nsynth.RefusedDataError: no file that matches holds notes in a form known here, or some names tell a split and
-            others do not: a mistyped `valid` must not be trained on.
+            others do not: a mistyped `valid` must not be trained on; or the set is not whole and single, see
+            `whole_set`.
     """
     if not files.exists(folder):
         raise nsynth.UserError(
@@ -94,7 +96,8 @@ def find(folder: str, pattern: str = "*", split: str | None = None) -> list[Sour
         )
     if os.path.exists(folder) and not os.access(folder, os.R_OK):  # it would look as if it were empty
         raise nsynth.UserError(f"{folder} cannot be read: you lack the permission to.")
-    forms = {path: form for path in _match(folder, pattern) if (form := form_of(path))}
+    matched = _match(folder, pattern)
+    forms = {path: form for path in matched if (form := form_of(path)) and not _is_folder(path)}
     splits = {path: split or split_of(path) for path in forms}
     nameless = [path for path in forms if not splits[path]]
     if nameless and len(nameless) < len(forms):
@@ -118,7 +121,15 @@ def find(folder: str, pattern: str = "*", split: str | None = None) -> list[Sour
             f"{EXAMPLES_JSON} and {AUDIO_FOLDER}/, nsynth-train.jsonwav.tar.gz, or train-00000-of-00001.parquet (or "
             ".arrow); likewise valid and test. Of TensorFlow Datasets, give the folder of a version: nsynth/full/2.3.3."
         )
+    if matched != [folder]:  # a file that is named itself is asked for alone
+        whole_set.refuse_left_out(matched, forms, [path for path in matched if split_of(path)])
+        for name in {source.split for source in sources} if pattern.endswith("*") else ():
+            whole_set.refuse_incomplete([source.path for source in sources if source.split == name])
     return sources
+
+
+def _is_folder(path: str) -> bool:
+    return files.is_local(path) and os.path.isdir(path)
 
 
 def _match(folder: str, pattern: str) -> list[str]:
@@ -128,6 +139,8 @@ def _match(folder: str, pattern: str) -> list[str]:
     itself = os.path.join(folder, EXAMPLES_JSON)
     if files.exists(itself):
         return [itself]
+    if files.is_local(folder):
+        folder = glob.escape(folder)
     return sorted(
         {
             *files.match(os.path.join(folder, pattern)),

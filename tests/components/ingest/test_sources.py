@@ -112,3 +112,62 @@ def test_an_empty_folder_is_told_from_one_without_notes(tmp_path: Path) -> None:
     touch(tmp_path, "README.md")
     with pytest.raises(nsynth.RefusedDataError, match=r"holds no notes.*Wanted: nsynth-train.tfrecord"):
         find(str(tmp_path))
+
+
+SHARD = "nsynth-train.tfrecord-{:05d}-of-{:05d}"
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        ([SHARD.format(k, 4) for k in (0, 1, 3)], "3 of 4 shards are there. Missing, for example: 2"),
+        ([SHARD.format(k, 4) for k in (0, 1, 2, 4)], "4 of 4 shards are there. Missing, for example: 3"),
+        ([SHARD.format(0, 1), SHARD.format(0, 2), SHARD.format(1, 2)], "in 1 shards and in 2 shards"),
+        (["nsynth-train.tfrecord", SHARD.format(0, 1)], "as one file and in 1 shards"),
+        ([SHARD.format(0, 1), "nsynth-train.tfrecord-0-of-1"], "this shard is there twice"),
+        (["train-00000-of-00003.parquet", "train-00002-of-00003.parquet"], "2 of 3 shards"),
+        (
+            ["nsynth-train.tfrecord", "nsynth-train (1).tfrecord"],
+            "looks like a copy of .*nsynth-train.tfrecord",
+        ),
+        (["nsynth-train.tfrecord", "Copy of nsynth-train.tfrecord"], "looks like a copy"),
+        (["nsynth-train.tfrecord", "nsynth-train copy.tfrecord"], "looks like a copy"),
+        (["nsynth-train.tfrecord", "nsynth-valid.tfrecord.part"], "an unfinished download"),
+        (["nsynth-train.tfrecord", "nsynth-train.tfrecord.1"], "an unfinished download"),
+        (["nsynth-train.tfrecord", "nsynth-valid.jsonwav.tar.xz"], "packed in an unknown form"),
+        (
+            ["nsynth-train.tfrecord", "nsynth-valid/audio/a.wav"],
+            "nsynth-valid holds no notes in a known form",
+        ),
+    ],
+)
+def test_a_set_that_is_not_whole_and_single_is_refused(names: list[str], says: str, tmp_path: Path) -> None:
+    touch(tmp_path, *names)
+    with pytest.raises(nsynth.RefusedDataError, match=says):
+        find(str(tmp_path))
+
+
+def test_one_shard_may_be_looked_at_alone(tmp_path: Path) -> None:
+    touch(tmp_path, SHARD.format(0, 4), SHARD.format(1, 4))
+    assert len(find(str(tmp_path / SHARD.format(0, 4)))) == 1
+    assert len(find(str(tmp_path), "*-00000-of-00004")) == 1
+
+
+def test_whole_sets_and_what_lies_beside_them_are_fine(tmp_path: Path) -> None:
+    touch(tmp_path, *(SHARD.format(k, 3) for k in range(3)), "other-train.tfrecord-00000-of-00001")
+    touch(
+        tmp_path, "nsynth-valid.tfrecord", "nsynth-valid.tfrecord.md5", "README.md", "notes/plan.txt", ".part"
+    )
+    assert len(find(str(tmp_path))) == 5
+
+
+def test_a_folder_of_a_split_that_may_not_be_read_stops_the_run(tmp_path: Path, monkeypatch) -> None:
+    touch(tmp_path, "nsynth-train.tfrecord", "nsynth-valid/examples.json")
+    monkeypatch.setattr("os.access", lambda path, mode: not str(path).endswith("valid"))  # root may read all
+    with pytest.raises(nsynth.UserError, match="nsynth-valid cannot be read"):
+        find(str(tmp_path))
+
+
+def test_a_folder_s_name_is_no_pattern(tmp_path: Path) -> None:
+    touch(tmp_path / "data [v1]", "nsynth-train.tfrecord")
+    assert len(find(str(tmp_path / "data [v1]"))) == 1
