@@ -1,14 +1,85 @@
-"""The dataset's contract: what an NSynth note is. Imports nothing of ours and nothing heavy.
+"""The dataset: what a note is, what is predicted of it, what is kept together. Everything else is derived from here.
 
-Every room reads the names and numbers of the data from here. Source: Engel et al., "Neural Audio
-Synthesis of Musical Notes with WaveNet Autoencoders" (2017), https://magenta.tensorflow.org/datasets/nsynth.
+Imports nothing of ours and nothing heavy. The middle part describes NSynth; to train on other sounds, replace it
+(docs/your_own_sounds.md). Whatever the dataset, *note* is the project's word for one sound.
 """
 
-from typing import Literal, NamedTuple
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
+
+
+class Feature(NamedTuple):
+    """Type, length and domain of one feature of a tf.Example; `length` None means any number of values."""
+
+    kind: Literal["int64", "float", "bytes"]
+    length: int | None = 1
+    low: float | None = None
+    high: float | None = None
+    names: tuple[str, ...] = ()
+
+
+class Category(NamedTuple):
+    """An attribute that has a name out of a few: it yields slices, counts in the account, and possibly a head."""
+
+    word: str
+    """In slices (`family=bass`), options, messages and pages."""
+    plural: str
+    id_key: str
+    """Feature with the index of the name."""
+    name_key: str
+    """Feature with the name itself."""
+    names: tuple[str, ...]
+
+
+class Group(NamedTuple):
+    """What belongs together: splits never divide it, and confidence intervals are drawn over it."""
+
+    word: str
+    plural: str
+    key: str
+    pattern: str = ""
+    """Regular expression that finds a group's name in a record without parsing it; for a first look at a folder."""
+
+
+class Number(NamedTuple):
+    """An attribute that is a whole number: it yields slices, a histogram, and possibly a head."""
+
+    word: str
+    key: str
+    label: str
+    """For axes, with the unit."""
+    values: range
+    """What is allowed."""
+    edges: tuple[int, ...] = ()
+    """Values at which the bands of its slices begin; the last one ends the last band. None: each value is a slice."""
+    usual: tuple[str, range] | None = None
+    """Name of a range outside of which a value is allowed but reported."""
+    typical: tuple[int, int] = (0, 1)
+    """The value of a typical note, and how far apart two notes are that differ as much as two of the other numbers."""
+    show: Callable[[int], str] = str
+    """The value for people."""
+
+
+# Features of every dataset.
+NOTE_STR = "note_str"  # names the note; of NSynth "<instrument_str>-<pitch, 3 digits>-<velocity, 3 digits>"
+SAMPLE_RATE = "sample_rate"
+AUDIO = "audio"
+# Scalars of the sound, measured by ingest.
+PEAK_DBFS = "peak_dbfs"
+RMS_DBFS = "rms_dbfs"
+CENTROID_HZ = "spectral_centroid_hz"
+ACTIVE_S = "active_duration_s"
+
+# --- The dataset ------------------------------------------------------------------------------------------------------
+# Source: Engel et al., "Neural Audio Synthesis of Musical Notes with WaveNet Autoencoders" (2017),
+# https://magenta.tensorflow.org/datasets/nsynth.
+
+NAME = "NSynth"
+HAS_DEMO = True  # `nsynth corpus` renders notes like these, and `nsynth download` fetches some
 
 SAMPLE_RATE_HZ = 16_000
 NOTE_SECONDS = 4
-NOTE_SAMPLES = NOTE_SECONDS * SAMPLE_RATE_HZ
 
 # The index of a name is its id in `instrument_family`, `instrument_source` and `qualities`.
 FAMILIES = (
@@ -24,15 +95,12 @@ QUALITIES = (
 PITCHES = range(128)  # MIDI note numbers
 VELOCITIES = range(128)  # MIDI velocities
 
-# Feature names of a tf.Example, as in the official TFRecords.
+# Names of the features, as in the official TFRecords.
 NOTE = "note"
-NOTE_STR = "note_str"  # "<instrument_str>-<pitch, 3 digits>-<velocity, 3 digits>"
 INSTRUMENT = "instrument"
 INSTRUMENT_STR = "instrument_str"  # "<family>_<source>_<number, 3 digits>"
 PITCH = "pitch"
 VELOCITY = "velocity"
-SAMPLE_RATE = "sample_rate"
-AUDIO = "audio"
 QUALITIES_KEY = "qualities"
 QUALITIES_STR = "qualities_str"
 FAMILY = "instrument_family"
@@ -40,50 +108,112 @@ FAMILY_STR = "instrument_family_str"
 SOURCE = "instrument_source"
 SOURCE_STR = "instrument_source_str"
 
-# Scalars of the sound that ingest adds to each Example, so that nobody else need touch the samples.
-PEAK_DBFS = "peak_dbfs"
-RMS_DBFS = "rms_dbfs"
-CENTROID_HZ = "spectral_centroid_hz"
-ACTIVE_S = "active_duration_s"
 
-SPLITS = ("train", "dev", "valid", "test")
-"""train: fitted on. dev: instruments held out of train, for early stopping. valid: the gate. test: touched once."""
-HELD_OUT = ("valid", "test")
-"""Splits that nothing is learnt from: the official ones share their instruments with each other, never with train."""
+def _pitch_name(pitch: int) -> str:
+    """`C4 (60)` for 60."""
+    name = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")[pitch % 12]
+    return f"{name}{pitch // 12 - 1} ({pitch})"
 
 
-class Feature(NamedTuple):
-    """Type and length of one feature; `length` None means any number of values."""
-
-    kind: Literal["int64", "float", "bytes"]
-    length: int | None = 1
-
-
-NSYNTH_FEATURES = {
-    NOTE: Feature("int64"),
-    NOTE_STR: Feature("bytes"),
-    INSTRUMENT: Feature("int64"),
-    INSTRUMENT_STR: Feature("bytes"),
-    PITCH: Feature("int64"),
-    VELOCITY: Feature("int64"),
-    SAMPLE_RATE: Feature("int64"),
-    AUDIO: Feature("float", NOTE_SAMPLES),
-    QUALITIES_KEY: Feature("int64", len(QUALITIES)),
-    QUALITIES_STR: Feature("bytes", None),
-    FAMILY: Feature("int64"),
-    FAMILY_STR: Feature("bytes"),
-    SOURCE: Feature("int64"),
-    SOURCE_STR: Feature("bytes"),
+LABEL = Category("family", "families", FAMILY, FAMILY_STR, FAMILIES)
+"""What the model answers."""
+_INSTRUMENT = re.compile(rf"(?P<family>{'|'.join(FAMILIES)})_(?P<source>{'|'.join(SOURCES)})_[0-9]{{3}}")
+GROUP = Group("instrument", "instruments", INSTRUMENT_STR, rf"({_INSTRUMENT.pattern})-[0-9]{{3}}-[0-9]{{3}}")
+CATEGORIES = (Category("source", "sources", SOURCE, SOURCE_STR, SOURCES),)
+"""Other categories than the label."""
+NUMBERS = (
+    Number(
+        "pitch", PITCH, "pitch, MIDI", PITCHES,
+        edges=(0, 36, 48, 60, 72, 84, 128), usual=("piano", range(21, 109)), typical=(60, 1), show=_pitch_name,
+    ),
+    Number("velocity", VELOCITY, "velocity, MIDI", VELOCITIES, typical=(100, 4), show="velocity {}".format),
+)  # fmt: skip
+EXTRAS = {
+    NOTE: Feature("int64", low=0),
+    INSTRUMENT: Feature("int64", low=0),
+    QUALITIES_KEY: Feature("int64", len(QUALITIES), low=0, high=1),
+    QUALITIES_STR: Feature("bytes", None, names=(*QUALITIES, "")),  # some files spell "none" as an empty name
 }
-"""The 14 features of an official record."""
+"""Features that are checked and kept, and that nothing else is derived from."""
+HEADS = {"instrument": 0.3, "source": 0.1, "pitch": 0.1}
+"""Group, categories and numbers that the network learns besides the label, by word → weight in the loss."""
+DRIFT: dict[str, tuple[float, Literal["stop", "warn"]]] = {
+    FAMILY_STR: (0.15, "stop"),
+    SOURCE_STR: (0.2, "warn"),
+    PITCH: (0.2, "warn"),
+    VELOCITY: (0.3, "warn"),
+    RMS_DBFS: (0.3, "stop"),
+    PEAK_DBFS: (0.5, "warn"),
+    CENTROID_HZ: (0.3, "stop"),
+    ACTIVE_S: (0.3, "warn"),
+}
+"""Feature → how far it may move from one delivery of data to the next, and what happens beyond."""
+
+
+def misnamed(values: Mapping[str, Any]) -> str:
+    """What is wrong between the names of an official record and its other features; empty if nothing is.
+
+    Args:
+        values: the values of all features but `audio` and the extras, bytes decoded.
+    """
+    instrument = values[INSTRUMENT_STR]
+    parts = _INSTRUMENT.fullmatch(instrument)
+    if not parts or (parts["family"], parts["source"]) != (values[FAMILY_STR], values[SOURCE_STR]):
+        wanted = f"{values[FAMILY_STR]}_{values[SOURCE_STR]}_ and 3 digits"
+        return f"instrument_str is {instrument[:60]!r}, wanted {wanted}"
+    note = f"{instrument}-{values[PITCH]:03d}-{values[VELOCITY]:03d}"
+    return "" if values[NOTE_STR] == note else f"note_str is {values[NOTE_STR][:60]!r}, wanted {note}"
+
+
+# --- What follows from it ---------------------------------------------------------------------------------------------
+
+NOTE_SAMPLES = round(NOTE_SECONDS * SAMPLE_RATE_HZ)
+CLASSES = LABEL.names
+
+
+def _features_of(category: Category) -> dict[str, Feature]:
+    ids = Feature("int64", low=0, high=len(category.names) - 1)
+    return {category.id_key: ids, category.name_key: Feature("bytes", names=category.names)}
+
+
+REQUIRED = {
+    NOTE_STR: Feature("bytes"),
+    GROUP.key: Feature("bytes"),
+    SAMPLE_RATE: Feature("int64", low=SAMPLE_RATE_HZ, high=SAMPLE_RATE_HZ),
+    AUDIO: Feature("float", NOTE_SAMPLES, low=-1, high=1),
+    **_features_of(LABEL),
+}
+"""Features without which a note is none."""
+OPTIONAL = {
+    **{n.key: Feature("int64", low=n.values.start, high=n.values.stop - 1) for n in NUMBERS},
+    **{key: feature for category in CATEGORIES for key, feature in _features_of(category).items()},
+    **EXTRAS,
+}
+"""Features that a folder of audio files may lack; a record of the dataset has them all."""
+FEATURES = {**REQUIRED, **OPTIONAL}
+"""The features of a record."""
 
 SOUND_FEATURES = {
-    PEAK_DBFS: Feature("float"),
-    RMS_DBFS: Feature("float"),
-    CENTROID_HZ: Feature("float"),
-    ACTIVE_S: Feature("float"),
+    PEAK_DBFS: Feature("float", low=-200, high=0.1),
+    RMS_DBFS: Feature("float", low=-200, high=0.1),
+    CENTROID_HZ: Feature("float", low=0, high=SAMPLE_RATE_HZ / 2),
+    ACTIVE_S: Feature("float", low=0, high=NOTE_SECONDS),
 }
-"""What ingest adds."""
+"""What ingest adds, so that no other step has to read the samples."""
+
+HISTOGRAMS = {
+    **{number.key: number.label for number in NUMBERS},
+    PEAK_DBFS: "peak, dBFS",
+    RMS_DBFS: "RMS level, dBFS",
+    CENTROID_HZ: "spectral centroid, Hz",
+    ACTIVE_S: "active duration, s",
+}
+"""Feature → label of the axis, of what the report shows histograms of."""
+
+SPLITS = ("train", "dev", "valid", "test")
+"""train: fitted on. dev: groups held out of train, for early stopping. valid: the gate. test: touched once."""
+HELD_OUT = ("valid", "test")
+"""Splits that nothing is learnt from: the official ones share their instruments with each other, never with train."""
 
 
 class UserError(Exception):

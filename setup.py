@@ -20,7 +20,6 @@ setup(
         "pipeline.engines": ["beam_worker"],
         "pipeline.install": ["*.lock"],
         "pipeline.report": ["templates/*"],
-        "transform": ["*.pbtxt"],
     },
     # What the code imports, and what it uses without importing it (tests/test_dependencies.py says what for).
     install_requires=[

@@ -202,12 +202,7 @@ def write_split(notes: Notes, chosen: np.ndarray, normalize: Normalize, file: Pa
     """Writes the notes at `chosen` as Transform does, for the Trainer's own input to read."""
     file.parent.mkdir(parents=True, exist_ok=True)
     names = {
-        features.FAMILY_ID: nsynth.FAMILY,
-        features.SOURCE_ID: nsynth.SOURCE,
-        features.INSTRUMENT: nsynth.INSTRUMENT_STR,
-        features.NOTE: nsynth.NOTE_STR,
-        features.PITCH: nsynth.PITCH,
-        features.VELOCITY: nsynth.VELOCITY,
+        **features.RAW,
     }
     with tf.io.TFRecordWriter(str(file)) as writer:
         for batch in _batches(chosen):

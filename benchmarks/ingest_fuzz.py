@@ -56,13 +56,13 @@ def breaches(record: bytes) -> list[str]:
     features = Example.FromString(record).features.feature
     lists = {"int64": "int64_list", "float": "float_list", "bytes": "bytes_list"}
     values = {}
-    for key, (kind, length) in nsynth.NSYNTH_FEATURES.items():
+    for key, (kind, length, *_) in nsynth.FEATURES.items():
         if key not in features:
             return [f"{key} is missing"]
         values[key] = list(getattr(features[key], lists[kind]).value)
         if length is not None and len(values[key]) != length:
             return [f"{key} has {len(values[key])} {kind} values"]
-    one = {key: found[0] for key, found in values.items() if nsynth.NSYNTH_FEATURES[key].length == 1}
+    one = {key: found[0] for key, found in values.items() if nsynth.FEATURES[key].length == 1}
     family, source = one[nsynth.FAMILY_STR].decode(), one[nsynth.SOURCE_STR].decode()
     instrument = one[nsynth.INSTRUMENT_STR].decode()
     peak = max(map(abs, values[nsynth.AUDIO]))
@@ -123,7 +123,7 @@ def _change_feature(record: bytes, generator: np.random.Generator) -> bytes:
     except Exception:  # an earlier mutation broke the message
         return record
     features = example.features.feature
-    keys = list(nsynth.NSYNTH_FEATURES)
+    keys = list(nsynth.FEATURES)
     key = keys[generator.integers(len(keys))]
     how = generator.integers(4)
     if how == 0:

@@ -28,7 +28,6 @@ STEPS = {
     "validation": ("ImportSchemaGen", "Schema", "ExampleValidator", "DataGate", "Stop", "DataStop"),
     "Transform": ("Transform",),
 }
-_SCHEMA = Path(__file__).parent.parent / "transform" / "schema.pbtxt"
 _DEV_IN_HASH_BUCKETS = (19, 1)  # stock's way to some 5 % of dev
 
 
@@ -114,6 +113,7 @@ def _stock(data: str, out: Path) -> Callable[[], None]:
 
     from transform.component import PREPROCESSING_FN
     from transform.options import SpectrogramOptions
+    from transform.schema import make_schema
 
     split = example_gen_pb2.SplitConfig.Split
     buckets = zip(("train", "dev"), _DEV_IN_HASH_BUCKETS, strict=True)
@@ -121,7 +121,10 @@ def _stock(data: str, out: Path) -> Callable[[], None]:
     notes = example_gen_pb2.Input(splits=[example_gen_pb2.Input.Split(name="all", pattern="*")])
     ingest = ImportExampleGen(data, notes, output_config=example_gen_pb2.Output(split_config=splits))
     statistics = StatisticsGen(examples=ingest.outputs["examples"])
-    schema = ImportSchemaGen(schema_file=str(_SCHEMA))
+    schema_file = out / "schema.pbtxt"
+    out.mkdir(parents=True, exist_ok=True)
+    schema_file.write_text(str(make_schema()))
+    schema = ImportSchemaGen(schema_file=str(schema_file))
     validator = ExampleValidator(statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"])
     transform = Transform(
         examples=ingest.outputs["examples"],

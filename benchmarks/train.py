@@ -105,12 +105,12 @@ def _generate(folder: Path, count: int) -> None:
                 family = nsynth.FAMILIES[number % len(nsynth.FAMILIES)]
                 note = {
                     features.LOG_MEL: random.standard_normal((options.frames, options.n_mels), np.float32),
-                    features.FAMILY_ID: number % len(nsynth.FAMILIES),
-                    features.SOURCE_ID: 0,
-                    features.INSTRUMENT: f"{family}_acoustic_{number % _INSTRUMENTS:03}".encode(),
+                    features.LABEL_ID: number % len(nsynth.FAMILIES),
+                    features.OPTIONAL["source"]: 0,
+                    features.GROUP: f"{family}_acoustic_{number % _INSTRUMENTS:03}".encode(),
                     features.NOTE: f"{name}-{number}".encode(),
-                    features.PITCH: number % 128,
-                    features.VELOCITY: 100,
+                    features.OPTIONAL["pitch"]: number % 128,
+                    features.OPTIONAL["velocity"]: 100,
                 }
                 writer.write(codec.encode(note))
 

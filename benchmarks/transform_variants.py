@@ -1,7 +1,6 @@
 """The ways to transform notes that `benchmarks.transform` compares. Each is prepared (imports), then run."""
 
 import json
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import nsynth
 from benchmarks.stock import BEAM_ARGS, write_without_gzip
 from transform.options import SpectrogramOptions
+from transform.schema import make_schema
 
 Run = Callable[[], Any]
 
@@ -19,7 +19,6 @@ VARIANTS = {
     "kernel": "(d) bare kernel twice, notes in memory",
     "ours": "(e) ours",
 }
-_SCHEMA = Path(__file__).parent.parent / "transform" / "schema.pbtxt"
 _OPTIONS = SpectrogramOptions()
 _BATCH_NOTES = 8
 
@@ -72,7 +71,7 @@ def run_executor(
     from tfx.utils import proto_utils
 
     (out / "schema").mkdir(parents=True)
-    shutil.copy(_SCHEMA, out / "schema")
+    (out / "schema" / "schema.pbtxt").write_text(str(make_schema()))
     inputs = {
         "examples": [_artifact(standard_artifacts.Examples, folder) for folder in notes],
         "schema": [_artifact(standard_artifacts.Schema, out / "schema")],
@@ -134,12 +133,7 @@ def _tf_data(notes: Path, out: Path) -> Run:
     from transform.preprocessing import MIN_DEVIATION
 
     renamed = {
-        features.FAMILY_ID: nsynth.FAMILY,
-        features.SOURCE_ID: nsynth.SOURCE,
-        features.INSTRUMENT: nsynth.INSTRUMENT_STR,
-        features.NOTE: nsynth.NOTE_STR,
-        features.PITCH: nsynth.PITCH,
-        features.VELOCITY: nsynth.VELOCITY,
+        **features.RAW,
     }
     spec = {nsynth.AUDIO: tf.io.FixedLenFeature([nsynth.NOTE_SAMPLES], tf.float32)}
     for name in renamed.values():

@@ -7,7 +7,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 import nsynth
 
-NAMES = (nsynth.FAMILY_STR, nsynth.SOURCE_STR)
+NAMES = tuple(category.name_key for category in (nsynth.LABEL, *nsynth.CATEGORIES))
 """Features whose distance is one between shares of names."""
 
 

@@ -79,13 +79,27 @@ class SourceFile(Part):
     notes: int = 0
 
 
-class SplitTable(Part):
+TABLES = {"families": nsynth.LABEL, **{category.plural: category for category in nsynth.CATEGORIES}}
+"""Key in an account → the category that is counted there. The label's is called families whatever it is."""
+
+
+class Counted(Part):
+    """A table for each category of the dataset, under the keys of TABLES: name → notes."""
+
+    model_config = pydantic.ConfigDict(extra="allow")
+
+    families: dict[str, int] = {}
+
+    def table(self, key: str) -> dict[str, int]:
+        """The table under `key`; empty where there is none."""
+        return getattr(self, key, {})
+
+
+class SplitTable(Counted):
     """What was written to one split."""
 
     notes: int = 0
     instruments: int = 0
-    families: dict[str, int] = {}
-    sources: dict[str, int] = {}
 
 
 class Quarantined(Part):
@@ -123,7 +137,7 @@ class Remark(Part):
     examples: tuple[Any, ...] = ()
 
 
-class IngestAccount(Document):
+class IngestAccount(Document, Counted):
     """The account of an ingest: what came in, what is used, what is not and why. docs/ingest.md explains the keys."""
 
     FILE = "summary.json"
@@ -139,9 +153,9 @@ class IngestAccount(Document):
     files: tuple[SourceFile, ...] = ()
     splits: dict[str, SplitTable] = {}
     instruments: dict[str, tuple[str, ...]] = {}
-    """Split → names of its instruments."""
-    families: dict[str, int] = {}
-    sources: dict[str, int] = {}
+    """Split → names of its groups."""
+    features: dict[str, int] = {}
+    """Feature → how many of the used notes have it."""
     quarantined_by_split: dict[str, int] = {}
     quarantined_by_family: dict[str, int] = {}
     reasons: tuple[ReasonRow, ...] = ()

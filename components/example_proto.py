@@ -48,28 +48,32 @@ def _file() -> descriptor_pb2.FileDescriptorProto:
     return file
 
 
-def _example_class() -> Any:
+def _classes() -> tuple[Any, Any]:
     pool = descriptor_pool.DescriptorPool()
     pool.Add(_file())
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.Example"))
+    example, feature = (
+        message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
+        for name in ("Example", "Feature")
+    )
+    return example, feature
 
 
-Example: Any = _example_class()
-"""tf.train.Example: byte for byte the same on the wire."""
+Example, Feature = _classes()
+"""tf.train.Example and tf.train.Feature: byte for byte the same on the wire."""
 
 
 def serialize(note: Mapping[str, Any]) -> bytes:
-    """A note as NSynth's TFRecords hold it.
+    """A note as the TFRecords of the dataset hold it.
 
     Args:
-        note: values by the names of `nsynth.NSYNTH_FEATURES`: a number, a text, a list, or an array of samples.
-            Features that are not there are left out, as are names that NSynth does not have.
+        note: values by the names of `nsynth.FEATURES`: a number, a text, a list, or an array of samples.
+            Features that are not there are left out, as are names that the dataset does not have.
 
     Raises:
         TypeError: a value is not of its feature's type.
     """
     example = Example()
-    for key, feature in nsynth.NSYNTH_FEATURES.items():
+    for key, feature in nsynth.FEATURES.items():
         if key not in note:
             continue
         values = note[key] if isinstance(note[key], (list, np.ndarray)) else [note[key]]

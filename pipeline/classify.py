@@ -31,7 +31,7 @@ READERS = 4
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model says of one file; `probabilities` are in the order of nsynth.FAMILIES, none with an error."""
+    """What a model says of one file; `probabilities` are in the order of nsynth.CLASSES, none with an error."""
 
     file: Path
     windows: int = 0
@@ -40,7 +40,7 @@ class Answer:
 
     def top(self, count: int = 3) -> list[tuple[str, float]]:
         """The likeliest families and their probabilities."""
-        ranked = sorted(zip(self.probabilities, nsynth.FAMILIES, strict=True), key=lambda pair: -pair[0])
+        ranked = sorted(zip(self.probabilities, nsynth.CLASSES, strict=True), key=lambda pair: -pair[0])
         return [(family, probability) for probability, family in ranked[:count]]
 
 
@@ -138,7 +138,7 @@ class _Tally:
     """What has been heard of one file so far."""
 
     file: Path
-    total: np.ndarray = field(default_factory=lambda: np.zeros(len(nsynth.FAMILIES)))
+    total: np.ndarray = field(default_factory=lambda: np.zeros(len(nsynth.CLASSES)))
     windows: int = 0
     complete: bool = False
     error: str = ""

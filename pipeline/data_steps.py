@@ -24,9 +24,8 @@ from pipeline.fingerprint import step_fingerprint as code
 from transform.component import Transform
 
 EVALUATED_SPLIT = "valid"
-SCHEMA_FILE = "transform/schema.pbtxt"
-SCALARS = [name for name in (*nsynth.NSYNTH_FEATURES, *nsynth.SOUND_FEATURES) if name != nsynth.AUDIO]
-"""What statistics are computed over: never the 64,000 values of `audio`."""
+SCALARS = [name for name in (*nsynth.FEATURES, *nsynth.SOUND_FEATURES) if name != nsynth.AUDIO]
+"""What statistics are computed over: never the samples of `audio`."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def prepare(config: Config) -> Data:
     ingest = NSynthExampleGen(
         input_base=config.input_base, options=config.ingest, code=code("ExampleGen")
     ).with_id("ExampleGen")
-    schema = _schema()
+    schema = _schema(ingest.outputs["quarantine"])
     judge = _Judge(config, ingest, schema.outputs["schema"])
     examples = ingest.outputs["examples"]
     transform = Transform(
@@ -96,7 +95,8 @@ def prepare_spans(config: Config, spans: Spans) -> Data:
     """The steps for a window of spans: each has its own ingest, the new ones are judged, Transform takes all."""
     ingests = {span: ingest_span(config, span) for span in spans.window}
     examples = {span: ingest.outputs["examples"] for span, ingest in ingests.items()}
-    schema = _schema()
+    quarantine = union(ingest.outputs["quarantine"] for ingest in ingests.values())
+    schema = _schema(quarantine)
     steps, stops = _judge_new(config, spans, ingests, schema.outputs["schema"])
     held_out = _ingest_held_out(config)
     accounts = union(ingest.outputs["quarantine"] for ingest in ingests.values())
@@ -116,7 +116,7 @@ def prepare_spans(config: Config, spans: Spans) -> Data:
         # What is new comes first: if it is refused, nothing has been spent on the rest.
         steps=[*steps, schema, *ingests.values(), *held_out, apart, transform],
         examples=union(examples.values()),
-        quarantine=union(ingest.outputs["quarantine"] for ingest in ingests.values()),
+        quarantine=quarantine,
         held_out=held_out[0].outputs["examples"] if held_out else newest,
         schema=schema.outputs["schema"],
         transformed_examples=transform.outputs["transformed_examples"],
@@ -125,8 +125,8 @@ def prepare_spans(config: Config, spans: Spans) -> Data:
     )
 
 
-def _schema() -> BaseComponent:
-    return CuratedSchema(schema_file=SCHEMA_FILE, code=code("Schema")).with_id("Schema")
+def _schema(accounts: BaseChannel) -> BaseComponent:
+    return CuratedSchema(accounts, code=code("Schema")).with_id("Schema")
 
 
 def ingest_span(config: Config, span: int) -> BaseComponent:

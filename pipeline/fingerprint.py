@@ -16,12 +16,12 @@ import nsynth
 ROOT = Path(nsynth.__file__).parent
 """The folder of all our packages: a checkout, or where the wheel is installed."""
 CONTRACT = "nsynth.py"
-CODE_SUFFIXES = {".py", ".pbtxt"}
+CODE_SUFFIXES = {".py"}
 
 STEP_CODE = {
     "ExampleGen": ("components/ingest",),
     "Apart": ("components/apart",),
-    "Schema": ("components/schema", "transform/schema.pbtxt"),
+    "Schema": ("components/schema",),
     "DataGate": ("components/data_gate",),
     "Drift": ("components/drift",),
     "Transform": ("transform",),

@@ -98,7 +98,7 @@ def _judge_and_push(config: Config, data: Data, model: _Model) -> list[BaseCompo
         baseline_model=champion.outputs["model"],
         min_accuracy=config.gate.min_accuracy,
         max_loss=config.gate.margin,
-        pitch_edges=config.gate.pitch_edges,
+        edges=config.gate.edges,
         split=EVALUATED_SPLIT,
         code=code("Evaluator"),
     )

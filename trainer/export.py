@@ -11,6 +11,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 import nsynth
+from trainer.heads import LABEL
 from trainer.model import build
 from trainer.options import RecipeOptions
 from transform import features
@@ -33,7 +34,7 @@ class Classifier(tf.Module):
         super().__init__(name="classifier")
         self.network = network
         self.transform = transform_output.transform_features_layer()
-        self.families = tf.constant(nsynth.FAMILIES)
+        self.families = tf.constant(nsynth.CLASSES)
         self._spec = transform_output.raw_feature_spec()
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
@@ -59,8 +60,8 @@ class Classifier(tf.Module):
         family_id = tf.argmax(probabilities, axis=-1)
         return {
             "probabilities": probabilities,
-            "family": tf.gather(self.families, family_id),
-            "family_id": family_id,
+            LABEL: tf.gather(self.families, family_id),
+            features.LABEL_ID: family_id,
         }
 
 

@@ -8,7 +8,7 @@ import keras
 
 from trainer import devices
 from trainer.checkpoint import Checkpoint
-from trainer.heads import FAMILY, active_heads, loss_weights
+from trainer.heads import LABEL, active_heads, loss_weights
 from trainer.index import NoteIndex
 from trainer.input import evaluation_batches, steps_per_epoch, training_batches
 from trainer.model import build, multiply_accumulates, with_auxiliary_heads
@@ -122,9 +122,9 @@ def compile_model(model: keras.Model, recipe: RecipeOptions, per_epoch: int, rep
     heads = active_heads(recipe)
     model.compile(
         optimizer,
-        loss={head: smoothed if head == FAMILY else "categorical_crossentropy" for head in heads},
+        loss={head: smoothed if head == LABEL else "categorical_crossentropy" for head in heads},
         loss_weights=loss_weights(recipe),
-        metrics={FAMILY: keras.metrics.CategoricalAccuracy(name="accuracy")},
+        metrics={LABEL: keras.metrics.CategoricalAccuracy(name="accuracy")},
         jit_compile=False,
     )
 

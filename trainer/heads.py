@@ -1,17 +1,22 @@
 """Names of the network's outputs. Imports nothing heavy."""
 
+import nsynth
 from trainer.options import RecipeOptions
 
-FAMILY = "family"  # the answer; the others are heads for training only
-INSTRUMENT = "instrument"
-SOURCE = "source"
-PITCH = "pitch"
+LABEL = nsynth.LABEL.word  # the answer; the others are heads for training only
+GROUP = nsynth.GROUP.word
+
+CLASSES = {
+    **{category.word: len(category.names) for category in nsynth.CATEGORIES},
+    **{number.word: len(number.values) for number in nsynth.NUMBERS},
+}
+"""Possible auxiliary head, but the group's → how many classes it has."""
 
 
 def active_heads(recipe: RecipeOptions) -> tuple[str, ...]:
-    """The family first, then each auxiliary head whose weight is not 0."""
+    """The label first, then each auxiliary head whose weight is not 0."""
     weights = recipe.auxiliary.model_dump()
-    return (FAMILY, *(head for head in (INSTRUMENT, SOURCE, PITCH) if weights[head]))
+    return (LABEL, *(head for head in nsynth.HEADS if weights[head]))
 
 
 def loss_weights(recipe: RecipeOptions) -> dict[str, float]:

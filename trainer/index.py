@@ -31,7 +31,7 @@ class NoteIndex:
       files: the files.
       file: int32 [notes], index into `files`.
       offset: int64 [notes], byte at which the record starts.
-      family: int32 [notes], index into nsynth.FAMILIES.
+      family: int32 [notes], index into nsynth.CLASSES.
       instrument: int32 [notes], index into `instruments`.
       instruments: names, sorted.
       fingerprint: hash over the checksums of all records: the same notes in the same order.
@@ -162,8 +162,8 @@ def _labels(files: Sequence[str], spectrogram: SpectrogramOptions) -> tuple[np.n
 
 
 def _only_labels(notes: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-    family = notes[features.FAMILY_ID]
+    family = notes[features.LABEL_ID]
     # Without this use of the spectrograms TensorFlow would prune them, and their size would go unchecked.
     sizes_fit = tf.debugging.assert_equal(tf.shape(notes[features.LOG_MEL])[0], tf.size(family))
     with tf.control_dependencies([sizes_fit]):
-        return tf.identity(family), notes[features.INSTRUMENT]
+        return tf.identity(family), notes[features.GROUP]

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 import nsynth
 from trainer.augment import augment
-from trainer.heads import FAMILY, INSTRUMENT, PITCH, SOURCE, active_heads
+from trainer.heads import CLASSES, GROUP, LABEL, active_heads
 from trainer.index import NoteIndex, Reader
 from trainer.options import RecipeOptions
 from transform import codec, features
@@ -26,15 +26,16 @@ def draw_probabilities(index: NoteIndex, balance: float) -> np.ndarray:
     A family is drawn in proportion to (notes of it) ** balance, then an instrument of it in proportion to
     (notes of it) ** balance, then any of its notes.
     """
-    notes_of = np.bincount(index.instrument, minlength=len(index.instruments))
-    family_of = np.zeros(len(index.instruments), np.int64)
-    family_of[index.instrument] = index.family
-    families = np.bincount(index.family, minlength=len(nsynth.FAMILIES)).astype(float)
+    # An instrument has one family; a group of other data, such as a speaker, may have notes of several classes.
+    pairs = np.stack([index.family, index.instrument])
+    (family_of, _), unit, notes_of = np.unique(pairs, axis=1, return_inverse=True, return_counts=True)
+    unit = unit.ravel()
+    families = np.bincount(index.family, minlength=len(nsynth.CLASSES)).astype(float)
     family_share = np.where(families > 0, np.maximum(families, 1) ** balance, 0)
     family_share /= family_share.sum()
     weight = notes_of.astype(float) ** balance
     within = weight / np.bincount(family_of, weights=weight)[family_of]
-    return (family_share[family_of] * within / notes_of)[index.instrument]
+    return (family_share[family_of] * within / notes_of)[unit]
 
 
 def draw(step: tf.Tensor, probabilities: tf.Tensor, batch_size: int, seed: int) -> tf.Tensor:
@@ -106,7 +107,7 @@ def evaluation_batches(index: NoteIndex, batch_size: int, spectrogram: Spectrogr
 
     def prepare(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         notes = codec.parse_batch(serialized, spectrogram)
-        return notes[features.LOG_MEL], _one_hot(notes[features.FAMILY_ID], len(nsynth.FAMILIES))
+        return notes[features.LOG_MEL], _one_hot(notes[features.LABEL_ID], len(nsynth.CLASSES))
 
     return (
         records.concatenate(records.repeat().take(-len(index) % batch_size))
@@ -117,19 +118,20 @@ def evaluation_batches(index: NoteIndex, batch_size: int, spectrogram: Spectrogr
     )
 
 
-def targets_of(notes: dict[str, tf.Tensor], instrument: tf.Tensor, instruments: int) -> dict[str, tf.Tensor]:
+def targets_of(notes: dict[str, tf.Tensor], group: tf.Tensor, groups: int) -> dict[str, tf.Tensor]:
     """One-hot targets float32 [batch, classes] of each head.
+
+    What a note lacks is all zeros, so that its cross-entropy is 0: the head learns nothing from that note.
 
     Args:
       notes: as parsed.
-      instrument: int [batch], numbers among all `instruments`.
-      instruments: how many there are.
+      group: int [batch], numbers among all `groups`.
+      groups: how many there are.
     """
     return {
-        FAMILY: _one_hot(notes[features.FAMILY_ID], len(nsynth.FAMILIES)),
-        SOURCE: _one_hot(notes[features.SOURCE_ID], len(nsynth.SOURCES)),
-        PITCH: _one_hot(notes[features.PITCH], len(nsynth.PITCHES)),
-        INSTRUMENT: _one_hot(instrument, instruments),
+        LABEL: _one_hot(notes[features.LABEL_ID], len(nsynth.CLASSES)),
+        GROUP: _one_hot(group, groups),
+        **{head: _one_hot(notes[features.OPTIONAL[head]], classes) for head, classes in CLASSES.items()},
     }
 
 

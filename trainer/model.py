@@ -12,7 +12,7 @@ import keras
 from keras import layers
 
 import nsynth
-from trainer.heads import FAMILY, INSTRUMENT, PITCH, SOURCE, active_heads
+from trainer.heads import CLASSES, GROUP, LABEL, active_heads
 from trainer.options import RecipeOptions
 
 _EMBEDDING = "embedding"
@@ -97,20 +97,20 @@ def build(recipe: RecipeOptions, n_mels: int, frames: int | None = None) -> kera
     rows = layers.Reshape((-1, x.shape[2] * x.shape[3]))(x)
     pooled = layers.Concatenate()([layers.GlobalAveragePooling1D()(rows), layers.GlobalMaxPooling1D()(rows)])
     embedding = layers.Dropout(recipe.dropout, name=_EMBEDDING)(pooled)
-    return keras.Model(note, _head(embedding, FAMILY, len(nsynth.FAMILIES)), name=f"cnn_{recipe.size}")
+    return keras.Model(note, _head(embedding, LABEL, len(nsynth.CLASSES)), name=f"cnn_{recipe.size}")
 
 
-def with_auxiliary_heads(network: keras.Model, recipe: RecipeOptions, instruments: int) -> keras.Model:
+def with_auxiliary_heads(network: keras.Model, recipe: RecipeOptions, groups: int) -> keras.Model:
     """The same layers with further heads on the embedding: float32 [batch, classes] by head name.
 
     Args:
       network: from `build`.
       recipe: an auxiliary head of weight 0 is left out.
-      instruments: of the train split.
+      groups: of the train split.
     """
     embedding = network.get_layer(_EMBEDDING).output
-    classes = {INSTRUMENT: instruments, SOURCE: len(nsynth.SOURCES), PITCH: len(nsynth.PITCHES)}
-    outputs = {FAMILY: network.output}
+    classes = {**CLASSES, GROUP: groups}
+    outputs = {LABEL: network.output}
     for head in active_heads(recipe)[1:]:
         outputs[head] = _head(embedding, head, classes[head])
     return keras.Model(network.input, outputs, name=f"{network.name}_training")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
 import nsynth
 
@@ -33,12 +33,15 @@ class AugmentOptions(BaseModel, frozen=True, extra="forbid"):
         return cls(**dict.fromkeys(cls.model_fields, 0))
 
 
-class AuxiliaryOptions(BaseModel, frozen=True, extra="forbid"):
-    """Weights of the training-only heads beside the family's weight of 1; 0 leaves a head out."""
-
-    instrument: float = Field(0.3, ge=0)
-    source: float = Field(0.1, ge=0)
-    pitch: float = Field(0.1, ge=0)
+AuxiliaryOptions: Any = create_model(
+    "AuxiliaryOptions",
+    __config__=ConfigDict(frozen=True, extra="forbid"),
+    __doc__="Weights of the training-only heads beside the label's weight of 1; 0 leaves a head out.",
+    **{
+        head: (float, Field(weight, ge=0, description=f"weight of the head for the {head}; 0 leaves it out"))
+        for head, weight in nsynth.HEADS.items()
+    },  # type: ignore[call-overload]
+)
 
 
 class RecipeOptions(BaseModel, frozen=True, extra="forbid"):
@@ -52,9 +55,7 @@ class RecipeOptions(BaseModel, frozen=True, extra="forbid"):
     warmup_epochs: float = Field(1.0, ge=0, description="epochs of linear rise to the peak")
     weight_decay: float = Field(0.02, ge=0, description="AdamW's; kernels only")
     clip_norm: float = Field(1.0, gt=0, description="largest norm of the gradient of a step")
-    label_smoothing: float = Field(
-        0.1, ge=0, lt=1, description="share of the target spread over all families"
-    )
+    label_smoothing: float = Field(0.1, ge=0, lt=1, description="share of the target spread over all classes")
     ema_momentum: float = Field(
         0.99, ge=0, lt=1, description="of the weights' moving average; 0 turns it off"
     )

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 import nsynth
 from trainer.checkpoint import Checkpoint
-from trainer.heads import FAMILY
+from trainer.heads import LABEL
 from trainer.index import NoteIndex
 from trainer.options import RecipeOptions
 from trainer.state import Epoch, State
@@ -71,7 +71,7 @@ class Progress(keras.callbacks.Callback):
                 f"the training diverged in epoch {epoch + 1}: its loss is no longer a number; lower the recipe's "
                 f"learning_rate (now {self._recipe.learning_rate})"
             )
-        prefix = f"{FAMILY}_" if f"{FAMILY}_accuracy" in logs else ""  # Keras names no head that is alone
+        prefix = f"{LABEL}_" if f"{LABEL}_accuracy" in logs else ""  # Keras names no head that is alone
         row = Epoch(
             epoch=epoch + 1,
             loss=float(logs[f"{prefix}loss"]),

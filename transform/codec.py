@@ -20,7 +20,7 @@ def encode(note: Mapping[str, Any]) -> bytes:
     """Serializes one transformed note deterministically.
 
     Args:
-      note: the features of `transform.features`; LOG_MEL a float array [frames, n_mels].
+      note: the features of `transform.features`; LOG_MEL a float array [frames, n_mels]. What is absent is left out.
 
     Returns:
       a serialized tf.Example.
@@ -32,13 +32,16 @@ def encode(note: Mapping[str, Any]) -> bytes:
     for name in features.BYTES_FEATURES:
         feature[name].bytes_list.value.append(note[name])
     for name in features.INT_FEATURES:
-        feature[name].int64_list.value.append(int(note[name]))
+        if note.get(name, features.ABSENT) != features.ABSENT:
+            feature[name].int64_list.value.append(int(note[name]))
     return example.SerializeToString(deterministic=True)
 
 
 def encode_batch(batch: Mapping[str, np.ndarray]) -> Iterator[bytes]:
     """Serializes each note of a batch of transformed features [batch, ...]."""
-    names = (features.LOG_MEL, *features.BYTES_FEATURES, *features.INT_FEATURES)
+    names = [
+        name for name in (features.LOG_MEL, *features.BYTES_FEATURES, *features.INT_FEATURES) if name in batch
+    ]
     for values in zip(*(batch[name] for name in names), strict=True):
         yield encode(dict(zip(names, values, strict=True)))
 
@@ -46,9 +49,11 @@ def encode_batch(batch: Mapping[str, np.ndarray]) -> Iterator[bytes]:
 def feature_spec() -> dict[str, tf.io.FixedLenFeature]:
     """Parsing specification of a stored note; the spectrogram is still a string."""
     strings = (features.LOG_MEL, *features.BYTES_FEATURES)
+    optional = features.OPTIONAL.values()
     return {
         **{name: tf.io.FixedLenFeature([], tf.string) for name in strings},
-        **{name: tf.io.FixedLenFeature([], tf.int64) for name in features.INT_FEATURES},
+        features.LABEL_ID: tf.io.FixedLenFeature([], tf.int64),
+        **{name: tf.io.FixedLenFeature([], tf.int64, features.ABSENT) for name in optional},
     }
 
 
@@ -60,7 +65,7 @@ def parse_batch(serialized: tf.Tensor, spectrogram: SpectrogramOptions) -> dict[
       spectrogram: the options they were computed with.
 
     Returns:
-      the features of `transform.features`; LOG_MEL as float32 [batch, frames, n_mels].
+      the features of `transform.features`; LOG_MEL as float32 [batch, frames, n_mels], ABSENT where a note lacks one.
 
     Raises:
       tf.errors.InvalidArgumentError: a feature is missing or a spectrogram has another size.

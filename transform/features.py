@@ -1,12 +1,28 @@
 """Names of the transformed features: what the Trainer reads. Imports nothing heavy."""
 
-LOG_MEL = "log_mel"  # float32 [frames, n_mels], zero mean and unit deviation per mel bin over the train split
-FAMILY_ID = "family_id"  # int64, index into nsynth.FAMILIES; the label
-SOURCE_ID = "source_id"  # int64, index into nsynth.SOURCES
-INSTRUMENT = "instrument_str"  # bytes
-NOTE = "note_str"  # bytes
-PITCH = "pitch"  # int64, MIDI note number
-VELOCITY = "velocity"  # int64, MIDI velocity
+import nsynth
 
-INT_FEATURES = (FAMILY_ID, SOURCE_ID, PITCH, VELOCITY)
-BYTES_FEATURES = (INSTRUMENT, NOTE)
+LOG_MEL = "log_mel"  # float32 [frames, n_mels], zero mean and unit deviation per mel bin over the train split
+LABEL_ID = f"{nsynth.LABEL.word}_id"  # int64, index into nsynth.CLASSES
+GROUP = nsynth.GROUP.key  # bytes
+NOTE = nsynth.NOTE_STR  # bytes
+
+OPTIONAL = {
+    **{category.word: f"{category.word}_id" for category in nsynth.CATEGORIES},
+    **{number.word: number.key for number in nsynth.NUMBERS},
+}
+"""Word of a category or number → its feature, int64: the id or the value. A note may lack it."""
+ABSENT = -1
+"""Stands for what a note lacks where a tensor needs a value; it is never stored."""
+
+INT_FEATURES = (LABEL_ID, *OPTIONAL.values())
+BYTES_FEATURES = (GROUP, NOTE)
+
+RAW = {
+    LABEL_ID: nsynth.LABEL.id_key,
+    GROUP: nsynth.GROUP.key,
+    NOTE: nsynth.NOTE_STR,
+    **{f"{category.word}_id": category.id_key for category in nsynth.CATEGORIES},
+    **{number.key: number.key for number in nsynth.NUMBERS},
+}
+"""Transformed feature → the raw one that it is a copy of."""

@@ -19,7 +19,10 @@ class SpectrogramOptions(BaseModel, frozen=True, extra="forbid"):
     n_mels: int = Field(128, ge=1, le=512, description="mel bands")
     fmin_hz: float = Field(20.0, ge=0, description="lower edge of the lowest band, Hz")
     fmax_hz: float = Field(
-        8_000.0, gt=0, le=nsynth.SAMPLE_RATE_HZ / 2, description="upper edge of the top band, Hz"
+        min(8_000.0, nsynth.SAMPLE_RATE_HZ / 2),
+        gt=0,
+        le=nsynth.SAMPLE_RATE_HZ / 2,
+        description="upper edge of the top band, Hz",
     )
     floor_dbfs: float = Field(
         -100.0, ge=-140, lt=0, description="mel power below this is raised to it; 0 dBFS is a full-scale sine"

@@ -21,7 +21,8 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
     """Computes the features of `transform.features` from those of a raw note.
 
     Args:
-      inputs: raw features by name, a batch each; `audio` is float32 [batch, nsynth.NOTE_SAMPLES].
+      inputs: raw features by name, a batch each; `audio` is float32 [batch, nsynth.NOTE_SAMPLES]. What the data does
+        not have is not there.
       custom_config: `spectrogram` holds the fields of SpectrogramOptions.
 
     Returns:
@@ -29,15 +30,8 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
     """
     options = SpectrogramOptions(**custom_config["spectrogram"])
     raw = tf.identity(log_mel(inputs[nsynth.AUDIO], options), name=RAW_LOG_MEL)
-    return {
-        features.LOG_MEL: normalize(raw),
-        features.FAMILY_ID: inputs[nsynth.FAMILY],
-        features.SOURCE_ID: inputs[nsynth.SOURCE],
-        features.INSTRUMENT: inputs[nsynth.INSTRUMENT_STR],
-        features.NOTE: inputs[nsynth.NOTE_STR],
-        features.PITCH: inputs[nsynth.PITCH],
-        features.VELOCITY: inputs[nsynth.VELOCITY],
-    }
+    copies = {name: inputs[raw_name] for name, raw_name in features.RAW.items() if raw_name in inputs}
+    return {features.LOG_MEL: normalize(raw), **copies}
 
 
 def normalize(spectrogram: tf.Tensor) -> tf.Tensor:

@@ -90,7 +90,7 @@ def _words(shared: dict[str, tuple[Place, Place]]) -> str:
         for instrument, (trained, held) in list(shared.items())[:_NAMED]
     )
     return (
-        f"{len(shared)} instrument(s) would be trained on and judged on: {named}. "
+        f"{len(shared)} {nsynth.GROUP.plural} would be trained on and judged on: {named}. "
         "Take them out of one of the places, or name the files' splits in the same way everywhere."
     )
 

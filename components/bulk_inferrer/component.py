@@ -1,4 +1,4 @@
-"""BulkInferrer: TFX's, for notes of 64,000 samples."""
+"""BulkInferrer: TFX's, that keeps the samples out of Beam."""
 
 from tfx import types
 from tfx.dsl.components.base import base_beam_component, executor_spec
@@ -6,10 +6,15 @@ from tfx.proto import bulk_inferrer_pb2
 from tfx.types import standard_artifacts, standard_component_specs
 from tfx.types.component_spec import ExecutionParameter
 
+import nsynth
 from components.bulk_inferrer.executor import BulkInferExecutor
 
 SIGNATURE = "serving_default"
-COLUMNS = {"probabilities": "probabilities", "family": "answer", "family_id": "answer_id"}
+COLUMNS = {
+    "probabilities": "probabilities",
+    nsynth.LABEL.word: "answer",
+    f"{nsynth.LABEL.word}_id": "answer_id",
+}
 """Output of the signature → the feature as which it is written beside the note's own."""
 
 

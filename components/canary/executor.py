@@ -50,6 +50,7 @@ class CanaryExecutor(base_executor.BaseExecutor):
                 "notes": notes,
                 "probabilities": probabilities.tolist(),
                 "samples": nsynth.NOTE_SAMPLES,
+                "label": nsynth.LABEL.word,
                 "calls": {size: bar.calls for size, bar in options.latency.items()},
             }
             try:

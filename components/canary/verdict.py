@@ -9,9 +9,9 @@ from components.documents import CanaryReport, Check, ServerAnswer
 
 SUM_TOLERANCE = 1e-4
 OUTPUTS: dict[str, tuple[str, int | None]] = {
-    "probabilities": ("float32", len(nsynth.FAMILIES)),
-    "family": ("string", None),
-    "family_id": ("int64", None),
+    "probabilities": ("float32", len(nsynth.CLASSES)),
+    nsynth.LABEL.word: ("string", None),
+    f"{nsynth.LABEL.word}_id": ("int64", None),
 }
 """Output of every signature → its type and, where it is fixed, its last dimension."""
 
@@ -98,7 +98,7 @@ def _answers(measured: dict[str, Any], options: CanaryOptions) -> list[Check]:
     checks = []
     for name, answer in measured["answers"].items():
         difference = answer["max_difference"]
-        unknown = set(answer["families"]) - set(nsynth.FAMILIES)
+        unknown = set(answer["families"]) - set(nsynth.CLASSES)
         checks += [
             Check(
                 f"{name}: difference to the judged answers",
@@ -110,7 +110,7 @@ def _answers(measured: dict[str, Any], options: CanaryOptions) -> list[Check]:
             ),
             Check(
                 f"{name}: probabilities",
-                "sum to 1, the family named is the likeliest",
+                f"sum to 1, the {nsynth.LABEL.word} named is the likeliest",
                 f"off by {answer['max_sum_error']:.1e}" + (f", unknown {sorted(unknown)}" if unknown else ""),
                 answer["max_sum_error"] <= SUM_TOLERANCE
                 and answer["family_is_the_likeliest"]

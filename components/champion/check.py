@@ -56,6 +56,7 @@ def _fault(saved_model: bytes) -> str:
     shape = (
         signature.outputs["probabilities"].tensor_shape.dim if "probabilities" in signature.outputs else ()
     )
-    if [dim.size for dim in shape][1:] != [len(nsynth.FAMILIES)]:
-        return f"its signature {_SIGNATURE} does not answer with probabilities of {len(nsynth.FAMILIES)} families"
+    if [dim.size for dim in shape][1:] != [len(nsynth.CLASSES)]:
+        wanted = f"probabilities of {len(nsynth.CLASSES)} {nsynth.LABEL.plural}"
+        return f"its signature {_SIGNATURE} does not answer with {wanted}"
     return ""

@@ -31,7 +31,7 @@ def check_all(
       accepted: statistics of the train split accepted last, if there is one.
     """
     shares = family_shares(statistics)
-    missing = [family for family in nsynth.FAMILIES if not shares.get(family)]
+    missing = [family for family in nsynth.CLASSES if not shares.get(family)]
     largest = max(shares, key=shares.__getitem__, default="none")
     found = [
         f"{split}: {name}: {info.description}"
@@ -48,16 +48,18 @@ def check_all(
             f"{notes_quarantined:,} of {notes_in:,} notes were set aside ({quarantined:.2%})",
         ),
         _check(
-            "largest family's share",
+            f"largest {nsynth.LABEL.word}'s share",
             shares.get(largest, 0.0),
             options.largest_family_share,
             f"{largest} has {shares.get(largest, 0.0):.1%} of the train split",
         ),
         _check(
-            "families missing",
+            f"{nsynth.LABEL.plural} missing",
             len(missing),
             options.families_missing,
-            f"no note of {', '.join(missing)} in the train split" if missing else "every family is there",
+            f"no note of {', '.join(missing)} in the train split"
+            if missing
+            else f"every {nsynth.LABEL.word} is there",
         ),
     ]
     if accepted is None:
@@ -68,7 +70,7 @@ def check_all(
 def family_shares(statistics: statistics_pb2.DatasetFeatureStatisticsList) -> dict[str, float]:
     """Family → its share of the notes."""
     for feature in statistics.datasets[0].features:
-        if feature.path.step[-1] == nsynth.FAMILY_STR:
+        if feature.path.step[-1] == nsynth.LABEL.name_key:
             buckets = feature.string_stats.rank_histogram.buckets
             total = sum(bucket.sample_count for bucket in buckets)
             return {bucket.label: bucket.sample_count / total for bucket in buckets}

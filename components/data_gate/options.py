@@ -29,17 +29,10 @@ class DataGateOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
     quarantined_share: Bar = Bar(limit=0.01)
     """Share of the notes that ingest had to set aside."""
     largest_family_share: Bar = Bar(limit=0.5)
-    """Share of the most frequent family in the train split."""
+    """Share of the most frequent class in the train split."""
     families_missing: Bar = Bar(limit=0, action="warn")
-    """How many of the 11 families have no note in the train split."""
+    """How many classes have no note in the train split."""
     drift: dict[str, Bar] = {
-        nsynth.FAMILY_STR: Bar(limit=0.15),
-        nsynth.SOURCE_STR: Bar(limit=0.2, action="warn"),
-        nsynth.PITCH: Bar(limit=0.2, action="warn"),
-        nsynth.VELOCITY: Bar(limit=0.3, action="warn"),
-        nsynth.RMS_DBFS: Bar(limit=0.3),
-        nsynth.PEAK_DBFS: Bar(limit=0.5, action="warn"),
-        nsynth.CENTROID_HZ: Bar(limit=0.3),
-        nsynth.ACTIVE_S: Bar(limit=0.3, action="warn"),
+        feature: Bar(limit=limit, action=action) for feature, (limit, action) in nsynth.DRIFT.items()
     }
     """Feature → bar on its distance from the last accepted data."""

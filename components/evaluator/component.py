@@ -1,6 +1,6 @@
 """Evaluator: TFMA's figures over the held-out notes, for the candidate and, where there is one, the champion."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tfx import types
 from tfx.dsl.components.base import base_beam_component, executor_spec
@@ -11,7 +11,7 @@ from tfx.utils import json_utils
 from components.evaluator.eval_config import eval_config
 from components.evaluator.executor import EvaluateExecutor
 
-PITCH_BANDS = "components.evaluator.pitch_bands"
+BANDS = "components.evaluator.bands"
 """Module in which TFX finds `custom_extractors`."""
 
 
@@ -40,7 +40,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
         baseline_model: types.BaseChannel,
         min_accuracy: float,
         max_loss: float,
-        pitch_edges: Sequence[int],
+        edges: Mapping[str, Sequence[int]],
         split: str = "valid",
         code: str = "",
     ):
@@ -52,7 +52,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
           baseline_model: Champion's output, possibly empty.
           min_accuracy: bar for the overall accuracy.
           max_loss: how much accuracy it may lose against the baseline.
-          pitch_edges: MIDI pitches at which the pitch bands begin; the last one ends the last band.
+          edges: number → values at which its bands begin; the last one ends the last band.
           split: which notes to use.
           code: fingerprint of the code behind this step.
         """
@@ -61,9 +61,9 @@ class Evaluator(base_beam_component.BaseBeamComponent):
                 examples=examples,
                 model=model,
                 baseline_model=baseline_model,
-                eval_config=eval_config(min_accuracy, max_loss, pitch_edges),
+                eval_config=eval_config(min_accuracy, max_loss, edges),
                 example_splits=json_utils.dumps([split]),
-                module_path=PITCH_BANDS,
+                module_path=BANDS,
                 fairness_indicator_thresholds=json_utils.dumps(None),
                 evaluation=types.Channel(type=standard_artifacts.ModelEvaluation),
                 blessing=types.Channel(type=standard_artifacts.ModelBlessing),

@@ -1,14 +1,12 @@
 """What TFMA measures: metrics, slices, and the bars that it can judge by itself."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from google.protobuf import text_format
 from tensorflow_model_analysis.proto import config_pb2
 
 import nsynth
-from components.evaluator.pitch_bands import BAND, band_names
-
-SLICED_BY = (nsynth.FAMILY_STR, nsynth.SOURCE_STR, nsynth.VELOCITY)
+from components.evaluator.bands import band_key, band_names
 
 _CONFIG = """
 model_specs {{
@@ -42,9 +40,9 @@ metrics_specs {{
 
 
 def eval_config(
-    min_accuracy: float, max_loss: float, pitch_edges: Sequence[int] = ()
+    min_accuracy: float, max_loss: float, edges: Mapping[str, Sequence[int]]
 ) -> config_pb2.EvalConfig:
-    """Metrics over all notes and by family, source, velocity and pitch band, with two bars on the overall accuracy.
+    """Metrics over all notes and by category, number and band, with two bars on the overall accuracy.
 
     The bars are on the point estimates: the gate asks the same with intervals, and more. Slices carry no bars
     here, since TFMA would fail a slice of three notes. Macro recall and calibration are the gate's: TFMA cannot average
@@ -53,17 +51,20 @@ def eval_config(
     Args:
       min_accuracy: lowest accuracy allowed.
       max_loss: how much lower than the baseline's the accuracy may be.
-      pitch_edges: MIDI pitches at which the pitch bands begin; the last one ends the last band.
+      edges: number → values at which its bands begin; the last one ends the last band.
     """
-    slices = [f"slicing_specs {{ feature_keys: '{key}' }}" for key in SLICED_BY]
+    sliced_by = [category.name_key for category in (nsynth.LABEL, *nsynth.CATEGORIES)]
+    sliced_by += [number.key for number in nsynth.NUMBERS if number.word not in edges]
+    slices = [f"slicing_specs {{ feature_keys: '{key}' }}" for key in sliced_by]
     slices += [
-        f"slicing_specs {{ feature_values {{ key: '{BAND}' value: '{name}' }} }}"
-        for name in band_names(pitch_edges)
+        f"slicing_specs {{ feature_values {{ key: '{band_key(number)}' value: '{name}' }} }}"
+        for number, at in edges.items()
+        for name in band_names(at)
     ]
     text = _CONFIG.format(
-        label=nsynth.FAMILY,
+        label=nsynth.LABEL.id_key,
         slices="\n".join(slices),
-        classes=", ".join(map(str, range(len(nsynth.FAMILIES)))),
+        classes=", ".join(map(str, range(len(nsynth.CLASSES)))),
         min_accuracy=min_accuracy,
         max_loss=max_loss,
     )

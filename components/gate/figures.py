@@ -6,7 +6,7 @@ import nsynth
 from components.documents import Calibration, CalibrationBin, FamilyRow, Figure
 from components.gate.bootstrap import Resampling, figure
 
-CLASSES = len(nsynth.FAMILIES)
+CLASSES = len(nsynth.CLASSES)
 SMALLEST_PROBABILITY = 1e-7
 
 
@@ -52,7 +52,7 @@ def confusion(answers: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def by_family(counts: np.ndarray) -> tuple[FamilyRow, ...]:
     """Precision, recall and F1 of each family from the confusion matrix; none where there is nothing to divide."""
     rows = []
-    for index, family in enumerate(nsynth.FAMILIES):
+    for index, family in enumerate(nsynth.CLASSES):
         right, notes, answered = (
             int(counts[index, index]),
             int(counts[index].sum()),

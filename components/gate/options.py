@@ -7,7 +7,8 @@ import pydantic
 import nsynth
 
 Share = Annotated[float, pydantic.Field(ge=0, le=1)]
-SLICE_KINDS = ("family", "source", "pitch", "velocity")
+NAMES = {category.word: category.names for category in (nsynth.LABEL, *nsynth.CATEGORIES)}
+SLICE_KINDS = (*NAMES, *(number.word for number in nsynth.NUMBERS))
 
 
 class GateOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
@@ -37,8 +38,10 @@ class GateOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
     """A slice with fewer notes says nothing."""
     min_instruments: int = pydantic.Field(2, ge=2)
     """Nor does a slice with fewer instruments: the notes of one instrument stand and fall together."""
-    pitch_edges: tuple[int, ...] = (0, 36, 48, 60, 72, 84, 128)
-    """MIDI pitches at which the pitch bands begin; the last one ends the last band."""
+    edges: dict[str, tuple[int, ...]] = {
+        number.word: number.edges for number in nsynth.NUMBERS if number.edges
+    }
+    """Number, such as `pitch` → values at which the bands of its slices begin; the last one ends the last band."""
 
     resamples: int = pydantic.Field(2000, ge=200, le=100_000)
     """Bootstrap resamples."""
@@ -54,15 +57,17 @@ class GateOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
                 raise ValueError(
                     f"{name} is no slice: write one of {', '.join(SLICE_KINDS)}, '=' and a value"
                 )
-            if kind == "family" and value not in nsynth.FAMILIES:
-                raise ValueError(f"{value} is no family (allowed: {', '.join(nsynth.FAMILIES)})")
-            if kind == "source" and value not in nsynth.SOURCES:
-                raise ValueError(f"{value} is no source (allowed: {', '.join(nsynth.SOURCES)})")
+            if kind in NAMES and value not in NAMES[kind]:
+                raise ValueError(f"{value} is no {kind} (allowed: {', '.join(NAMES[kind])})")
         return bars
 
-    @pydantic.field_validator("pitch_edges")
+    @pydantic.field_validator("edges")
     @classmethod
-    def _ascending(cls, edges: tuple[int, ...]) -> tuple[int, ...]:
-        if len(edges) < 2 or list(edges) != sorted(set(edges)):
-            raise ValueError("give at least two pitches in ascending order")
+    def _ascending(cls, edges: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+        numbers = [number.word for number in nsynth.NUMBERS]
+        for word, values in edges.items():
+            if word not in numbers:
+                raise ValueError(f"{word} is no number of the dataset (allowed: {', '.join(numbers)})")
+            if len(values) < 2 or list(values) != sorted(set(values)):
+                raise ValueError(f"{word}: give at least two values in ascending order")
         return edges

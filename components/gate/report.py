@@ -22,8 +22,8 @@ def markdown(report: GateReport) -> str:
     percent = f"{report.confidence:.0%}"
     parts = [
         f"# {report.verdict[0].upper()}{report.verdict[1:]}",
-        f"Judged on {report.notes:,} notes of {report.instruments} instruments that were not trained on. "
-        f"Intervals are at {percent} and drawn by instrument, since the notes of one instrument are right or wrong "
+        f"Judged on {report.notes:,} notes of {report.instruments} {nsynth.GROUP.plural} not trained on. "
+        f"Intervals are at {percent} and drawn by {nsynth.GROUP.word}, since the notes of one are right or wrong "
         f"together. {_champion(report)}",
         _table(
             ("asked of", "bar", "measured", "passed", "by"),
@@ -36,7 +36,14 @@ def markdown(report: GateReport) -> str:
             "## What to do",
             "\n".join([*advice, "- To push it all the same: `nsynth models promote --reason ...`"]),
         ]
-    parts += ["## Figures", _figures(report), "## Slices", _slices(report), "## Families", _families(report)]
+    parts += [
+        "## Figures",
+        _figures(report),
+        "## Slices",
+        _slices(report),
+        f"## {nsynth.LABEL.plural.capitalize()}",
+        _families(report),
+    ]
     parts += [f"Expected calibration error: {report.calibration.error:.3f}"]
     return "\n\n".join(parts) + "\n"
 
@@ -79,7 +86,7 @@ def _slices(report: GateReport) -> str:
                 remark,
             )
         )
-    return _table(("slice", "notes", "instruments", "accuracy", "points won or lost", ""), rows)
+    return _table(("slice", "notes", nsynth.GROUP.plural, "accuracy", "points won or lost", ""), rows)
 
 
 def _families(report: GateReport) -> str:
@@ -90,13 +97,13 @@ def _families(report: GateReport) -> str:
         ]
         most = max(
             (
-                (n, nsynth.FAMILIES[j])
-                for j, n in enumerate(report.confusion[nsynth.FAMILIES.index(row.family)])
-                if nsynth.FAMILIES[j] != row.family
+                (n, nsynth.CLASSES[j])
+                for j, n in enumerate(report.confusion[nsynth.CLASSES.index(row.family)])
+                if nsynth.CLASSES[j] != row.family
             ),
         )
         rows.append((row.family, row.notes, *shares, f"{most[1]} ({most[0]})" if most[0] else "–"))
-    return _table(("family", "notes", "precision", "recall", "F1", "most often taken for"), rows)
+    return _table((nsynth.LABEL.word, "notes", "precision", "recall", "F1", "most often taken for"), rows)
 
 
 def _plain(value: Figure) -> str:

@@ -50,7 +50,7 @@ def _resampling(instruments: np.ndarray, options: GateOptions) -> Resampling:
 
 
 def _parts(predictions: Predictions, options: GateOptions):
-    return slices(predictions, options.pitch_edges).items()
+    return slices(predictions, options.edges).items()
 
 
 def _slice(name: str, inside: np.ndarray, predictions: Predictions, options: GateOptions) -> Slice:

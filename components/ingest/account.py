@@ -6,15 +6,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import nsynth
-from components.documents import IngestAccount
+from components.documents import TABLES, IngestAccount
 from components.ingest import files
-from components.ingest.contract import Reason
+from components.ingest.contract import CATEGORIES, WORDS
 from components.ingest.index import Index
 from components.ingest.options import IngestOptions
 from components.ingest.shard import Layout, Refused, Used
 
 _EXAMPLES_SHOWN = 5
-_USUAL_PITCHES = range(21, 109)  # a piano's keys: what NSynth was rendered for
 
 
 class Account:
@@ -23,27 +22,33 @@ class Account:
     def __init__(self, indexes: Sequence[Index], options: IngestOptions) -> None:
         self._indexes = indexes
         self._options = options
-        self._counts: Counter[tuple[str, str, str]] = Counter()  # of split, family, source
+        self._used: Counter[str] = Counter()  # of a split
+        self._counts: Counter[tuple[str, str, int]] = Counter()  # of split, word of a category, id
+        self._lacking: Counter[str] = Counter()  # of an optional feature
         self._quarantined: Counter[tuple[str, str]] = Counter()  # of split, family
         self._reasons: dict[str, list[Refused]] = defaultdict(list)
         self._reason_counts: Counter[str] = Counter()
         self._splits_of: dict[str, set[str]] = defaultdict(set)  # of an instrument
-        self._unusual_pitch: list[str] = []
-        self._unusual_count = 0
+        self._unusual: dict[str, list[str]] = defaultdict(list)  # word of a number → the first such notes
+        self._unusual_counts: Counter[str] = Counter()
         self._first_with_sound: dict[bytes, str] = {}
         self._identical: dict[bytes, list[str]] = {}
 
     def add(self, used: Iterable[Used], refused: Iterable[Refused]) -> None:
         """Take in one shard."""
         for note in used:
-            instrument, pitch, _ = note.note_str.rsplit("-", 2)
-            family, source = _parts(instrument)
-            self._counts[note.split, family, source] += 1
-            self._splits_of[instrument].add(note.split)
-            if int(pitch) not in _USUAL_PITCHES:
-                self._unusual_count += 1
-                if len(self._unusual_pitch) < _EXAMPLES_SHOWN:
-                    self._unusual_pitch.append(note.note_str)
+            self._used[note.split] += 1
+            self._splits_of[note.group].add(note.split)
+            self._lacking.update(note.lacks)
+            for category in CATEGORIES:
+                if category.word in note.attributes:
+                    self._counts[note.split, category.word, note.attributes[category.word]] += 1
+            for number in nsynth.NUMBERS:
+                value = note.attributes.get(number.word)
+                if number.usual and value is not None and value not in number.usual[1]:
+                    self._unusual_counts[number.word] += 1
+                    if len(self._unusual[number.word]) < _EXAMPLES_SHOWN:
+                        self._unusual[number.word].append(note.note_str)
             self._note_sound(bytes.fromhex(note.sound), f"{note.split}:{note.note_str}")
         for record in refused:
             self._quarantined[record.split, _family_named(record.note_str)] += 1
@@ -59,12 +64,12 @@ class Account:
     @property
     def used(self) -> int:
         """Notes written to a split."""
-        return sum(self._counts.values())
+        return self._used.total()
 
     @property
     def quarantined(self) -> int:
         """Records put into quarantine."""
-        return sum(self._reason_counts.values())
+        return self._reason_counts.total()
 
     def leaks(self) -> dict[str, list[str]]:
         """Instruments on both sides of the wall between training and held-out data, with their splits.
@@ -95,8 +100,8 @@ class Account:
                 split: sorted(name for name, splits in self._splits_of.items() if split in splits)
                 for split in nsynth.SPLITS
             },
-            "families": {family: self._of("family", family) for family in nsynth.FAMILIES},
-            "sources": {source: self._of("source", source) for source in nsynth.SOURCES},
+            **{table: self._counted(category) for table, category in TABLES.items()},
+            "features": {key: self.used - self._lacking[key] for key in nsynth.FEATURES},
             "quarantined_by_split": self._quarantined_by(0),
             "quarantined_by_family": self._quarantined_by(1),
             "reasons": self._reason_table(),
@@ -127,23 +132,19 @@ class Account:
         instruments = Counter(split for splits in self._splits_of.values() for split in splits)
         return {
             split: {
-                "notes": sum(count for (of, _, _), count in self._counts.items() if of == split),
+                "notes": self._used[split],
                 "instruments": instruments[split],
-                "families": self._within(split, 1, nsynth.FAMILIES),
-                "sources": self._within(split, 2, nsynth.SOURCES),
+                **{table: self._counted(category, [split]) for table, category in TABLES.items()},
             }
             for split in nsynth.SPLITS
         }
 
-    def _within(self, split: str, part: int, names: Sequence[str]) -> dict[str, int]:
+    def _counted(self, category: nsynth.Category, splits: Sequence[str] = nsynth.SPLITS) -> dict[str, int]:
+        """Name → notes of it in these splits."""
         return {
-            name: sum(count for key, count in self._counts.items() if key[0] == split and key[part] == name)
-            for name in names
+            name: sum(self._counts[split, category.word, number] for split in splits)
+            for number, name in enumerate(category.names)
         }
-
-    def _of(self, what: str, name: str) -> int:
-        part = {"family": 1, "source": 2}[what]
-        return sum(count for key, count in self._counts.items() if key[part] == name)
 
     def _quarantined_by(self, part: int) -> dict[str, int]:
         totals: Counter[str] = Counter()
@@ -155,7 +156,7 @@ class Account:
         return [
             {
                 "reason": reason,
-                "words": Reason(reason).words,
+                "words": WORDS[reason],
                 "notes": count,
                 "examples": [
                     {"file": r.file, "offset": r.offset, "note_str": r.note_str, "detail": r.detail}
@@ -170,7 +171,16 @@ class Account:
         within = [names for names in self._identical.values() if len({_split(n) for n in names}) == 1]
         both = [name for name, splits in self._splits_of.items() if splits >= set(nsynth.HELD_OUT)]
         tables = (
-            ("pitch_outside_piano", "pitches outside 21-108", self._unusual_count, self._unusual_pitch),
+            *(
+                (
+                    f"{number.word}_outside_{number.usual[0]}",
+                    f"notes with a {number.word} outside {number.usual[1].start}-{number.usual[1].stop - 1}",
+                    self._unusual_counts[number.word],
+                    self._unusual[number.word],
+                )
+                for number in nsynth.NUMBERS
+                if number.usual
+            ),
             (
                 "identical_across_splits",
                 "byte-identical waveforms in more than one split",
@@ -185,7 +195,7 @@ class Account:
             ),
             (
                 "valid_shares_test",
-                "instruments that valid and test share, as the official files do",
+                f"{nsynth.GROUP.plural} that valid and test share",
                 len(both),
                 sorted(both)[:_EXAMPLES_SHOWN],
             ),
@@ -197,17 +207,9 @@ class Account:
         ]
 
 
-def _parts(instrument: str) -> tuple[str, str]:
-    """Family and source in an instrument's name (`synth_lead_synthetic_001`)."""
-    family, source, _ = instrument.rsplit("_", 2)
-    return family, source
-
-
 def _family_named(note_str: str) -> str:
-    for family in nsynth.FAMILIES:
-        if note_str.startswith(f"{family}_"):
-            return family
-    return "unknown"
+    """The label that a refused note's name begins with."""
+    return next((name for name in nsynth.CLASSES if note_str.startswith((f"{name}_", f"{name}/"))), "unknown")
 
 
 def _split(name: str) -> str:
@@ -236,15 +238,15 @@ def stop_if_unusable(account: IngestAccount, splits: Iterable[str], layout: Layo
     if leaks := account.leaks:
         named = "; ".join(f"{name} in {' and '.join(splits)}" for name, splits in list(leaks.items())[:5])
         raise nsynth.RefusedDataError(
-            f"{len(leaks)} instrument(s) leak from training into held-out data: {named}. "
+            f"{len(leaks)} {nsynth.GROUP.plural} leak from training into held-out data: {named}. "
             "Take their notes out of one of the files."
         )
     empty = [split for split in splits if not account.splits[split].notes]
     if empty:
         instruments = sum(table.instruments for table in account.splits.values())
         raise nsynth.RefusedDataError(
-            f"No note for {', '.join(empty)}: {instruments} instruments are too few for the fractions set. "
-            f"Raise {', '.join(f'{split}_fraction' for split in empty)} or bring more instruments."
+            f"No note for {', '.join(empty)}: {instruments} {nsynth.GROUP.plural} are too few for the fractions set. "
+            f"Raise {', '.join(f'{split}_fraction' for split in empty)} or bring more {nsynth.GROUP.plural}."
         )
 
 

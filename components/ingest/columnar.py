@@ -63,7 +63,7 @@ def _arrow(table: BinaryIO) -> Iterator[Any]:
 
 
 def _example(row: dict[str, Any]) -> bytes:
-    note = {key: row[key] for key in nsynth.NSYNTH_FEATURES if row.get(key) is not None}
+    note = {key: row[key] for key in nsynth.FEATURES if row.get(key) is not None}
     note.pop(nsynth.AUDIO, None)
     with contextlib.suppress(ContractError):  # without `audio`, the record goes to quarantine
         note |= _sound(row.get(nsynth.AUDIO), note.get(nsynth.SAMPLE_RATE))

@@ -1,6 +1,5 @@
-"""What makes a record an NSynth note: every record is held against the dataset's contract here."""
+"""What makes a record a note of the dataset: every record is held against the contract here."""
 
-import re
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -14,9 +13,12 @@ from components.example_proto import Example, floats
 SAMPLE_LIMIT = 1 + 2.0**-15
 """Full scale plus the rounding of one 16-bit step."""
 
-_INSTRUMENT = re.compile(
-    rf"(?P<family>{'|'.join(nsynth.FAMILIES)})_(?P<source>{'|'.join(nsynth.SOURCES)})_[0-9]{{3}}"
-)
+CATEGORIES = (nsynth.LABEL, *nsynth.CATEGORIES)
+
+
+def unknown(category: nsynth.Category) -> str:
+    """The reason for which a record is refused whose name or id the category does not have."""
+    return f"unknown_{category.word}"
 
 
 class Reason(StrEnum):
@@ -32,20 +34,11 @@ class Reason(StrEnum):
     NOT_FINITE = "not_finite"
     OUT_OF_RANGE = "out_of_range"
     SILENT = "silent"
-    UNKNOWN_FAMILY = "unknown_family"
-    UNKNOWN_SOURCE = "unknown_source"
-    PITCH = "pitch"
-    VELOCITY = "velocity"
     NAMES_DISAGREE = "names_disagree"
     WAV = "wav"
 
-    @property
-    def words(self) -> str:
-        """The reason in plain words."""
-        return _WORDS[self]
 
-
-_WORDS = {
+WORDS: dict[str, str] = {
     Reason.DATA_CRC: "data damaged: its checksum does not hold",
     Reason.NOT_EXAMPLE: "not a tf.Example",
     Reason.MISSING_FEATURE: "a feature is missing",
@@ -56,13 +49,12 @@ _WORDS = {
     Reason.NOT_FINITE: "audio holds NaN or infinity",
     Reason.OUT_OF_RANGE: "audio goes beyond [-1, 1]",
     Reason.SILENT: "audio is silent",
-    Reason.UNKNOWN_FAMILY: "unknown instrument family",
-    Reason.UNKNOWN_SOURCE: "unknown instrument source",
-    Reason.PITCH: "pitch is no MIDI note (0-127)",
-    Reason.VELOCITY: "velocity is no MIDI velocity (0-127)",
     Reason.NAMES_DISAGREE: "ids and names contradict each other",
     Reason.WAV: "the WAV file is missing or unreadable",
+    **{unknown(category): f"unknown {category.word}" for category in CATEGORIES},
+    **{n.word: f"{n.word} is not in {n.values.start}-{n.values.stop - 1}" for n in nsynth.NUMBERS},
 }
+"""Reason → the same in plain words. Besides those of every dataset, each of its categories and numbers has one."""
 
 
 class ContractError(Exception):
@@ -73,8 +65,8 @@ class ContractError(Exception):
 
     raw: bytes = b""
 
-    def __init__(self, reason: Reason, detail: str, note_str: str = "") -> None:
-        super().__init__(f"{reason.words}: {detail}")
+    def __init__(self, reason: str, detail: str, note_str: str = "") -> None:
+        super().__init__(f"{WORDS[reason]}: {detail}")
         self.reason = reason
         self.detail = detail
         self.note_str = note_str
@@ -84,16 +76,21 @@ class Note(NamedTuple):
     """A record that keeps the contract."""
 
     note_str: str
-    instrument_str: str
-    family: int
-    source: int
-    pitch: int
-    velocity: int
-    audio: np.ndarray  # float32[64000]
+    group: str
+    attributes: dict[str, int]
+    """Word of a category or number that the note has → the id or the value."""
+    lacks: tuple[str, ...]
+    """Optional features that it does not have."""
+    audio: np.ndarray  # float32[nsynth.NOTE_SAMPLES]
 
 
-def check(record: bytes) -> Note:
+def check(record: bytes, complete: bool = True) -> Note:
     """Hold a serialized tf.Example against the contract.
+
+    Args:
+        record: the serialized Example.
+        complete: whether it comes from the dataset itself: it then has all features, and its names follow the
+            dataset's own rule.
 
     Raises:
         ContractError: the first thing that is wrong with it.
@@ -104,39 +101,66 @@ def check(record: bytes) -> Note:
         raise ContractError(Reason.NOT_EXAMPLE, f"{len(record)} bytes that protobuf refuses") from error
     features = example.features.feature
     try:
-        return _check_features(features)
+        return _check_features(features, complete)
     except ContractError as error:
         error.note_str = _name(features)
         raise
 
 
-def _check_features(features: Any) -> Note:
-    for key, wanted in nsynth.NSYNTH_FEATURES.items():
-        _check_shape(features, key, wanted)
-    text = {key: _text(features, key) for key in _TEXT_KEYS}
-    number = {key: features[key].int64_list.value[0] for key in _NUMBER_KEYS}
-    if number[nsynth.SAMPLE_RATE] != nsynth.SAMPLE_RATE_HZ:
-        raise ContractError(Reason.SAMPLE_RATE, f"{number[nsynth.SAMPLE_RATE]} Hz")
-    if number[nsynth.PITCH] not in nsynth.PITCHES:
-        raise ContractError(Reason.PITCH, f"pitch {number[nsynth.PITCH]}")
-    if number[nsynth.VELOCITY] not in nsynth.VELOCITIES:
-        raise ContractError(Reason.VELOCITY, f"velocity {number[nsynth.VELOCITY]}")
-    _check_names(text, number)
+def _check_features(features: Any, complete: bool) -> Note:
+    lacks = () if complete else tuple(key for key in nsynth.OPTIONAL if key not in features)
+    for key, wanted in nsynth.FEATURES.items():
+        if key not in lacks:
+            _check_shape(features, key, wanted)
+    unread = (nsynth.AUDIO, *nsynth.EXTRAS)
+    values = {key: _first(features, key) for key in nsynth.FEATURES if key in features and key not in unread}
+    if values[nsynth.SAMPLE_RATE] != nsynth.SAMPLE_RATE_HZ:
+        raise ContractError(Reason.SAMPLE_RATE, f"{values[nsynth.SAMPLE_RATE]} Hz")
+    attributes = {}
+    for number in nsynth.NUMBERS:
+        if number.key in values:
+            attributes[number.word] = values[number.key]
+            if values[number.key] not in number.values:
+                raise ContractError(number.word, f"{number.word} {values[number.key]}")
+    for category in CATEGORIES:
+        if category.id_key in values or category.name_key in values:
+            attributes[category.word] = _id(category, values)
+    if complete and (fault := nsynth.misnamed(values)):
+        raise ContractError(Reason.NAMES_DISAGREE, fault)
     audio = floats(features[nsynth.AUDIO].float_list)
     _check_audio(audio)
-    return Note(
-        note_str=text[nsynth.NOTE_STR],
-        instrument_str=text[nsynth.INSTRUMENT_STR],
-        family=number[nsynth.FAMILY],
-        source=number[nsynth.SOURCE],
-        pitch=number[nsynth.PITCH],
-        velocity=number[nsynth.VELOCITY],
-        audio=audio,
-    )
+    return Note(values[nsynth.NOTE_STR], values[nsynth.GROUP.key], attributes, lacks, audio)
 
 
-_TEXT_KEYS = (nsynth.NOTE_STR, nsynth.INSTRUMENT_STR, nsynth.FAMILY_STR, nsynth.SOURCE_STR)
-_NUMBER_KEYS = (nsynth.SAMPLE_RATE, nsynth.PITCH, nsynth.VELOCITY, nsynth.FAMILY, nsynth.SOURCE)
+def _first(features: Any, key: str) -> Any:
+    """The first value of a feature, as text if it is bytes; None if it has none.
+
+    Raises:
+        ContractError: the text is not UTF-8.
+    """
+    values = getattr(features[key], f"{nsynth.FEATURES[key].kind}_list").value
+    value = values[0] if values else None
+    if not isinstance(value, bytes):
+        return value
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise ContractError(Reason.NOT_TEXT, f"{key} is {value[:40]!r}") from error
+
+
+def _id(category: nsynth.Category, values: dict[str, Any]) -> int:
+    """The id of the category's name, which name and id have to agree on."""
+    name, number = values.get(category.name_key), values.get(category.id_key, -1)
+    if name not in category.names:
+        raise ContractError(unknown(category), f"{category.name_key} {str(name)[:40]!r}")
+    if number not in range(len(category.names)):
+        raise ContractError(unknown(category), f"{category.id_key} {number}")
+    if category.names[number] != name:
+        raise ContractError(
+            Reason.NAMES_DISAGREE,
+            f"{category.id_key} {number} is {category.names[number]}, {category.name_key} says {name}",
+        )
+    return number
 
 
 def _check_shape(features: Any, key: str, wanted: nsynth.Feature) -> None:
@@ -151,40 +175,6 @@ def _check_shape(features: Any, key: str, wanted: nsynth.Feature) -> None:
     values = len(getattr(feature, found).value)
     if wanted.length is not None and values != wanted.length:
         raise ContractError(Reason.WRONG_LENGTH, f"{key} has {values:,} values, wanted {wanted.length:,}")
-
-
-def _text(features: Any, key: str) -> str:
-    value = features[key].bytes_list.value[0]
-    try:
-        return value.decode()
-    except UnicodeDecodeError as error:
-        raise ContractError(Reason.NOT_TEXT, f"{key} is {value[:40]!r}") from error
-
-
-def _check_names(text: dict[str, str], number: dict[str, int]) -> None:
-    for names, key, key_str, reason in (
-        (nsynth.FAMILIES, nsynth.FAMILY, nsynth.FAMILY_STR, Reason.UNKNOWN_FAMILY),
-        (nsynth.SOURCES, nsynth.SOURCE, nsynth.SOURCE_STR, Reason.UNKNOWN_SOURCE),
-    ):
-        if text[key_str] not in names:
-            raise ContractError(reason, f"{key_str} {text[key_str][:40]!r}")
-        if number[key] not in range(len(names)):
-            raise ContractError(reason, f"{key} {number[key]}")
-        if names[number[key]] != text[key_str]:
-            raise ContractError(
-                Reason.NAMES_DISAGREE,
-                f"{key} {number[key]} is {names[number[key]]}, {key_str} says {text[key_str]}",
-            )
-    instrument = text[nsynth.INSTRUMENT_STR]
-    parts = _INSTRUMENT.fullmatch(instrument)
-    if not parts or (parts["family"], parts["source"]) != (text[nsynth.FAMILY_STR], text[nsynth.SOURCE_STR]):
-        wanted = f"{text[nsynth.FAMILY_STR]}_{text[nsynth.SOURCE_STR]}_ and 3 digits"
-        raise ContractError(Reason.NAMES_DISAGREE, f"instrument_str is {instrument[:60]!r}, wanted {wanted}")
-    note = f"{instrument}-{number[nsynth.PITCH]:03d}-{number[nsynth.VELOCITY]:03d}"
-    if text[nsynth.NOTE_STR] != note:
-        raise ContractError(
-            Reason.NAMES_DISAGREE, f"note_str is {text[nsynth.NOTE_STR][:60]!r}, wanted {note}"
-        )
 
 
 def _check_audio(audio: np.ndarray) -> None:

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import nsynth
@@ -52,11 +52,19 @@ class Layout(NamedTuple):
 
 
 class Used(NamedTuple):
-    """A note that was written. Its name tells the rest: the contract has been checked."""
+    """A note that was written."""
 
     split: str
     note_str: str
     sound: str  # digest of the samples
+    group: str
+    attributes: dict[str, int]  # as in Note
+    lacks: Sequence[str] = ()  # as in Note
+
+    @classmethod
+    def of(cls, split: str, note: Note) -> "Used":
+        """The entry of a note."""
+        return cls(split, note.note_str, digest(note), note.group, note.attributes, note.lacks)
 
 
 class Refused(NamedTuple):
@@ -128,9 +136,9 @@ def _copy(shard: Shard, layout: Layout) -> tuple[list[Used], list[Refused]]:
             except ContractError as error:
                 quarantine.add(shard.sources[source_id], place, error)
                 continue
-            split = shard.routes.split(note.instrument_str)
+            split = shard.routes.split(note.group)
             outputs[split].write(tfrecord.frame(raw + described(note)))
-            used.append(Used(split, note.note_str, digest(note)))
+            used.append(Used.of(split, note))
     return used, quarantine.refused
 
 

@@ -16,9 +16,7 @@ MOST_RECORDS = 20_000
 """Records of a split that are looked at; of a larger one, evenly spread ones."""
 # A note's name stands before or behind its samples: with all other features it is shorter than this.
 _EDGE_BYTES = 2048
-_INSTRUMENT = re.compile(
-    rf"((?:{'|'.join(nsynth.FAMILIES)})_(?:{'|'.join(nsynth.SOURCES)})_[0-9]{{3}})-[0-9]{{3}}-[0-9]{{3}}".encode()
-)
+_GROUP = re.compile(nsynth.GROUP.pattern.encode())
 
 
 class Found(NamedTuple):
@@ -61,7 +59,7 @@ def _look(split: str, indexes: list[Index]) -> Found:
     notes = sum(index.notes for index in indexes)
     forms = tuple(sorted({index.source.form for index in indexes}))
     local = all(files.is_local(index.source.path) for index in indexes)
-    if not local:  # each look would be a request
+    if not local or not nsynth.GROUP.pattern:  # each look would be a request
         return Found(split, forms, notes, frozenset(), False)
     step = -(-notes // MOST_RECORDS)
     instruments = frozenset(name for index in indexes for name in _instruments(index, step))
@@ -75,7 +73,7 @@ def _instruments(index: Index, step: int) -> Iterator[str]:
             index.offsets[places].tolist(), index.lengths[places].tolist(), strict=True
         ):
             for edge in _edges(file, offset, length):
-                if named := _INSTRUMENT.search(edge):
+                if named := _GROUP.search(edge):
                     yield named[1].decode()
                     break
 

@@ -11,11 +11,10 @@ from google.protobuf.message import DecodeError
 
 import nsynth
 from components.example_proto import Example, floats, serialize
-from components.ingest.contract import ContractError, Reason
+from components.ingest.contract import ContractError, Reason, unknown
 
 _ID = "id"
 _LABEL, _FAMILY, _SOURCE = "instrument/label", "instrument/family", "instrument/source"
-_NUMBERS = (nsynth.PITCH, nsynth.VELOCITY, _LABEL, _FAMILY, _SOURCE)
 
 
 def is_tfds(data: bytes) -> bool:
@@ -53,7 +52,8 @@ def official(data: bytes) -> bytes:
 
 
 def _official(features: Any, note_str: str) -> bytes:
-    number = {key: _value(features, key, "int64") for key in _NUMBERS}
+    numbers = (nsynth.PITCH, nsynth.VELOCITY, _LABEL, _FAMILY, _SOURCE)
+    number = {key: _value(features, key, "int64") for key in numbers}
     qualities = [_value(features, f"qualities/{quality}", "int64") for quality in nsynth.QUALITIES]
     return serialize({
         nsynth.NOTE: google_crc32c.value(note_str.encode()),
@@ -66,9 +66,9 @@ def _official(features: Any, note_str: str) -> bytes:
         nsynth.QUALITIES_KEY: qualities,
         nsynth.QUALITIES_STR: [q for q, has in zip(nsynth.QUALITIES, qualities, strict=True) if has],
         nsynth.FAMILY: number[_FAMILY],
-        nsynth.FAMILY_STR: _named(nsynth.FAMILIES, number[_FAMILY], Reason.UNKNOWN_FAMILY),
+        nsynth.FAMILY_STR: _named(nsynth.LABEL, number[_FAMILY]),
         nsynth.SOURCE: number[_SOURCE],
-        nsynth.SOURCE_STR: _named(nsynth.SOURCES, number[_SOURCE], Reason.UNKNOWN_SOURCE),
+        nsynth.SOURCE_STR: _named(nsynth.CATEGORIES[0], number[_SOURCE]),
         **({nsynth.AUDIO: floats(features[nsynth.AUDIO].float_list)} if nsynth.AUDIO in features else {}),
     })  # fmt: skip
 
@@ -83,7 +83,7 @@ def _value(features: Any, key: str, kind: str) -> Any:
     return values[0]
 
 
-def _named(names: tuple[str, ...], number: int, reason: Reason) -> str:
-    if number not in range(len(names)):
-        raise ContractError(reason, str(number))
-    return names[number]
+def _named(category: nsynth.Category, number: int) -> str:
+    if number not in range(len(category.names)):
+        raise ContractError(unknown(category), str(number))
+    return category.names[number]

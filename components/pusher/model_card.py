@@ -7,15 +7,14 @@ from typing import Any
 import yaml
 
 import nsynth
-from components.documents import CanaryReport, GateReport, IngestAccount
+from components.documents import TABLES, CanaryReport, GateReport, IngestAccount
 from components.version import Record
 
 LIMITS = f"""\
-- It knows {len(nsynth.FAMILIES)} instrument families and always answers with one of them, also for speech or noise.
-- It hears one note of {nsynth.NOTE_SECONDS} s at {nsynth.SAMPLE_RATE_HZ:,} Hz, mono;
-  chords and mixtures were not in its data.
-- The figures hold for instruments like those it was judged on; the intervals say how far other instruments
-  of the same kind may lie.
+- It knows {len(nsynth.CLASSES)} {nsynth.LABEL.plural} and always answers with one of them, also for other sounds.
+- It hears {nsynth.NOTE_SECONDS:g} s at {nsynth.SAMPLE_RATE_HZ:,} Hz, mono; mixtures were not in its data.
+- The figures hold for {nsynth.GROUP.plural} like those it was judged on; the intervals say how far other
+  {nsynth.GROUP.plural} of the same kind may lie.
 - Slices marked "too small" were not judged."""
 
 
@@ -47,8 +46,8 @@ def model_card(
 
 
 def _head(record: Record) -> str:
-    lines = [f"# Instrument family classifier, version {record.version}", ""]
-    lines.append(f"Tells which of {', '.join(nsynth.FAMILIES)} plays a note. Pushed {record.created}.")
+    lines = [f"# {nsynth.NAME} {nsynth.LABEL.word} classifier, version {record.version}", ""]
+    lines.append(f"Answers with one of {', '.join(nsynth.CLASSES)}. Pushed {record.created}.")
     if record.verdict:
         lines.append(f"\nThe gate: {record.verdict}")
     if record.by_hand:
@@ -62,10 +61,10 @@ def _data(record: Record, gate: GateReport | None, accounts: Sequence[IngestAcco
     if accounts:
         lines += _counted(accounts, spans)
     elif spans:
-        lines.append(f"- Trained on NSynth-format notes{spans}.")
+        lines.append(f"- Trained on notes{spans}.")
     if gate:
         lines.append(
-            f"- Judged on {gate.notes:,} notes of {gate.instruments} instruments that it never heard."
+            f"- Judged on {gate.notes:,} notes of {gate.instruments} {nsynth.GROUP.plural} that it never heard."
         )
     lines.append(
         f"- Model `{record.model_uri}` (artifact {record.model_id}), run `{record.run or 'unknown'}`."
@@ -76,14 +75,16 @@ def _data(record: Record, gate: GateReport | None, accounts: Sequence[IngestAcco
 def _counted(accounts: Sequence[IngestAccount], spans: str) -> list[str]:
     """What it was trained on, by family and by source, and what was left out."""
     train = [account.splits["train"] for account in accounts]
-    instruments = f" of {train[0].instruments:,} instruments" if len(train) == 1 else ""
-    lines = [f"- Trained on {sum(table.notes for table in train):,} NSynth-format notes{instruments}{spans}."]
-    for what in ("families", "sources"):
+    instruments = f" of {train[0].instruments:,} {nsynth.GROUP.plural}" if len(train) == 1 else ""
+    lines = [f"- Trained on {sum(table.notes for table in train):,} notes{instruments}{spans}."]
+    for key, category in TABLES.items():
         counts: Counter[str] = Counter()
         for table in train:
-            counts.update(getattr(table, what))
+            counts.update(table.table(key))
+        if not counts.total():  # of data that does not have it
+            continue
         named = ", ".join(f"{name} {count:,}" for name, count in counts.items())
-        lines.append(f"- {what.capitalize()}: {named}.")
+        lines.append(f"- {category.plural.capitalize()}: {named}.")
     refused = sum(account.quarantined for account in accounts)
     came = sum(account.notes_in for account in accounts)
     lines.append(f"- {refused:,} of {came:,} notes that came in were set aside as unfit.")
@@ -103,7 +104,7 @@ def _figures(gate: GateReport | None) -> str:
     lines = [
         "## How good it is",
         "",
-        f"| measure | value | {percent} interval, by instrument |",
+        f"| measure | value | {percent} interval, by {nsynth.GROUP.word} |",
         "|---|---|---|",
     ]
     for name, figure in gate.overall.items():
@@ -119,7 +120,7 @@ def _slices(gate: GateReport | None) -> str:
     lines = [
         "## By slice",
         "",
-        "| slice | notes | instruments | accuracy | interval |",
+        f"| slice | notes | {nsynth.GROUP.plural} | accuracy | interval |",
         "|---|---|---|---|---|",
     ]
     for part in gate.slices:

@@ -1,41 +1,36 @@
-"""ImportSchemaGen for a schema that ships with the code.
-
-Stock TFX caches by the file's name alone, so an edited schema would go unnoticed; and it keeps the absolute path
-of the machine that built the pipeline. Here the path is relative to the project, and the content's hash is part
-of the cache key.
-"""
+"""CuratedSchema: the schema of the dataset's contract, without the features that the data does not have."""
 
 from tfx import types
-from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
+from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 from tfx.types.system_executions import Process
 
+from components.artifacts import QuarantinedNotes
 from components.schema.executor import Executor
 
 
 class CuratedSchemaSpec(types.ComponentSpec):
-    """Stock's parameter and output, and the hash of the content."""
+    """Interface of CuratedSchema."""
 
-    PARAMETERS = {"schema_file": ExecutionParameter(type=str), "code": ExecutionParameter(type=str)}
-    INPUTS: dict = {}
+    PARAMETERS = {"code": ExecutionParameter(type=str)}
+    INPUTS = {"accounts": ChannelParameter(type=QuarantinedNotes)}
     OUTPUTS = {"schema": ChannelParameter(type=standard_artifacts.Schema)}
     TYPE_ANNOTATION = Process
 
 
-class CuratedSchema(ImportSchemaGen):
-    """Brings the curated schema into the pipeline.
+class CuratedSchema(BaseComponent):
+    """Writes the schema, where TFX's SchemaGen would guess one.
 
     Args:
-      schema_file: package and name of the schema, as in `transform/schema.pbtxt`.
-      code: fingerprint of the schema's content.
+      accounts: `quarantine` of every ingest: its summary counts the notes that have each feature.
+      code: fingerprint of the code behind this step.
     """
 
     SPEC_CLASS = CuratedSchemaSpec
     EXECUTOR_SPEC = ExecutorClassSpec(Executor)
 
-    def __init__(self, schema_file: str, code: str):
+    def __init__(self, accounts: types.BaseChannel, code: str = ""):
         schema = types.Channel(type=standard_artifacts.Schema)
-        spec = CuratedSchemaSpec(schema_file=schema_file, code=code, schema=schema)
-        super(ImportSchemaGen, self).__init__(spec=spec)
+        super().__init__(CuratedSchemaSpec(accounts=accounts, code=code, schema=schema))

@@ -1,14 +1,21 @@
-"""Reads the schema from where the project is installed: a laptop's clone or the container's folder."""
+"""Writes the schema that fits the data."""
 
-from importlib import resources
 from typing import Any
 
+from google.protobuf import text_format
 from tfx import types
-from tfx.components.schema_gen.import_schema_gen import executor
+from tfx.dsl.components.base.base_executor import BaseExecutor
+from tfx.types import artifact_utils
+
+from components import storage
+from components.documents import IngestAccount
+from transform.schema import make_schema, missing_in
+
+SCHEMA_FILE = "schema.pbtxt"
 
 
-class Executor(executor.Executor):
-    """Stock's executor with the path made absolute."""
+class Executor(BaseExecutor):
+    """Executor of CuratedSchema."""
 
     def Do(
         self,
@@ -16,7 +23,10 @@ class Executor(executor.Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Copies the schema into the output artifact."""
-        package, _, name = exec_properties["schema_file"].partition("/")
-        with resources.as_file(resources.files(package) / name) as schema_file:
-            super().Do(input_dict, output_dict, {**exec_properties, "schema_file": str(schema_file)})
+        """Writes `schema.pbtxt`."""
+        accounts = [IngestAccount.read(artifact.uri) for artifact in input_dict["accounts"]]
+        used = sum(account.used for account in accounts)
+        missing = missing_in([account.features for account in accounts], used)
+        folder = artifact_utils.get_single_uri(output_dict["schema"])
+        content = text_format.MessageToString(make_schema(missing))
+        storage.write_bytes(f"{folder}/{SCHEMA_FILE}", content.encode())

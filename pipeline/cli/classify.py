@@ -36,11 +36,11 @@ def classify(
     config_file: Path,
     overrides: tuple[str, ...],
 ) -> int:
-    """Tell the instrument family of each FILE: the three likeliest, with probabilities.
+    """Classify each FILE: the three likeliest classes, with probabilities.
 
     WAV, FLAC, OGG, AIFF, MP3 and others, of any rate and channels, up to 12 hours. Each is mixed to mono, resampled
-    to 16 kHz (soxr) and cut into windows of 4 s; the last is filled up with silence, and left out if less than 0.5 s
-    remain. The answer is the mean over the windows that are not silent.
+    to the model's rate (soxr) and cut into windows as long as a note; the last is filled up with silence, and left out
+    if less than 0.5 s remain. The answer is the mean over the windows that are not silent.
 
     A file that cannot be read is reported while the others go on; the exit code then is 1.
     """

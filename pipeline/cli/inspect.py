@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+import nsynth
 from pipeline.cli.options import LocalPath, json_option
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 @click.option("--pattern", default="*", show_default=True, help="Glob of the files inside the folder.")
 @json_option
 def inspect(data: Path, pattern: str, as_json: bool) -> None:
-    """Count the notes in DATA by family, source and split, and show the first problems.
+    """Count the notes in DATA by class, category and split, and show the first problems.
 
     DATA is a folder with NSynth's TFRecords or JSON/WAV files, or one such file. Every record is held against the
     dataset's contract, as a run would do. Nothing is written. Exit code 1 means that a run would stop at this data.
@@ -69,7 +70,7 @@ def examine(data: str, pattern: str = "*", show_progress: bool = False) -> "Inge
 def _notes(indexes: "list[Index]") -> "Iterator[tuple[list[Used], list[Refused]]]":
     from components.ingest.contract import ContractError
     from components.ingest.readers import Readers
-    from components.ingest.shard import Refused, Used, digest
+    from components.ingest.shard import Refused, Used
     from components.tfrecord import Record
 
     for index in indexes:
@@ -78,7 +79,7 @@ def _notes(indexes: "list[Index]") -> "Iterator[tuple[list[Used], list[Refused]]
             for offset, length in zip(index.offsets.tolist(), index.lengths.tolist(), strict=True):
                 try:
                     _, note = readers.note(0, Record(offset, length))
-                    yield [Used(source.split, note.note_str, digest(note))], []
+                    yield [Used.of(source.split, note)], []
                 except ContractError as error:
                     yield [], [Refused.of(source, Record(offset, length), error)]
 
@@ -91,21 +92,25 @@ def _stops(account: "IngestAccount") -> list[str]:
             f"{account.quarantined_fraction:.1%} of the notes cannot be used; a run allows "
             f"{account.max_quarantine_fraction:.1%} (max_quarantine_fraction)"
         )
-    found += [f"instrument {name} is in {' and in '.join(splits)}" for name, splits in account.leaks.items()]
+    found += [
+        f"{nsynth.GROUP.word} {name} is in {' and in '.join(splits)}"
+        for name, splits in account.leaks.items()
+    ]
     return found
 
 
 def _print(account: "IngestAccount", stops: list[str]) -> None:
     from rich.table import Table
 
+    from components.documents import TABLES
     from pipeline.cli.console import make_console
 
     console = make_console()
     for file in account.files:
         console.print(f"{file.path}: {file.notes:,} notes, {file.split}", markup=False, soft_wrap=True)
     splits = [split for split, table in account.splits.items() if table.notes]
-    for what in ("families", "sources"):
-        table = Table(title=what.capitalize(), title_justify="left")
+    for what, category in TABLES.items():
+        table = Table(title=category.plural.capitalize(), title_justify="left")
         table.add_column("")
         for split in splits:
             table.add_column(split, justify="right")

@@ -31,7 +31,7 @@ COMMANDS = {
     "models": ("pipeline.cli.models:models", "List, show, roll back or promote pushed models."),
     "evaluate": ("pipeline.cli.evaluate:evaluate", "Measure a model on test, once, on the record."),
     "lineage": ("pipeline.cli.lineage:lineage", "Tell which data and code made a model."),
-    "classify": ("pipeline.cli.classify:classify", "Tell the instrument family of audio files."),
+    "classify": ("pipeline.cli.classify:classify", "Classify audio files."),
     "config": ("pipeline.cli.config:config", "Show the settings: what each means, what a run would use."),
     "kubeflow": ("kubeflow.cli:kubeflow", "Compile, submit and schedule the pipeline on a cluster."),
 }
@@ -82,7 +82,7 @@ def _print_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
 @click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_print_version,
               help="Show the versions of this program and of what it builds on.")  # fmt: skip
 def cli() -> None:
-    """Learns to tell which of 11 instrument families plays in a 4-second NSynth note."""
+    """Trains, judges and pushes a classifier of short sounds."""
 
 
 def _settle_environment() -> None:

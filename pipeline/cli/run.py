@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import rich.console
@@ -18,6 +19,9 @@ from pipeline.cli.options import config_option, load_workspace, set_option
 from pipeline.config import DEFAULT_CONFIG, SMALL_DEMO, Config, load_config, text_override
 from pipeline.history.identity import unwritable
 from pipeline.terminal import make_output_expendable
+
+if TYPE_CHECKING:
+    from components.ingest.survey import Found
 
 
 @click.command()
@@ -135,7 +139,6 @@ def _report(config: Config) -> Path | None:
 def _say_what_is_there(config: Config, console: rich.console.Console) -> None:
     """Print what the data folder holds. What is wrong with it, ingest says."""
     from components.ingest.survey import survey
-    from pipeline.download.coverage import share_of_official
 
     cache_dir = config.ingest.cache_dir or str(config.artifacts / "ExampleGen" / ".cache")
     with contextlib.suppress(nsynth.UserError, OSError):
@@ -148,13 +151,25 @@ def _say_what_is_there(config: Config, console: rich.console.Console) -> None:
                 what = f"packed ({forms}): ingest unpacks and counts it"
             else:
                 least = "" if found.complete else "at least "
-                of = f" of {least}{len(found.instruments)} instruments" if found.instruments else ""
-                share = share_of_official(found.split, found.notes, len(found.instruments))
-                what = f"{found.notes:,} notes{of} ({forms}){share}"
+                of = f" of {least}{len(found.instruments)} {nsynth.GROUP.plural}" if found.instruments else ""
+                what = f"{found.notes:,} notes{of} ({forms}){_share(found)}"
             console.print(f"            {found.split}: {what}", soft_wrap=True, markup=False, highlight=False)
 
 
+def _share(found: "Found") -> str:
+    """How large a part of the official split it is, in words."""
+    if not nsynth.HAS_DEMO:
+        return ""
+    from pipeline.download.coverage import share_of_official
+
+    return share_of_official(found.split, found.notes or 0, len(found.instruments))
+
+
 def _demo_notes(config: Config, console: rich.console.Console) -> None:
+    if not nsynth.HAS_DEMO:
+        raise nsynth.UserError(
+            f"There are no demo notes of {nsynth.NAME}. Name a folder: nsynth run --data DIR."
+        )
     from pipeline.cli.corpus import render_with_progress
 
     render_with_progress(config.corpus, Path(config.input_base), console)

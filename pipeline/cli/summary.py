@@ -123,7 +123,7 @@ def print_summary(
     table.add_row("notes used", f"{account.used:,} ({splits}); {account.quarantined:,} quarantined")
     table.add_row(
         "accuracy",
-        f"{accuracy.value:.1%} on {gate.notes:,} notes of {gate.instruments} unseen instruments "
+        f"{accuracy.value:.1%} on {gate.notes:,} notes of {gate.instruments} unseen {nsynth.GROUP.plural} "
         f"({gate.confidence:.0%} interval {accuracy.low:.1%} – {accuracy.high:.1%})",
     )
     for row in summary.lineages:

@@ -3,7 +3,6 @@
 import base64
 import io
 import mmap
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,67 +11,85 @@ import numpy as np
 
 import nsynth
 from components import tfrecord
-from components.example_proto import Example
+from components.example_proto import Example, Feature
 
 COLOURS = "magma"  # dark to bright evenly, for the colour-blind too, and in grey print
 DYNAMIC_RANGE_DB = 80.0  # of a picture, down from its loudest point
-_NAME = re.compile(
-    rf"({'|'.join(nsynth.FAMILIES)})_({'|'.join(nsynth.SOURCES)})_\d+-(\d{{3}})-(\d{{3}})".encode()
-)
-_KEY = nsynth.NOTE_STR.encode()
-_PITCH_CLASSES = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a note's record lies, and what its name tells."""
+    """Where a note's record lies, and what it says of itself."""
 
     note_str: str
     file: Path
     record: tfrecord.Record
+    family: str
+    """One of nsynth.CLASSES."""
+    attributes: dict[str, str | int]
+    """Word of a category or number that the note has → name or value."""
 
     @property
-    def family(self) -> str:
-        """One of nsynth.FAMILIES."""
-        return self._parts()[0]
-
-    @property
-    def source(self) -> str:
-        """One of nsynth.SOURCES."""
-        return self._parts()[1]
-
-    @property
-    def pitch(self) -> int:
-        """MIDI note number."""
-        return int(self._parts()[2])
-
-    @property
-    def velocity(self) -> int:
-        """MIDI velocity."""
-        return int(self._parts()[3])
-
-    def _parts(self) -> tuple[str, ...]:
-        match = _NAME.fullmatch(self.note_str.encode())
-        assert match, f"{self.note_str} is no name of a note"  # `catalogue` took it from this pattern
-        return tuple(part.decode() for part in match.groups())
+    def detail(self) -> str:
+        """Its attributes, for people."""
+        names = [str(self.attributes[c.word]) for c in nsynth.CATEGORIES if c.word in self.attributes]
+        values = [n.show(int(self.attributes[n.word])) for n in nsynth.NUMBERS if n.word in self.attributes]
+        return ", ".join((*names, *values))
 
 
 def catalogue(folder: Path) -> Iterator[Place]:
-    """All notes of a split in one pass that touches a few pages of each record: header and name.
+    """All notes of a split in one pass that touches a few pages of each record: header and labels.
 
-    Ingest writes the features in the order of their names, so that `note_str` stands behind the samples:
-    it is looked for from the end.
+    Features are stored in any order, often in that of their names, which puts the labels behind the samples: each is
+    looked for from the end.
     """
     for path in sorted(folder.iterdir()):
         if not path.stat().st_size:
             continue
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             for record in tfrecord.scan(file, len(content)):
-                if not isinstance(record, tfrecord.Record):
-                    continue
-                start = content.rfind(_KEY, record.offset, record.end)
-                if start >= 0 and (name := _NAME.search(content, start, min(start + 200, record.end))):
-                    yield Place(name[0].decode(), path, record)
+                if isinstance(record, tfrecord.Record) and (place := _place(path, record, content)):
+                    yield place
+
+
+def _place(path: Path, record: tfrecord.Record, content: mmap.mmap) -> Place | None:
+    name, family = (_value(content, record, key) for key in (nsynth.NOTE_STR, nsynth.LABEL.name_key))
+    if name is None or family not in nsynth.CLASSES:
+        return None
+    keys = {
+        **{category.word: category.name_key for category in nsynth.CATEGORIES},
+        **{number.word: number.key for number in nsynth.NUMBERS},
+    }
+    found = {word: _value(content, record, key) for word, key in keys.items()}
+    attributes = {word: value for word, value in found.items() if value is not None}
+    return Place(str(name), path, record, str(family), attributes)
+
+
+def _value(content: mmap.mmap, record: tfrecord.Record, key: str) -> str | int | None:
+    """The first value of a feature, found by the bytes of its entry in the map of features."""
+    encoded = key.encode()
+    entry = b"\x0a" + bytes([len(encoded)]) + encoded + b"\x12"  # field 1, the key; field 2, the feature
+    start = content.rfind(entry, record.offset, record.end)
+    if start < 0:
+        return None
+    start += len(entry)
+    length, start = _varint(content, start)
+    feature = Feature.FromString(content[start : start + length])
+    values = getattr(feature, feature.WhichOneof("kind")).value
+    if not values:
+        return None
+    return values[0].decode() if isinstance(values[0], bytes) else int(values[0])
+
+
+def _varint(content: mmap.mmap, start: int) -> tuple[int, int]:
+    """A number in protobuf's coding, and where it ends."""
+    number = shift = 0
+    while True:
+        octet = content[start]
+        number |= (octet & 0x7F) << shift
+        start, shift = start + 1, shift + 7
+        if octet < 0x80:
+            return number, start
 
 
 def read_audio(place: Place) -> np.ndarray:
@@ -114,11 +131,6 @@ def log_mel_picture(log_mel: np.ndarray) -> str:
     """Picture of one log-mel spectrogram (natural logarithm of power), 80 dB down from its loudest point."""
     decibel = 10 / np.log(10) * log_mel
     return picture_uri(decibel, decibel.max() - DYNAMIC_RANGE_DB, decibel.max())
-
-
-def pitch_name(pitch: int) -> str:
-    """`C4` for 60."""
-    return f"{_PITCH_CLASSES[pitch % 12]}{pitch // 12 - 1}"
 
 
 def _data_uri(kind: str, content: bytes) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+import nsynth
 from pipeline.report.record import Absent, RunRecord
 from pipeline.report.sections import (
     augmentation,
@@ -67,6 +68,7 @@ def render(record: RunRecord) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["dataset"] = nsynth
     environment.filters["percent"] = lambda share, digits=1: f"{share:.{digits}%}"
     parts = [(section, *_body(environment, section, record)) for section in SECTIONS]
     return environment.get_template("page.html").render(

@@ -141,7 +141,7 @@ def write_notes(path: Path, notes: list[Note]) -> None:
                 "float": lambda v: tf.train.Feature(float_list=tf.train.FloatList(value=v)),
                 "bytes": lambda v: tf.train.Feature(bytes_list=tf.train.BytesList(value=v)),
             }
-            feature = {k: kinds[nsynth.NSYNTH_FEATURES[k].kind](v) for k, v in values.items()}
+            feature = {k: kinds[nsynth.FEATURES[k].kind](v) for k, v in values.items()}
             writer.write(tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString())
 
 

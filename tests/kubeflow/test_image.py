@@ -118,7 +118,7 @@ def test_a_gpu_needs_its_libraries_alone_on_top() -> None:
     [
         ("nsynth.py", True),
         ("components/ingest/executor.py", True),
-        ("transform/schema.pbtxt", True),
+        ("transform/schema.py", True),
         ("kubeflow/entrypoint.py", True),
         ("configs/demo.yaml", True),
         ("corpus/catalog.csv", True),

@@ -44,12 +44,12 @@ def _note(instrument: str, number: int, generator: np.random.Generator) -> bytes
     return codec.encode(
         {
             features.LOG_MEL: log_mel,
-            features.FAMILY_ID: family,
-            features.SOURCE_ID: family % 3,
-            features.INSTRUMENT: instrument.encode(),
+            features.LABEL_ID: family,
+            features.OPTIONAL["source"]: family % 3,
+            features.GROUP: instrument.encode(),
             features.NOTE: f"{instrument}-{pitch:03d}-100".encode(),
-            features.PITCH: pitch,
-            features.VELOCITY: 100,
+            features.OPTIONAL["pitch"]: pitch,
+            features.OPTIONAL["velocity"]: 100,
         }
     )
 

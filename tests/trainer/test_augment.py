@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from trainer import augment as ops
-from trainer.heads import FAMILY
+from trainer.heads import LABEL
 from trainer.options import AugmentOptions
 
 BATCH, FRAMES, MELS = 64, 50, 32
@@ -20,7 +20,7 @@ def notes() -> tf.Tensor:
 
 @pytest.fixture
 def targets() -> dict[str, tf.Tensor]:
-    return {FAMILY: tf.one_hot(tf.range(BATCH) % 11, 11)}
+    return {LABEL: tf.one_hot(tf.range(BATCH) % 11, 11)}
 
 
 def apply(notes, targets, seed=SEED, **strengths):
@@ -31,7 +31,7 @@ def apply(notes, targets, seed=SEED, **strengths):
 def test_all_off_changes_nothing(notes, targets):
     varied, kept = apply(notes, targets)
     np.testing.assert_array_equal(varied, notes)
-    np.testing.assert_array_equal(kept[FAMILY], targets[FAMILY])
+    np.testing.assert_array_equal(kept[LABEL], targets[LABEL])
 
 
 @pytest.mark.parametrize("name", list(AugmentOptions.model_fields))
@@ -48,11 +48,11 @@ def test_each_one_alone_varies_notes_by_its_seed(name, notes, targets):
 
 def test_mixup_blends_a_note_with_its_neighbour_and_their_labels_alike(notes, targets):
     varied, mixed = ops.mixup(notes, targets, 1.0, KEY)
-    own = mixed[FAMILY].numpy()[np.arange(BATCH), np.arange(BATCH) % 11]
+    own = mixed[LABEL].numpy()[np.arange(BATCH), np.arange(BATCH) % 11]
     assert own.min() >= 0.5
     assert own.min() < 0.6
     assert own.max() > 0.9
-    np.testing.assert_allclose(mixed[FAMILY].numpy().sum(axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(mixed[LABEL].numpy().sum(axis=1), 1, atol=1e-6)
     # The first note's neighbour is the last of the batch: another family, so that its weight can be read.
     expected = own[0] * notes[0] + (1 - own[0]) * notes[-1]
     np.testing.assert_allclose(varied[0], expected, atol=1e-5)

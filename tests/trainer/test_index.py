@@ -20,8 +20,8 @@ def test_each_offset_is_that_of_the_note_with_the_labels_beside_it(train):
             length = int.from_bytes(file.read(8), "little")
             file.seek(4, 1)
             stored = codec.parse_batch(tf.constant([file.read(length)]), SPECTROGRAM)
-        assert int(stored[features.FAMILY_ID][0]) == train.family[note]
-        name = stored[features.INSTRUMENT][0].numpy().decode()
+        assert int(stored[features.LABEL_ID][0]) == train.family[note]
+        name = stored[features.GROUP][0].numpy().decode()
         assert name == train.instruments[train.instrument[note]]
 
 

@@ -10,7 +10,7 @@ from scipy import stats
 import nsynth
 from tests.trainer.conftest import SPECTROGRAM, write_notes
 from trainer import index
-from trainer.heads import FAMILY, INSTRUMENT, PITCH, SOURCE
+from trainer.heads import GROUP, LABEL
 from trainer.input import draw, draw_probabilities, evaluation_batches, steps_per_epoch, training_batches
 from trainer.options import AugmentOptions, AuxiliaryOptions
 from transform import codec, features
@@ -110,10 +110,10 @@ def test_targets_belong_to_the_note_beside_them(uneven, plain):
     for log_mel, targets in training_batches(uneven, plain, SPECTROGRAM).take(5):
         for row, note in enumerate(log_mel.numpy()):
             i = position[note.tobytes()]
-            assert targets[FAMILY][row].numpy().argmax() == stored[features.FAMILY_ID][i]
-            assert targets[SOURCE][row].numpy().argmax() == stored[features.SOURCE_ID][i]
-            assert targets[PITCH][row].numpy().argmax() == stored[features.PITCH][i]
-            assert targets[INSTRUMENT][row].numpy().argmax() == uneven.instrument[i]
+            assert targets[LABEL][row].numpy().argmax() == stored[features.LABEL_ID][i]
+            assert targets["source"][row].numpy().argmax() == stored[features.OPTIONAL["source"]][i]
+            assert targets["pitch"][row].numpy().argmax() == stored[features.OPTIONAL["pitch"]][i]
+            assert targets[GROUP][row].numpy().argmax() == uneven.instrument[i]
             seen += 1
     assert seen == 5 * BATCH
 
@@ -123,7 +123,7 @@ def test_only_the_targets_of_active_heads_are_made(uneven, plain):
     _, targets = next(
         iter(training_batches(uneven, plain.model_copy(update={"auxiliary": auxiliary}), SPECTROGRAM))
     )
-    assert set(targets) == {FAMILY, SOURCE}
+    assert set(targets) == {LABEL, "source"}
 
 
 def test_batches_from_a_later_step_are_those_an_undisturbed_training_sees(uneven, recipe):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from trainer import model
-from trainer.heads import FAMILY, INSTRUMENT, PITCH, SOURCE
+from trainer.heads import LABEL
 from trainer.options import AuxiliaryOptions, RecipeOptions
 
 TINY = RecipeOptions(size="tiny")
@@ -41,13 +41,13 @@ def test_pooling_over_time_keeps_low_and_high_apart():
 
 def test_auxiliary_heads_share_the_layers_and_can_be_left_out():
     network = model.build(TINY, n_mels=44)
-    training = model.with_auxiliary_heads(network, TINY, instruments=5)
+    training = model.with_auxiliary_heads(network, TINY, groups=5)
     assert {head: out.shape[-1] for head, out in training.output.items()} == {
-        FAMILY: 11, INSTRUMENT: 5, SOURCE: 3, PITCH: 128,
+        LABEL: 11, "instrument": 5, "source": 3, "pitch": 128,
     }  # fmt: skip
     assert {id(v) for v in network.trainable_variables} < {id(v) for v in training.trainable_variables}
     none = TINY.model_copy(update={"auxiliary": AuxiliaryOptions(instrument=0, source=0, pitch=0)})
-    assert set(model.with_auxiliary_heads(network, none, instruments=5).output) == {FAMILY}
+    assert set(model.with_auxiliary_heads(network, none, groups=5).output) == {LABEL}
 
 
 @pytest.mark.parametrize(

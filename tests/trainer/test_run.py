@@ -173,7 +173,7 @@ def test_transform_features_gives_what_the_network_was_trained_on(prepared, expo
     stored = codec.parse_batch(next(iter(tf.data.TFRecordDataset(shard).batch(NOTES))), SPECTROGRAM)
     assert set(given) == set(stored)
     np.testing.assert_allclose(given[features.LOG_MEL], stored[features.LOG_MEL], rtol=1e-3, atol=1e-3)
-    np.testing.assert_array_equal(given[features.FAMILY_ID], stored[features.FAMILY_ID])
+    np.testing.assert_array_equal(given[features.LABEL_ID], stored[features.LABEL_ID])
 
 
 def test_warmup_requests_can_be_answered_by_the_model(exported):

@@ -12,11 +12,11 @@ def note(seed: int = 0) -> dict:
     values = np.random.default_rng(seed).standard_normal((OPTIONS.frames, OPTIONS.n_mels)).astype(np.float32)
     return {
         features.LOG_MEL: values,
-        features.FAMILY_ID: 4,
-        features.SOURCE_ID: 1,
-        features.PITCH: 60,
-        features.VELOCITY: 127,
-        features.INSTRUMENT: b"keyboard_electronic_001",
+        features.LABEL_ID: 4,
+        features.OPTIONAL["source"]: 1,
+        features.OPTIONAL["pitch"]: 60,
+        features.OPTIONAL["velocity"]: 127,
+        features.GROUP: b"keyboard_electronic_001",
         features.NOTE: b"keyboard_electronic_001-060-127",
     }
 

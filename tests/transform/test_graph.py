@@ -13,14 +13,13 @@ ROOT = Path(__file__).parents[2]
 
 TRACE = """
 from functools import partial
-from google.protobuf import text_format
-from tensorflow_metadata.proto.v0 import schema_pb2
 from transform import preprocessing
 from transform.executor import type_specs_of
 from transform.graph import trace_upper_half
 from transform.options import SpectrogramOptions
+from transform.schema import make_schema
 
-schema = text_format.Parse(open("transform/schema.pbtxt").read(), schema_pb2.Schema())
+schema = make_schema()
 settings = {"spectrogram": SpectrogramOptions().model_dump()}
 function = partial(preprocessing.preprocessing_fn, custom_config=settings)
 print(trace_upper_half(function, type_specs_of(schema), preprocessing.RAW_LOG_MEL).fingerprint)

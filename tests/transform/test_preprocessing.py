@@ -93,11 +93,11 @@ def test_labels_and_slices_travel_along(analysed):
     _, audio, data = analysed
     assert len(data) == len(audio)
     expected = raw_note(audio[3], 3)
-    assert data[3][features.FAMILY_ID] == expected[nsynth.FAMILY]
-    assert data[3][features.SOURCE_ID] == expected[nsynth.SOURCE]
-    assert data[3][features.PITCH] == expected[nsynth.PITCH]
-    assert data[3][features.VELOCITY] == expected[nsynth.VELOCITY]
-    assert data[3][features.INSTRUMENT] == expected[nsynth.INSTRUMENT_STR]
+    assert data[3][features.LABEL_ID] == expected[nsynth.FAMILY]
+    assert data[3][features.OPTIONAL["source"]] == expected[nsynth.SOURCE]
+    assert data[3][features.OPTIONAL["pitch"]] == expected[nsynth.PITCH]
+    assert data[3][features.OPTIONAL["velocity"]] == expected[nsynth.VELOCITY]
+    assert data[3][features.GROUP] == expected[nsynth.INSTRUMENT_STR]
     assert data[3][features.NOTE] == expected[nsynth.NOTE_STR]
 
 

@@ -1,7 +1,5 @@
 """The curated schema of raw notes, as TFDV and the parsers read it."""
 
-from pathlib import Path
-
 import pyarrow as pa
 import pytest
 import tensorflow as tf
@@ -11,9 +9,9 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tensorflow_transform.tf_metadata import schema_utils
 
 import nsynth
-import transform
+from transform.schema import make_schema
 
-FEATURES = {**nsynth.NSYNTH_FEATURES, **nsynth.SOUND_FEATURES}
+FEATURES = {**nsynth.FEATURES, **nsynth.SOUND_FEATURES}
 ARROW = {"int64": pa.int64(), "float": pa.float32(), "bytes": pa.binary()}
 GOOD = {
     nsynth.NOTE: [7],
@@ -38,7 +36,7 @@ GOOD = {
 
 @pytest.fixture(scope="module")
 def schema():
-    return tfdv.load_schema_text(str(Path(transform.__file__).parent / "schema.pbtxt"))
+    return make_schema()
 
 
 def anomalies(schema, **changed) -> dict[str, anomalies_pb2.AnomalyInfo]:
@@ -65,9 +63,9 @@ def test_every_feature_of_the_contract_is_declared_and_no_other(schema):
 def test_the_domains_are_those_of_the_contract(schema):
     domains = {domain.name: tuple(domain.value) for domain in schema.string_domain}
     assert domains == {
-        "family": nsynth.FAMILIES,
-        "source": nsynth.SOURCES,
-        "quality": (*nsynth.QUALITIES, ""),
+        nsynth.FAMILY_STR: nsynth.FAMILIES,
+        nsynth.SOURCE_STR: nsynth.SOURCES,
+        nsynth.QUALITIES_STR: (*nsynth.QUALITIES, ""),
     }
     ranges = {
         f.name: (f.int_domain.min, f.int_domain.max) for f in schema.feature if f.HasField("int_domain")

@@ -48,8 +48,8 @@ def _two_notes(record: RunRecord, spectrogram: SpectrogramOptions) -> tuple[np.n
     instruments: list[bytes] = []
     for batch in tf.data.TFRecordDataset(files).batch(1):
         note = {name: values.numpy()[0] for name, values in parse_batch(batch, spectrogram).items()}
-        if note[features.INSTRUMENT] not in instruments:
-            instruments.append(note[features.INSTRUMENT])
+        if note[features.GROUP] not in instruments:
+            instruments.append(note[features.GROUP])
             notes.append((note[features.NOTE].decode(), note[features.LOG_MEL]))
         if len(notes) == 2:
             break

@@ -28,11 +28,11 @@ def pairs(counts: Sequence[Sequence[int]]) -> list[dict[str, Any]]:
     found = [
         {
             "right": family.replace("_", " "),
-            "taken": nsynth.FAMILIES[column].replace("_", " "),
+            "taken": nsynth.CLASSES[column].replace("_", " "),
             "notes": count,
             "share": count / sum(counts[row]),
         }
-        for row, family in enumerate(nsynth.FAMILIES)
+        for row, family in enumerate(nsynth.CLASSES)
         for column, count in enumerate(counts[row])
         if count and row != column
     ]
@@ -41,7 +41,7 @@ def pairs(counts: Sequence[Sequence[int]]) -> list[dict[str, Any]]:
 
 def matrix(counts: Sequence[Sequence[int]]) -> Markup:
     """Rows are what a note is, columns what it was taken for; deep colour is a large share of the row."""
-    names = [family.replace("_", " ") for family in nsynth.FAMILIES]
+    names = [family.replace("_", " ") for family in nsynth.CLASSES]
     cells = [
         {"is": is_, "taken": taken, "notes": count, "share": count / sum(row), "right": is_ == taken}
         for is_, row in zip(names, counts, strict=True)

@@ -8,21 +8,13 @@ from markupsafe import Markup
 
 import nsynth
 from components import accepted
-from components.documents import DataGateVerdict, IngestAccount
+from components.documents import TABLES, DataGateVerdict, IngestAccount
 from pipeline.report import charts
 from pipeline.report.record import Absent, RunRecord
 from pipeline.step_names import span_of
 
 STATISTICS_FILE = "FeatureStats.pb"
 COLOURS = ("blue", "orange", "green")  # of what a histogram shows, in the order of charts.SERIES
-SCALARS = {
-    nsynth.PITCH: "pitch, MIDI",
-    nsynth.VELOCITY: "velocity, MIDI",
-    nsynth.PEAK_DBFS: "peak, dBFS",
-    nsynth.RMS_DBFS: "RMS level, dBFS",
-    nsynth.CENTROID_HZ: "spectral centroid, Hz",
-    nsynth.ACTIVE_S: "active duration, s",
-}
 
 
 def build(record: RunRecord) -> dict[str, Any]:
@@ -34,8 +26,11 @@ def build(record: RunRecord) -> dict[str, Any]:
         "account": account,
         "spans": spans(record),
         "splits": {name: table for name, table in account.splits.items() if table.notes},
-        "families": balance(account, "families", nsynth.FAMILIES),
-        "sources": balance(account, "sources", nsynth.SOURCES),
+        "balances": {
+            category.word: balance(account, key, category.names)
+            for key, category in TABLES.items()
+            if any(account.table(key).values())
+        },
         "histograms": histograms,
         "histograms_of": list(zip(shown, COLOURS, strict=False)),
         "histograms_missing": missing,
@@ -53,10 +48,10 @@ def spans(record: RunRecord) -> list[int]:
 def balance(account: IngestAccount, what: str, names: tuple[str, ...]) -> Markup:
     """Notes of each family or source as bars, put together from the splits."""
     rows = [
-        {"name": name, "split": split, "place": place, "notes": getattr(table, what)[name]}
+        {"name": name, "split": split, "place": place, "notes": table.table(what)[name]}
         for place, (split, table) in enumerate(account.splits.items())
         for name in names
-        if getattr(table, what)[name]
+        if table.table(what).get(name)
     ]
     chart = (
         alt.Chart(charts.values(rows))
@@ -99,7 +94,12 @@ def _histograms(record: RunRecord) -> tuple[list[Markup], list[str], str]:
     before = accepted_before(record)
     if before:
         shown[f"span {before.span}, accepted last"] = densities(before.path / STATISTICS_FILE)
-    return [_histogram(scalar, label, shown) for scalar, label in SCALARS.items()], list(shown), ""
+    histograms = [
+        _histogram(scalar, label, shown)
+        for scalar, label in nsynth.HISTOGRAMS.items()
+        if any(scalar in scalars for scalars in shown.values())
+    ]
+    return histograms, list(shown), ""
 
 
 def accepted_before(record: RunRecord) -> accepted.Accepted | None:
@@ -124,7 +124,7 @@ def densities(file: Path) -> dict[str, list[dict[str, float]]]:
     for feature in statistics.datasets[0].features:
         name = feature.path.step[-1]
         standard = [h for h in feature.num_stats.histograms if h.type == h.STANDARD]
-        if name not in SCALARS or not standard:
+        if name not in nsynth.HISTOGRAMS or not standard:
             continue
         total = sum(bucket.sample_count for bucket in standard[0].buckets) or 1
         found[name] = [

@@ -7,15 +7,13 @@ from typing import Any
 import numpy as np
 
 import nsynth
-from pipeline.report.notes import Place, catalogue, flac_uri, log_mel_picture, pitch_name, read_audio
+from pipeline.report.notes import Place, catalogue, flac_uri, log_mel_picture, read_audio
 from pipeline.report.record import Absent, RunRecord
 from transform.options import SpectrogramOptions
 
-TYPICAL = (60, 100)  # pitch and velocity, MIDI: the note nearest to them stands for its family
-
 
 def build(record: RunRecord) -> dict[str, Any]:
-    """A card for each family that there are notes of."""
+    """A card for each class that there are notes of."""
     chosen = _chosen(record)
     if not chosen:
         raise Absent("There is no note to show.")
@@ -27,17 +25,22 @@ def build(record: RunRecord) -> dict[str, Any]:
 def _chosen(record: RunRecord) -> dict[str, Place]:
     """Family → its note, from the judged split; from train, if that split has none of the family."""
     found = typical(record.places.values())
-    if len(found) < len(nsynth.FAMILIES):
+    if len(found) < len(nsynth.CLASSES):
         with contextlib.suppress(Absent):
             found = typical(catalogue(record.examples("train"))) | found
-    return {family: found[family] for family in nsynth.FAMILIES if family in found}
+    return {family: found[family] for family in nsynth.CLASSES if family in found}
 
 
 def typical(places: Iterable[Place]) -> dict[str, Place]:
-    """Family → the note of middle pitch and a loud touch, as near as there is one."""
+    """Family → its note whose numbers are the nearest to the typical ones."""
 
     def distance(place: Place) -> tuple[float, str]:
-        return abs(place.pitch - TYPICAL[0]) + abs(place.velocity - TYPICAL[1]) / 4, place.note_str
+        away = 0.0
+        for number in nsynth.NUMBERS:
+            if number.word in place.attributes:
+                value, step = number.typical
+                away += abs(int(place.attributes[number.word]) - value) / step
+        return away, place.note_str
 
     best: dict[str, Place] = {}
     for place in places:
@@ -77,9 +80,8 @@ def cards(
             {
                 "note_str": place.note_str,
                 "family": place.family.replace("_", " "),
-                "source": place.source,
-                "pitch": f"{pitch_name(place.pitch)} ({place.pitch})",
-                "velocity": place.velocity,
+                "label": nsynth.CLASSES.index(place.family),
+                "detail": place.detail,
                 "picture": log_mel_picture(picture),
                 "sound": flac_uri(audio),
                 "answer": answer(judged[place.note_str]) if place.note_str in judged else None,
@@ -91,4 +93,4 @@ def cards(
 def answer(probabilities: np.ndarray) -> dict[str, Any]:
     """The likeliest family and its probability."""
     top = int(probabilities.argmax())
-    return {"family": nsynth.FAMILIES[top].replace("_", " "), "probability": float(probabilities[top])}
+    return {"family": nsynth.CLASSES[top].replace("_", " "), "probability": float(probabilities[top])}

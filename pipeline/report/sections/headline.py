@@ -38,7 +38,7 @@ def _tiles(
     if gate:
         overall = gate.overall
         for name, label in (
-            ("macro_recall", "mean recall of the families"),
+            ("macro_recall", "macro recall"),
             ("top_3_accuracy", "right within 3"),
         ):
             figure = overall[name]

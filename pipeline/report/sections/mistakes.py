@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-import nsynth
 from components.predictions import Predictions
 from pipeline.report.record import Absent, RunRecord
 from pipeline.report.sections.gallery import cards, spectrogram_options
@@ -23,8 +22,7 @@ def build(record: RunRecord) -> dict[str, Any]:
     judged = dict(zip(names, predictions.candidate[worst], strict=True))
     shown = cards(places, spectrogram_options(record), judged)
     for card in shown:
-        right = nsynth.FAMILIES.index(card["family"].replace(" ", "_"))
-        card["own"] = float(judged[card["note_str"]][right])
+        card["own"] = float(judged[card["note_str"]][card["label"]])
     wrong = int((predictions.candidate.argmax(1) != predictions.family).sum())
     return {"cards": shown, "wrong": wrong, "notes": len(predictions.family)}
 

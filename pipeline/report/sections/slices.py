@@ -1,4 +1,4 @@
-"""Accuracy by family, source, pitch band and velocity, with intervals, and the champion's beside it."""
+"""Accuracy by class, category, band and number, with intervals, and the champion's beside it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,11 +6,15 @@ from typing import Any
 import altair as alt
 from markupsafe import Markup
 
+import nsynth
 from components.documents import Slice
 from pipeline.report import charts
 from pipeline.report.record import RunRecord
 
-TITLES = {"family": "family", "source": "source", "pitch": "pitch, MIDI", "velocity": "velocity, MIDI"}
+TITLES = {
+    **{category.word: category.word for category in (nsynth.LABEL, *nsynth.CATEGORIES)},
+    **{number.word: number.label for number in nsynth.NUMBERS},
+}
 
 
 def build(record: RunRecord) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from google.protobuf import json_format
 from tfx.dsl.components.base import base_beam_executor
 
 import nsynth
-from components.evaluator.component import PITCH_BANDS
+from components.evaluator.bands import band_key
+from components.evaluator.component import BANDS
 from components.evaluator.eval_config import eval_config
 from components.evaluator.executor import EvaluateExecutor
-from components.evaluator.pitch_bands import BAND
 
 pytestmark = pytest.mark.slow
 
@@ -29,14 +29,14 @@ def evaluate(new_artifact, examples, candidate: Path, champion: Path | None) -> 
         new_artifact("ModelEvaluation", "evaluation"),
         new_artifact("ModelBlessing", "blessing"),
     )
-    config = eval_config(min_accuracy=0.5, max_loss=0.02, pitch_edges=(0, 50, 70, 128))
+    config = eval_config(min_accuracy=0.5, max_loss=0.02, edges={"pitch": (0, 50, 70, 128)})
     EvaluateExecutor(base_beam_executor.BaseBeamExecutor.Context(beam_pipeline_args=[RUNNER])).Do(
         {"examples": [examples], "model": [model], "baseline_model": [baseline]},
         {"evaluation": [evaluation], "blessing": [blessing]},
         {
             "eval_config": json_format.MessageToJson(config, preserving_proto_field_name=True),
             "example_splits": json.dumps(["valid"]),
-            "module_path": PITCH_BANDS,
+            "module_path": BANDS,
         },
     )
     return evaluation.uri, blessing.get_int_custom_property("blessed") == 1
@@ -79,8 +79,8 @@ def test_figures_are_those_of_numpy_and_an_empty_champion_is_left_out(
     for part, chosen in {
         (nsynth.FAMILY_STR, "reed"): labels == nsynth.FAMILIES.index("reed"),
         (nsynth.SOURCE_STR, "electronic"): np.array([note.source == 1 for note in valid_notes]),
-        (BAND, "50-69"): np.array([note.pitch == 60 for note in valid_notes]),
-        (BAND, "70-127"): np.array([note.pitch == 80 for note in valid_notes]),
+        (band_key("pitch"), "50-69"): np.array([note.pitch == 60 for note in valid_notes]),
+        (band_key("pitch"), "70-127"): np.array([note.pitch == 80 for note in valid_notes]),
         (nsynth.VELOCITY, 127): np.array([note.velocity == 127 for note in valid_notes]),
     }.items():
         figures = result.get_metrics_for_slice((part,))

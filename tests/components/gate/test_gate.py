@@ -146,7 +146,7 @@ def test_predictions_are_those_of_the_served_model_in_the_order_of_the_notes(
         expected = tf.saved_model.load(folder).signatures["serving_waveform"](audio=audio)["probabilities"]
         np.testing.assert_allclose(answers, expected, atol=1e-5)
     assert list(predictions.instrument_str) == [note.instrument for note in notes]
-    assert list(predictions.pitch) == [note.pitch for note in notes]
+    assert list(predictions.attributes["pitch"]) == [note.pitch for note in notes]
     predictions.save(str(tmp_path))
     again = Predictions.load(tmp_path)
     np.testing.assert_array_equal(again.champion, predictions.champion)
@@ -171,9 +171,11 @@ def hand_made(
         note_str=np.array([f"n{i}" for i in range(notes)]),
         instrument_str=np.array([f"i{i // 10}" for i in range(notes)]),
         family=np.full(notes, family),
-        source=np.zeros(notes, int),
-        pitch=np.arange(notes) % 128,
-        velocity=np.where(np.arange(notes) < 5, 25, 127),
+        attributes={
+            "source": np.zeros(notes, int),
+            "pitch": np.arange(notes) % 128,
+            "velocity": np.where(np.arange(notes) < 5, 25, 127),
+        },
         candidate=answers(right),
         champion=answers(champion_right)
         if champion_right is not None
@@ -224,9 +226,7 @@ def test_the_report_says_by_how_much():
 def test_pitch_bands_cover_every_pitch_once():
     predictions = hand_made(128, np.ones(128, bool))
     bands = [
-        inside
-        for name, inside in slices(predictions, GateOptions().pitch_edges).items()
-        if name[:5] == "pitch"
+        inside for name, inside in slices(predictions, GateOptions().edges).items() if name[:5] == "pitch"
     ]
     assert len(bands) == 6
     assert (np.sum(bands, axis=0) == 1).all()
@@ -238,7 +238,8 @@ def test_pitch_bands_cover_every_pitch_once():
         ("slice_bars", {"family=tuba": 0.5}, "no family"),
         ("slice_bars", {"colour=red": 0.5}, "no slice"),
         ("slice_bars", {"family=bass": 1.5}, "less than or equal to 1"),
-        ("pitch_edges", (60, 40), "ascending"),
+        ("edges", {"pitch": (60, 40)}, "ascending"),
+        ("edges", {"loudness": (0, 40)}, "pitch, velocity"),
         ("policy", "whatever", "better"),
     ],
 )

@@ -21,7 +21,13 @@ def index_of(notes: int, damage: list[Damage] | None = None) -> Index:
 
 def used(split: str, instrument: str, pitch: int = 60, sound: str = "") -> Used:
     name = f"{instrument}-{pitch:03d}-100"
-    return Used(split, name, sound or name.encode().hex()[-32:])
+    family, source, _ = instrument.rsplit("_", 2)
+    attributes = {
+        "family": nsynth.FAMILIES.index(family),
+        "source": nsynth.SOURCES.index(source),
+        "pitch": pitch,
+    }
+    return Used(split, name, sound or name.encode().hex()[-32:], instrument, attributes)
 
 
 def refused(note_str: str, reason: str = "silent") -> Refused:
@@ -41,7 +47,7 @@ def test_in_is_used_and_quarantined() -> None:
     summary = account_of(notes, [refused("flute_acoustic_000-060-100"), refused("", "not_example")])
     assert (summary.notes_in, summary.used, summary.quarantined) == (10, 8, 2)
     assert summary.splits["train"].families["bass"] == 7
-    assert summary.splits["dev"].sources == {"acoustic": 0, "electronic": 0, "synthetic": 1}
+    assert summary.splits["dev"].table("sources") == {"acoustic": 0, "electronic": 0, "synthetic": 1}
     assert summary.splits["train"].instruments == 7
     assert summary.families["synth_lead"] == 1
     assert summary.quarantined_by_family == {"flute": 1, "unknown": 1}

@@ -184,7 +184,7 @@ BAD_INPUT = {
         lambda data, notes: write(
             data / "nsynth-train.tfrecord", broken_notes(notes[:9], **{nsynth.FAMILY_STR: "kazoo"})
         ),
-        "unknown instrument family .*'kazoo'",
+        "unknown family .*'kazoo'",
     ),
     "leak": (
         lambda data, notes: [

@@ -57,7 +57,7 @@ def test_every_note_is_written_once_unaltered_and_with_its_scalars(
         for record in records(path):
             note = check(record)
             names.append(note.note_str)
-            assert path.parent.name == f"Split-{shards[0].routes.split(note.instrument_str)}"
+            assert path.parent.name == f"Split-{shards[0].routes.split(note.group)}"
             assert record == serialize(by_name[note.note_str]) + described(note)
             features = Example.FromString(record).features.feature
             scalars = [features[key].float_list.value[0] for key in nsynth.SOUND_FEATURES]
@@ -82,7 +82,7 @@ def test_appended_scalars_are_read_by_all_readers(notes: list[dict]) -> None:
     parsed = tf.io.parse_example(serialized, spec)
     np.testing.assert_allclose(np.stack([parsed[key] for key in keys], 1), truth, rtol=1e-6)
     protos = [tf.train.Example.FromString(record).features.feature for record in serialized]
-    assert all(len(proto) == len(nsynth.NSYNTH_FEATURES) + len(nsynth.SOUND_FEATURES) for proto in protos)
+    assert all(len(proto) == len(nsynth.FEATURES) + len(nsynth.SOUND_FEATURES) for proto in protos)
     batch = example_coder.ExamplesToRecordBatchDecoder().DecodeBatch(serialized)
     columns = [batch.column(batch.schema.get_field_index(key)).to_pylist() for key in keys]
     np.testing.assert_allclose(np.array(columns)[:, :, 0].T, truth, rtol=1e-6)

@@ -131,7 +131,7 @@ def test_a_blessed_model_is_pushed_whole_with_record_and_card(push, good_model, 
         "0.850 – 0.960",
         "| family=bass | 12 | 4 | 1.00 | too small |",
         "Limits",
-        "Trained on 1,225 NSynth-format notes of 49 instruments.",
+        "Trained on 1,225 notes of 49 instruments.",
         "Families: bass 1,200, reed 25.",
         "7 of 1,300 notes that came in were set aside",
     ):
@@ -143,7 +143,7 @@ def test_the_card_adds_up_several_spans():
     card = model_card(
         Record(version=3, spans=(4, 5)), GateReport.model_validate(GATE), None, {}, [account, account]
     )
-    assert "Trained on 2,450 NSynth-format notes of span 4, 5." in card, "an instrument may be in both"
+    assert "Trained on 2,450 notes of span 4, 5." in card, "an instrument may be in both"
     assert "Families: bass 2,400, reed 50." in card
     assert "14 of 2,600 notes" in card
 

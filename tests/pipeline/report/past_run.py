@@ -177,8 +177,12 @@ def _transform(workspace: Workspace, ids: dict[str, int], notes: list[Note], tol
             log_mel = np.random.default_rng(note.number).normal(size=(options.frames, options.n_mels))
             name = f"{note.instrument}-{note.pitch:03}-{note.velocity:03}"
             values = {features.LOG_MEL: log_mel, features.NOTE: name.encode()}
-            values |= {features.INSTRUMENT: note.instrument.encode(), features.FAMILY_ID: note.family}
-            values |= {features.SOURCE_ID: 0, features.PITCH: note.pitch, features.VELOCITY: note.velocity}
+            values |= {features.GROUP: note.instrument.encode(), features.LABEL_ID: note.family}
+            values |= {
+                features.OPTIONAL["source"]: 0,
+                features.OPTIONAL["pitch"]: note.pitch,
+                features.OPTIONAL["velocity"]: note.velocity,
+            }
             writer.write(codec.encode(values))
     ids["transformed"] = workspace.artifact("Examples", folder)
     ids["graph"] = workspace.artifact("TransformGraph", workspace.folder("Transform", "transform_graph"))
@@ -220,9 +224,9 @@ def predictions(notes: list[Note], champion: bool) -> Predictions:
         note_str=np.array([f"{n.instrument}-{n.pitch:03}-{n.velocity:03}" for n in notes]),
         instrument_str=np.array([n.instrument for n in notes]),
         family=families,
-        source=np.array([n.source for n in notes]),
-        pitch=np.array([n.pitch for n in notes]),
-        velocity=np.array([n.velocity for n in notes]),
+        attributes={
+            name: np.array([getattr(n, name) for n in notes]) for name in ("source", "pitch", "velocity")
+        },
         candidate=sure(answers),
         champion=sure(before) if champion else np.zeros((0, CLASSES), np.float32),
     )

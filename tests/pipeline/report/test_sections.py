@@ -26,7 +26,9 @@ def test_notes_are_found_in_large_files_and_read_exactly(record):
     }
     assert set(record.places) == set(wanted)
     place = record.places["reed_electronic_001-060-075"]
-    assert (place.family, place.source, place.pitch, place.velocity) == ("reed", "electronic", 60, 75)
+    assert place.family == "reed"
+    assert place.attributes == {"source": "electronic", "pitch": 60, "velocity": 75}
+    assert place.detail == "electronic, C4 (60), velocity 75"
     np.testing.assert_array_equal(notes.read_audio(place), wanted[place.note_str].audio)
 
 
@@ -44,7 +46,7 @@ def test_the_sound_on_the_page_is_the_note():
 def test_the_gallery_takes_the_most_ordinary_note_of_each_family(record):
     chosen = gallery.typical(record.places.values())
     assert sorted(chosen) == sorted(nsynth.FAMILIES)
-    assert {place.pitch for place in chosen.values()} == {60}
+    assert {place.attributes["pitch"] for place in chosen.values()} == {60}
 
 
 def test_the_worst_mistakes_are_the_surest_of_different_instruments():
