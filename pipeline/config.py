@@ -38,7 +38,9 @@ CONFIGS = Path(__file__).with_name("configs")
 DEFAULT_CONFIG = CONFIGS / "demo.yaml"
 SMALL_DEMO = DEFAULT_CONFIG.with_name("demo-small.yaml")
 """The demo where only TimGM6mb is installed."""
-_SECRET = re.compile("password|passwd|secret|token|credential|hooks")  # a hook's address lets in who knows it
+_SECRET = re.compile(
+    "password|passwd|secret|token|credential|hooks|watcher"
+)  # whose addresses let in who knows them
 _PATTERN = re.compile(r"[*?\[\]]")
 
 

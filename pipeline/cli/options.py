@@ -48,9 +48,14 @@ def load_workspace(config_file: Path | str, overrides: tuple[str, ...], create: 
     Raises:
       nsynth.UserError: the configuration or the workspace cannot be used.
     """
+    return opened_workspace(load_config(config_file, overrides), create)
+
+
+def opened_workspace(config: Config, create: bool = False) -> Config:
+    """The same for a configuration that has been read."""
     from pipeline.workspace import open_workspace
 
-    opened = open_workspace(load_config(config_file, overrides), create)
+    opened = open_workspace(config, create)
     if opened.message:
         click.echo(f"nsynth: {opened.message}", err=True)
     return opened.config

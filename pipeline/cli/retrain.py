@@ -12,11 +12,12 @@ from pipeline.cli.console import log_rounds_to, make_console
 from pipeline.cli.options import (
     config_option,
     json_option,
-    load_workspace,
+    opened_workspace,
     set_option,
     spans_option,
     with_spans,
 )
+from pipeline.config import load_config
 from pipeline.terminal import make_output_expendable
 
 
@@ -46,7 +47,7 @@ def retrain(
     Exit code 0: a better model is pushed; 3: the champion stays; 4: no new data; 5: the data was refused;
     6: another round is running; 7: out of time; 1: an error; 130: told to stop.
     """
-    from pipeline.retrain.round import Retraining
+    from pipeline.retrain.round import Retraining, telling
 
     make_output_expendable()
     console = make_console(stderr=as_json)
@@ -54,7 +55,9 @@ def retrain(
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    config = load_workspace(config_file, with_spans(overrides, spans), create=True)
+    config = load_config(config_file, with_spans(overrides, spans))
+    with telling(config):
+        config = opened_workspace(config, create=True)
     done = Retraining(config).retrain("nsynth retrain", force, stop)
     if as_json:
         click.echo(done.model_dump_json())

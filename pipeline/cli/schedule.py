@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from pipeline.cli.console import log_rounds_to, make_console
-from pipeline.cli.options import config_option, load_workspace, set_option, spans_option, with_spans
+from pipeline.cli.options import config_option, opened_workspace, set_option, spans_option, with_spans
+from pipeline.config import load_config
 from pipeline.terminal import make_output_expendable
 
 
@@ -15,13 +16,15 @@ from pipeline.terminal import make_output_expendable
 @spans_option
 def schedule(config_file: Path, overrides: tuple[str, ...], spans: str | None) -> int:
     """Run rounds by the clock (retrain.schedule) until stopped by SIGTERM or Ctrl-C."""
-    from pipeline.retrain.round import Retraining
+    from pipeline.retrain.round import Retraining, telling
     from pipeline.retrain.schedule import Scheduler
 
-    config = load_workspace(config_file, with_spans(overrides, spans), create=True)
+    config = load_config(config_file, with_spans(overrides, spans))
     make_output_expendable()
     log_rounds_to(make_console(stderr=True))
-    retraining = Retraining(config)
-    retraining.work()  # no folder of spans is told now, not at night
+    with telling(config):  # the machine may have started this, at night
+        config = opened_workspace(config, create=True)
+        retraining = Retraining(config)
+        retraining.work()  # no folder of spans is told now, not in the first round
     Scheduler(retraining, config.retrain.schedule).run()
     return 0

@@ -1,5 +1,6 @@
 """What a user may set of unattended retraining. Imports nothing heavy."""
 
+import re
 import shlex
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,10 +11,21 @@ from pydantic import Field
 
 from components.drift.options import DriftOptions
 
+_ADDRESS = re.compile(r"https?://[^\s/]+(/\S*)?")
+
 Event = Literal["pushed", "kept", "refused", "failed"]
 Hook = Annotated[str, Field(min_length=1)]
 """A command, run without a shell, or an http(s) address; both are given the round's line of the ledger as JSON."""
-Address = Annotated[str, Field(pattern=r"^https?://[^\s/]+(/\S*)?$")]
+
+
+def _address(text: str) -> str:
+    """A web address; what is wrong with one is told without it, since it may hold a secret."""
+    if not _ADDRESS.fullmatch(text):
+        raise ValueError("not an address; write https://host/path")
+    return text
+
+
+Address = Annotated[str, pydantic.AfterValidator(_address)]
 """Of a web server."""
 
 

@@ -1,10 +1,10 @@
 """One unattended round: is there a new span? Then train on the newest ones, judge, push or keep, and write it down."""
 
-import datetime
+import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import nsynth
@@ -17,6 +17,7 @@ from pipeline.retrain import lock
 from pipeline.retrain.child import Request, Result, Starter, run_child, spawn
 from pipeline.retrain.faults import may_pass
 from pipeline.retrain.hooks import call_hooks
+from pipeline.retrain.options import RetrainOptions
 from pipeline.retrain.spans import Work, choose, find_spans, nothing_new, within_spans
 from pipeline.retrain.watcher import Watcher
 
@@ -62,16 +63,10 @@ class Retraining:
           nsynth.UserError: retrain.spans is not set, or the ledger is damaged or has no room; hooks and watcher
             know of it.
         """
-        started = lock.now()
-        try:
+        with telling(self._config):
             self._folder_of_spans()
             with lock.hold(self.lock_file, name) as held:
                 done = self._rounds(force, stop or threading.Event(), held)
-        except lock.LockedError:
-            raise
-        except Exception as error:
-            self._last_words(error, started)
-            raise
         self._watcher.ended(done.outcome.as_it_should_be)
         return done
 
@@ -93,16 +88,6 @@ class Retraining:
                 break
             done = self._write_down(following)
         return done
-
-    def _last_words(self, error: Exception, started: datetime.datetime) -> None:
-        """Tells whoever listens of an error that no line of the ledger can tell, such as a damaged ledger."""
-        self._watcher.ended(well=False)
-        if isinstance(error, NotWrittenDownError) and error.event == "failed":
-            return  # its hooks know
-        line = Round(
-            number=0, outcome=Outcome.FAILED, words=explain(error), started=started, ended=lock.now()
-        )
-        self._call_hooks(line)
 
     def work(self, force: bool = False, left_out: Iterable[Span] = ()) -> Work:
         """What the next round is to do.
@@ -237,21 +222,45 @@ class Retraining:
         Raises:
           NotWrittenDownError: no room, not even the one that was kept, or no right to write.
         """
-        line = line.model_copy(update={"warnings": (*line.warnings, *self._call_hooks(line))})
+        line = line.model_copy(update={"warnings": (*line.warnings, *_call_hooks(self._options, line))})
         try:
             self.ledger.append(line)
         except (nsynth.UserError, OSError) as error:
             raise NotWrittenDownError(line, explain(error)) from error
         return line
 
-    def _call_hooks(self, line: Round) -> list[str]:
-        """Calls the hooks for how the round ended; answers what went wrong."""
-        event = line.outcome.event
-        hooks = self._options.hooks.get(event, ()) if event else ()  # type: ignore[call-overload]
-        failures = call_hooks(hooks, str(event), line.model_dump_json(), self._options.hook_timeout_s)
-        for failure in failures:
-            _log.warning("%s", failure)
-        return failures
+
+@contextlib.contextmanager
+def telling(config: Config) -> Iterator[None]:
+    """Tells hooks and watcher of an error that no line of the ledger can tell, such as a damaged ledger.
+
+    Raises:
+      Exception: the error, all the same. That somebody else works in the workspace is none to be told.
+    """
+    started = lock.now()
+    try:
+        yield
+    except lock.LockedError:
+        raise
+    except Exception as error:
+        options = config.retrain
+        Watcher(options.watcher, options.hook_timeout_s).ended(well=False)
+        if not isinstance(error, NotWrittenDownError) or error.event != "failed":  # whose hooks know
+            outcome, words = Outcome.FAILED, explain(error)
+            _call_hooks(
+                options, Round(number=0, outcome=outcome, words=words, started=started, ended=lock.now())
+            )
+        raise
+
+
+def _call_hooks(options: RetrainOptions, line: Round) -> list[str]:
+    """Calls the hooks for how the round ended; answers what went wrong."""
+    event = line.outcome.event
+    hooks = options.hooks.get(event, ()) if event else ()  # type: ignore[call-overload]
+    failures = call_hooks(hooks, str(event), line.model_dump_json(), options.hook_timeout_s)
+    for failure in failures:
+        _log.warning("%s", failure)
+    return failures
 
 
 def _refused_span(result: Result, work: Work) -> Span:

@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import shlex
 import subprocess
 import sys
 
@@ -151,6 +152,34 @@ def test_status_answers_without_the_heavy_libraries(tmp_path):
 def test_the_scheduler_refuses_at_once_what_would_fail_every_night(call):
     with pytest.raises(nsynth.UserError, match="no such folder"):
         call(schedule.schedule)
+
+
+@pytest.mark.parametrize("command", [retrain.retrain, schedule.schedule])
+@pytest.mark.parametrize("trouble", ["no workspace", "damaged ledger", "no spans"])
+def test_what_keeps_a_round_from_beginning_is_told_by_hook(call, config, tmp_path, deliver, command, trouble):
+    told = tmp_path / "told"
+    if trouble != "no spans":
+        deliver(1)
+    if trouble == "no workspace":
+        config.workspace.write_text("the disk is not mounted here")
+    elif trouble == "damaged ledger":
+        ledger = round.Retraining(config).ledger.file
+        ledger.parent.mkdir(parents=True)
+        ledger.write_text("scribble\n")
+    hook = shlex.join([sys.executable, "-c", f"open({str(told)!r}, 'a').write(input())"])
+    arguments = ("--set", f"retrain.hooks={json.dumps({'failed': [hook]})}")
+    if trouble == "no spans" and command is retrain.retrain:
+        assert call(command, *arguments)[0] == 1
+    else:
+        with pytest.raises(nsynth.UserError):
+            call(command, *arguments)
+    assert told.read_text().count('"outcome":"failed"') == 1
+
+
+def test_an_address_of_the_watcher_that_is_none_is_refused_without_being_shown(call):
+    with pytest.raises(nsynth.UserError, match=r"retrain\.watcher\.fail.*https://host/path") as told:
+        call(status.status, "--set", "retrain.watcher.fail=ftp://watch.example/T0K3N")
+    assert "T0K3N" not in str(told.value)
 
 
 def test_gc_of_a_workspace_without_runs_has_nothing_to_do(call):
