@@ -94,4 +94,4 @@ def _files_of(source: Source) -> list[str]:
     """The files that are read of a source."""
     if source.form != Form.JSONWAV:
         return [source.path]
-    return [source.path, *files.match(os.path.join(os.path.dirname(source.path), AUDIO_FOLDER, "*.wav"))]
+    return [source.path, *files.match(os.path.join(os.path.dirname(source.path), AUDIO_FOLDER), "*.wav")]

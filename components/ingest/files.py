@@ -67,11 +67,11 @@ def exists(path: str) -> bool:
     return os.path.exists(path) if is_local(path) else _beam_file_systems().exists(path)
 
 
-def match(pattern: str) -> list[str]:
-    """Paths that match a glob pattern, in order."""
-    if is_local(pattern):
-        return sorted(glob.glob(pattern))
-    [found] = _beam_file_systems().match([pattern])
+def match(folder: str, pattern: str) -> list[str]:
+    """Paths below `folder` that match a glob pattern, in order; a local folder's own name is no pattern."""
+    if is_local(folder):
+        return sorted(glob.glob(os.path.join(glob.escape(folder), pattern)))
+    [found] = _beam_file_systems().match([os.path.join(folder, pattern)])
     return sorted(metadata.path for metadata in found.metadata_list)
 
 

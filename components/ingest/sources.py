@@ -143,8 +143,8 @@ def _match(folder: str, pattern: str) -> list[str]:
         folder = glob.escape(folder)
     return sorted(
         {
-            *files.match(os.path.join(folder, pattern)),
-            *files.match(os.path.join(folder, pattern, EXAMPLES_JSON)),
-            *files.match(os.path.join(folder, pattern, "data-*.arrow")),
+            *files.match(folder, pattern),
+            *files.match(folder, os.path.join(pattern, EXAMPLES_JSON)),
+            *files.match(folder, os.path.join(pattern, "data-*.arrow")),
         }
     )

@@ -148,10 +148,10 @@ def _report(summary: "CorpusSummary", out: Path, console: "rich.console.Console"
     splits = ", ".join(f"{split} {count:,}" for split, count in summary.notes.items())
     what = f"{summary.total_notes:,} notes of {instruments} instruments ({splits}) in {out}"
     if not summary.rendered:
-        console.print(f"Already rendered: {what}")
+        console.print(f"Already rendered: {what}", markup=False)
         return
     speed = summary.total_notes / summary.seconds
-    console.print(f"Rendered {what}, {summary.seconds:.0f} s, {speed:.0f} notes/s")
+    console.print(f"Rendered {what}, {summary.seconds:.0f} s, {speed:.0f} notes/s", markup=False)
     if summary.silent:
         console.print(f"{summary.silent} notes were silent and left out.")
     for family, splits_without in summary.missing.items():

@@ -1,11 +1,13 @@
 """`nsynth download`: fetches notes of the real NSynth."""
 
 import contextlib
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import rich.markup
 
 import nsynth
 from pipeline.cli.console import make_console
@@ -76,12 +78,22 @@ def download_command(
     for split in splits:
         entry = noted["splits"][split]
         head, *families = coverage.lines(entry["coverage"])
-        console.print(f"[bold]{split}[/]: {head} in {out / entry['file']}", highlight=False, soft_wrap=True)
+        console.print(
+            f"[bold]{split}[/]: {head} in {rich.markup.escape(str(out / entry['file']))}",
+            highlight=False,
+            soft_wrap=True,
+        )
         console.print("\n".join(families), highlight=False)
         if missing := coverage.missing_families(entry["coverage"]):
             console.print(f"[yellow]no note of {', '.join(missing)}[/]")
-    console.print(f"Licence: {official.LICENCE}; origin and citation: {out / 'SOURCE.md'}", soft_wrap=True)
-    console.print(f"  nsynth run --data {out} --config configs/nsynth-lite.yaml", soft_wrap=True)
+    console.print(
+        f"Licence: {official.LICENCE}; origin and citation: {out / 'SOURCE.md'}", markup=False, soft_wrap=True
+    )
+    console.print(
+        f"  nsynth run --data {shlex.quote(str(out))} --config configs/nsynth-lite.yaml",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 class _Shown(Reporter):

@@ -174,7 +174,8 @@ def print_models(registry: Registry, console: rich.console.Console) -> None:
     for fault in registry.faults():
         console.print(f"[red]{rich.markup.escape(fault)}[/]", highlight=False, soft_wrap=True)
     if not versions:
-        console.print(f"No model has been pushed to {short(registry.destination)} yet: start `nsynth run`.")
+        where = rich.markup.escape(short(registry.destination))
+        console.print(f"No model has been pushed to {where} yet: start `nsynth run`.")
         return
     console.print(f"[bold]{rich.markup.escape(short(registry.destination))}[/]")
     table = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))

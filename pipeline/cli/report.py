@@ -40,4 +40,6 @@ def report(
     log_file = config.workspace / "logs" / "report.log"
     with console.status("Reading the run …"), chatter_to(log_file, verbose):
         path = write_report(config, run, out)
-    console.print(f"{short(path)} ({path.stat().st_size / 1e6:.1f} MB)", highlight=False, soft_wrap=True)
+    console.print(
+        f"{short(path)} ({path.stat().st_size / 1e6:.1f} MB)", highlight=False, markup=False, soft_wrap=True
+    )

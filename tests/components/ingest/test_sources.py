@@ -54,6 +54,14 @@ def test_a_name_tells_the_split(path: str, split: str | None) -> None:
     assert split_of(path) == split
 
 
+@pytest.mark.parametrize("folder", ["v[1]", "[v1]", "a*b", "what?", "nsynth #2", "~"])
+def test_the_name_of_a_folder_is_no_pattern(tmp_path: Path, folder: str) -> None:
+    touch(tmp_path / folder, "nsynth-train.tfrecord", "nsynth-valid/examples.json")
+    touch(tmp_path / "v1", "nsynth-test.tfrecord")
+    touch(tmp_path / "a-b", "nsynth-test.tfrecord")
+    assert [source.split for source in find(str(tmp_path / folder))] == ["train", "valid"]
+
+
 def test_files_that_name_no_split_are_for_training(tmp_path: Path) -> None:
     touch(tmp_path, "more.tfrecord", "notes.tfrecord")
     assert [source.split for source in find(str(tmp_path))] == ["train", "train"]
