@@ -11,7 +11,8 @@ from typing import Literal, Self
 import pydantic
 
 import nsynth
-from pipeline.engines.options import DataflowOptions, FlinkOptions, JobServer, SparkOptions
+from pipeline.engines import beam_options
+from pipeline.engines.options import FlinkOptions, Workers
 
 CHECKOUT_SETUP = Path(nsynth.__file__).with_name("setup.py")
 INSTALLED_WHEEL = Path(sys.prefix) / "share" / "nsynth"
@@ -25,8 +26,12 @@ class EngineOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
 
     runner: Literal["local", "local-parallel", "flink", "spark", "dataflow"] = "local"
     flink: FlinkOptions = FlinkOptions()
-    spark: SparkOptions = SparkOptions()
-    dataflow: DataflowOptions = DataflowOptions()
+    spark: dict[str, beam_options.Value] = {}
+    """Beam's own options by name, such as spark_master_url, spark_job_server_jar or job_endpoint. It has not been run
+    with this pipeline."""
+    dataflow: dict[str, beam_options.Value] = {}
+    """Beam's own options by name: at least project, region and temp_location; sdk_container_image names an image that
+    holds this project. It has not been run with this pipeline."""
 
     @pydantic.model_validator(mode="after")
     def _runner_is_set_up(self) -> Self:
@@ -48,14 +53,16 @@ class EngineOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
             case "flink":
                 args = self.flink.beam_args()
             case "spark":
-                args = self.spark.beam_args()
+                runner = "PortableRunner" if "job_endpoint" in self.spark else "SparkRunner"
+                workers = [] if "environment_type" in self.spark else Workers().beam_args()
+                args = [f"--runner={runner}", *workers, *beam_options.arguments(self.spark)]
             case "dataflow":
-                args = self.dataflow.beam_args()
+                args = ["--runner=DataflowRunner", *beam_options.arguments(self.dataflow)]
         return args if self._in_image else [*args, shipped()]
 
     @property
     def _in_image(self) -> bool:
-        return self.runner == "dataflow" and self.dataflow.image is not None
+        return self.runner == "dataflow" and "sdk_container_image" in self.dataflow
 
     def check(self, paths: Iterable[str]) -> None:
         """Makes sure before a run that this machine has what the engine wants.
@@ -64,7 +71,8 @@ class EngineOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
           paths: where the run reads and writes.
 
         Raises:
-          nsynth.UserError: an extra, a jar or a program is missing, or a path means something else elsewhere.
+          nsynth.UserError: an extra, a jar or a program is missing, Beam refuses an option, or a path means something
+            else elsewhere.
         """
         if self.runner in ("local", "local-parallel"):
             return
@@ -80,9 +88,21 @@ class EngineOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
                 f"{INSTALLED_WHEEL}. Install it with python -m pipeline.install (docs/installing.md)."
             )
         if self.runner == "dataflow":
+            self._check_dataflow()
+        beam_options.check(f"engine.{self.runner}", self.beam_args())
+        if self.runner == "dataflow":
             _check_cloud_extra()
-        else:
-            _check_job_server(self.runner, self.flink if self.runner == "flink" else self.spark)
+        elif self.runner == "flink":
+            _check_job_server(self.flink)
+
+    def _check_dataflow(self) -> None:
+        """What Beam's validator would ask Google about if it were not set."""
+        if absent := [name for name in ("project", "region", "temp_location") if name not in self.dataflow]:
+            raise nsynth.UserError(f"engine.dataflow needs {', '.join(absent)}")
+        if not str(self.dataflow["temp_location"]).startswith("gs://"):
+            raise nsynth.UserError(
+                f"engine.dataflow.temp_location = {self.dataflow['temp_location']}: write gs://bucket/folder"
+            )
 
 
 def shipped() -> str:
@@ -104,14 +124,14 @@ def _check_cloud_extra() -> None:
             )
 
 
-def _check_job_server(runner: str, options: JobServer) -> None:
+def _check_job_server(options: FlinkOptions) -> None:
     jar = options.job_server_jar
     if jar and "://" not in jar and not os.path.isfile(jar):
         raise nsynth.UserError(
-            f"engine.{runner}.job_server_jar: there is no file {jar}. Fetch the job server of Beam's {runner} runner, "
-            f"or set engine.{runner}.job_endpoint to one that runs."
+            f"engine.flink.job_server_jar: there is no file {jar}. Fetch the job server of Beam's Flink runner, "
+            "or set engine.flink.job_endpoint to one that runs."
         )
     if jar and not shutil.which("java"):
         raise nsynth.UserError(
-            f"engine.{runner}.job_server_jar needs java on the path. Install a JDK, version 11 or 17."
+            "engine.flink.job_server_jar needs java on the path. Install a JDK, version 11 or 17."
         )
