@@ -5,6 +5,7 @@ share, and an instrument with more notes than lie between two places cannot be m
 by the checksum of its header; every record's own checksum is verified.
 """
 
+import contextlib
 import io
 import random
 from typing import NamedTuple
@@ -19,7 +20,6 @@ RUN_RECORDS = 4
 """Records at one place. More would waste less (a record a place) and miss more instruments: docs/download.md."""
 _SLACK_BYTES = 4096  # the lengths of names and lists of qualities differ by less
 _USUAL_DIFFERENCE_BYTES = 512  # between the lengths of two records
-_LONGEST_RECORD = 1 << 24
 
 
 class Place(NamedTuple):
@@ -48,7 +48,7 @@ def record_bytes(origin: Origin, remote: Remote) -> int:
     """
     header = b"".join(origin.stream(remote, 0, min(tfrecord.HEADER_BYTES, remote.size)))
     length = tfrecord.data_length(header)
-    if length is None or not 0 < length < _LONGEST_RECORD:
+    if length is None or not 0 < length <= tfrecord.LENGTH_LIMIT:
         raise nsynth.UserError(f"{remote.url} is not a TFRecord of notes: it does not begin with a record.")
     return length + tfrecord.FRAME_BYTES
 
@@ -87,19 +87,20 @@ def cut(window: bytes, records: int) -> Run:
     file = io.BytesIO(window)
     found: list[bytes] = []
     damaged, gap, skipped = 0, len(window), False
-    for place in tfrecord.scan(file, len(window)):
-        if not isinstance(place, Record):
-            skipped = True
-            continue
-        if gap < len(window):
-            damaged += skipped
-        gap, skipped = min(gap, place.offset), False
-        if tfrecord.read_data(file, place)[1]:
-            found.append(window[place.offset : place.end])
-        else:
-            damaged += 1
-        if len(found) == records:
-            break  # before the scan searches what is left for another header
+    with contextlib.suppress(tfrecord.DamagedEverywhereError):  # the records before are good
+        for place in tfrecord.scan(file, len(window)):
+            if not isinstance(place, Record):
+                skipped = True
+                continue
+            if gap < len(window):
+                damaged += skipped
+            gap, skipped = min(gap, place.offset), False
+            if tfrecord.read_data(file, place)[1]:
+                found.append(window[place.offset : place.end])
+            else:
+                damaged += 1
+            if len(found) == records:
+                break  # before the scan searches what is left for another header
     return Run(found, damaged, gap)
 
 
