@@ -320,3 +320,27 @@ def test_what_tfx_left_of_its_drivers_is_no_disagreement(used):
     scratch.mkdir(parents=True)
     assert str(scratch) in {item["path"] for item in gc(used)[0]["items"]}
     assert not scratch.exists()
+
+
+READERS = [
+    "run",
+    "retrain",
+    "schedule",
+    "status",
+    "runs",
+    "report",
+    "gc",
+    "models",
+    "models promote --reason x",
+]
+
+
+@pytest.mark.parametrize("command", [*READERS, "models rollback", "lineage 1", "evaluate --data somewhere"])
+def test_every_command_opens_the_workspace_before_it_does_anything(tmp_path, monkeypatch, command):
+    def refuse(config: Config, create: bool = False) -> None:
+        raise nsynth.UserError(f"opened {config.workspace}")
+
+    monkeypatch.setattr("pipeline.workspace.open_workspace", refuse)
+    with pytest.raises(nsynth.UserError, match=f"opened {tmp_path}"):
+        call(*command.split(), f"--set=workspace={tmp_path}")
+    assert list(tmp_path.iterdir()) == []
