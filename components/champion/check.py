@@ -25,13 +25,17 @@ def check_champion(destination: str) -> None:
 
 
 def check_version(version: Version) -> None:
-    """The same for a version. One that has been judged is ours.
+    """The same for a version. One that has been judged is ours, as long as its files are those that were judged.
 
     Raises:
-      nsynth.UserError: it takes no Examples, or answers with something else than a probability of each family.
+      nsynth.UserError: they are not; or it takes no Examples, or answers with something else than a probability of
+        each family.
     """
     if version.record.digest:
-        return
+        try:
+            return version.check()
+        except nsynth.UserError as error:  # a candidate must not win against a champion that has been damaged
+            raise nsynth.UserError(f"{error}. Go back to another version (nsynth models rollback)") from error
     if fault := _fault(storage.read_bytes(f"{version.path}/{storage.LAST_FILE}")):
         raise nsynth.UserError(
             f"{version.path} serves and is not a model of this pipeline: {fault}. No candidate can be compared with "

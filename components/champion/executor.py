@@ -29,7 +29,7 @@ class ChampionExecutor(base_executor.BaseExecutor):
         """Copies the version that the driver named, or looks itself where no driver ran (Kubeflow).
 
         Raises:
-          nsynth.UserError: it is not a model of this pipeline, so that nothing can be compared with it.
+          nsynth.UserError: it is not a model of this pipeline, or was altered, so that nothing can be compared with it.
         """
         model = artifact_utils.get_single_instance(output_dict["model"])
         candidates = input_dict.get("candidate") or []

@@ -10,6 +10,7 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.pipeline import Pipeline
 from tfx.types import standard_artifacts
 
+import nsynth
 from components import storage
 from components.champion.component import Champion
 from components.champion.executor import ChampionExecutor
@@ -130,3 +131,13 @@ def test_a_version_that_went_meanwhile_counts_as_none(new_artifact, tmp_path):
     ChampionExecutor().Do({}, {"model": [output]}, properties)
     assert output.get_int_custom_property("version") == 0
     assert list(Path(output.uri).iterdir()) == []
+
+
+def test_a_champion_that_was_cut_is_nobody_to_compare_with(new_artifact, tmp_path):
+    pushed = push(Registry(tmp_path / "models"), make_model(tmp_path / "first", "1"))
+    Path(pushed.path, "saved_model.pb").write_bytes(b"")
+    properties = {"push_destination": str(tmp_path / "models"), "code": ""}
+    with pytest.raises(
+        nsynth.UserError, match=r"no longer those that were judged.*Go back to another version"
+    ):
+        ChampionExecutor().Do({}, {"model": [new_artifact("Model", "champion")]}, properties)
