@@ -69,7 +69,7 @@ def retrain(
             markup=False,
             soft_wrap=True,
         )
-        for span in done.waiting:
+        for span in (each for each in done.waiting if each not in done.words):
             console.print(f"waiting: {span}", highlight=False, markup=False, soft_wrap=True)
         for warning in done.warnings:
             console.print(f"warning: {warning}", highlight=False, markup=False)

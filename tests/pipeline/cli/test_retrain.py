@@ -124,6 +124,14 @@ def test_status_tells_what_keeps_the_next_round_from_its_spans(call, deliver, tm
     assert "call it span-000005" in call(status.status)[1].replace("\n", "")
 
 
+def test_a_round_names_what_it_left_alone(call, deliver, stand_in, tmp_path):
+    deliver(1)
+    (tmp_path / "spans" / "span-000002").mkdir()
+    stand_in.will({"ending": "kept", "words": "not better"})
+    assert "waiting: span-000002: no files in it yet" in call(retrain.retrain)[1]
+    assert call(retrain.retrain)[1].count("span-000002: no files in it yet") == 1, "its own words name it"
+
+
 def test_status_tells_what_each_span_waits_for(call, deliver, tmp_path):
     deliver(1)
     (tmp_path / "spans" / "span-000002").mkdir()
