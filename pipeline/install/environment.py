@@ -73,7 +73,8 @@ def bootstrap(folder: Path, lock: str) -> list[str]:
             "or start with another Python from 3.8 on)",
         )
         requirements = folder / "bootstrap.lock"
-        requirements.write_text(lock)
+        # Without what uv may build, of which this lock has nothing and old pips warn.
+        requirements.write_text(re.sub(r"^--no-binary.*\n", "", lock, flags=re.MULTILINE))
         pip = [
             str(folder / "bin" / "python"),
             "-m",

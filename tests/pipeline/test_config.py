@@ -148,3 +148,15 @@ def test_a_file_that_is_no_mapping_is_refused(yaml_file, text, message):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"cannot read the configuration .*nowhere.yaml: No such file"):
         load_config(tmp_path / "nowhere.yaml")
+
+
+def test_a_configuration_of_the_project_is_found_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_config("configs/tiny.yaml").name == "nsynth-tiny"
+
+
+def test_a_file_of_the_current_folder_comes_before_the_project_s(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "tiny.yaml").write_text("name: mine")
+    assert load_config("configs/tiny.yaml").name == "mine"

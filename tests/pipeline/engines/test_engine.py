@@ -57,6 +57,18 @@ def test_each_engine_has_its_runner_and_ships_our_packages(options: dict, runner
     assert setup_file.is_file()
 
 
+def test_an_installed_wheel_is_shipped_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    wheel = tmp_path / "nsynth_tfx-1-py3-none-any.whl"
+    monkeypatch.setattr(engine, "CHECKOUT_SETUP", tmp_path / "setup.py")
+    monkeypatch.setattr(engine, "INSTALLED_WHEEL", tmp_path)
+    flink = EngineOptions(runner="flink", flink={"job_endpoint": "server:8099"})
+    with pytest.raises(nsynth.UserError, match="its workers need this project's wheel"):
+        flink.check([])
+    wheel.touch()
+    flink.check([])
+    assert parsed(flink, beam.SetupOptions).extra_packages == [str(wheel)]
+
+
 def test_local_parallel_uses_a_thread_for_each_core():
     direct = parsed(EngineOptions(runner="local-parallel"), beam.DirectOptions)
     assert (direct.direct_running_mode, direct.direct_num_workers) == ("multi_threading", 0)
