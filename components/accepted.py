@@ -12,7 +12,6 @@ import os
 import shutil
 from pathlib import Path
 
-import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
 STATISTICS_FILE = "FeatureStats.pb"
@@ -30,7 +29,8 @@ class Accepted:
 
     def statistics(self) -> statistics_pb2.DatasetFeatureStatisticsList:
         """Statistics of its train split."""
-        return tfdv.load_stats_binary(str(self.path / STATISTICS_FILE))
+        content = (self.path / STATISTICS_FILE).read_bytes()
+        return statistics_pb2.DatasetFeatureStatisticsList.FromString(content)
 
 
 def digest_of(statistics: statistics_pb2.DatasetFeatureStatisticsList) -> str:

@@ -4,6 +4,8 @@ import contextlib
 import io
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -83,6 +85,24 @@ def test_a_report_of_any_past_run_by_the_beginning_of_its_name(call, past, tmp_p
     call("report")
     newest = past.config.workspace / "reports" / "2026-03-03T100000.000000.html"
     assert "The run failed in Transform." in newest.read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "command",
+    [["runs"], ["models"], ["models", "show"], ["lineage", "1"], ["status"], ["gc"], ["report", FAILED]],
+    ids=" ".join,
+)
+def test_looking_at_what_is_there_loads_neither_tensorflow_nor_tfx(past, command):
+    arguments = ["nsynth", *command, "--set", f"workspace={past.config.workspace}"]
+    code = (
+        f"import sys; sys.argv = {arguments}\nfrom pipeline.cli.main import main\n"
+        "try: main()\nexcept SystemExit as leave: assert not leave.code, leave.code\n"
+        "slow = {'tensorflow', 'tfx', 'apache_beam', 'keras', 'tensorflow_data_validation'} & set(sys.modules)\n"
+        "assert not slow, slow"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
 
 
 def test_runs_that_are_not_there_or_not_clear(call, tmp_path):
