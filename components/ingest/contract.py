@@ -36,6 +36,7 @@ class Reason(StrEnum):
     SILENT = "silent"
     NAMES_DISAGREE = "names_disagree"
     WAV = "wav"
+    AUDIO = "audio"
 
 
 WORDS: dict[str, str] = {
@@ -51,6 +52,7 @@ WORDS: dict[str, str] = {
     Reason.SILENT: "audio is silent",
     Reason.NAMES_DISAGREE: "ids and names contradict each other",
     Reason.WAV: "the WAV file is missing or unreadable",
+    Reason.AUDIO: "the audio file is missing or cannot be decoded",
     **{unknown(category): f"unknown {category.word}" for category in CATEGORIES},
     **{n.word: f"{n.word} is not in {n.values.start}-{n.values.stop - 1}" for n in nsynth.NUMBERS},
 }
@@ -64,6 +66,8 @@ class ContractError(Exception):
     """
 
     raw: bytes = b""
+    file: str = ""
+    """The file that is at fault, where it is not the one that lists it."""
 
     def __init__(self, reason: str, detail: str, note_str: str = "") -> None:
         super().__init__(f"{WORDS[reason]}: {detail}")

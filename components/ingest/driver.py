@@ -13,7 +13,7 @@ from tfx.proto.orchestration import driver_output_pb2
 from tfx.types import standard_component_specs
 
 import nsynth
-from components.ingest import files
+from components.ingest import audio_files, files
 from components.ingest.digests import Digests
 from components.ingest.executor import OPTIONS_KEY, cache_folder
 from components.ingest.options import IngestOptions
@@ -92,6 +92,8 @@ class Driver(driver.FileBasedDriver):
 
 def _files_of(source: Source) -> list[str]:
     """The files that are read of a source."""
+    if source.form == Form.AUDIO:
+        return audio_files.listed(source.path, source.rows)
     if source.form != Form.JSONWAV:
         return [source.path]
     return [source.path, *files.match(os.path.join(os.path.dirname(source.path), AUDIO_FOLDER), "*.wav")]

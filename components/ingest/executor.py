@@ -156,7 +156,7 @@ def _check_room(indexes: list[Index], layout: Layout) -> None:
     if not files.is_local(layout.examples):
         return
     files.make_folder(layout.examples)
-    needed = sum(int(index.lengths.sum()) + _SCALARS_BYTES * index.notes for index in indexes)
+    needed = sum(index.bytes + _SCALARS_BYTES * index.notes for index in indexes)
     free = shutil.disk_usage(layout.examples).free
     if needed > free:
         raise nsynth.UserError(

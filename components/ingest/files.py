@@ -4,6 +4,7 @@ Local files go straight through the operating system; Beam is imported for the o
 """
 
 import contextlib
+import errno
 import glob
 import os
 import shutil
@@ -12,6 +13,9 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
 
 from components.regular_file import open_regular
+
+NO_FAULT_OF_THE_FILE = {errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE}
+"""Errors of the disk or of this process, whatever the file holds; others, such as a missing file, are the data's."""
 
 
 def is_local(path: str) -> bool:

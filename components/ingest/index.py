@@ -14,7 +14,7 @@ import numpy as np
 
 import nsynth
 from components import tfrecord
-from components.ingest import files, jsonwav, tfds
+from components.ingest import audio_files, files, jsonwav, tfds
 from components.ingest.sources import Form, Source
 from components.ingest.unpack import unpack
 from components.tfrecord import Damage, Record
@@ -38,6 +38,13 @@ class Index:
         """How many records can be found."""
         return len(self.offsets)
 
+    @property
+    def bytes(self) -> int:
+        """How large its notes are as TFRecords, about: the sound of some forms is in other files."""
+        if self.source.form in (Form.JSONWAV, Form.AUDIO):
+            return self.notes * 4 * nsynth.NOTE_SAMPLES
+        return int(self.lengths.sum())
+
 
 def load_or_scan(source: Source, cache_dir: str) -> Index:
     """The index of a source; from the cache if the file is the one that it was made from.
@@ -48,6 +55,8 @@ def load_or_scan(source: Source, cache_dir: str) -> Index:
         nsynth.UserError: the file cannot be read.
         nsynth.RefusedDataError: it is empty or is not what its name says.
     """
+    if source.form == Form.AUDIO:
+        return _listed(source, cache_dir)
     try:
         state = files.identity(source.path)
         files.open_to_read(source.path).close()
@@ -65,6 +74,19 @@ def load_or_scan(source: Source, cache_dir: str) -> Index:
     if source.form == Form.TFRECORD and _holds_tfds(index):
         index = dataclasses.replace(index, source=source._replace(form=Form.TFDS))
     return index
+
+
+def _listed(source: Source, cache_dir: str) -> Index:
+    """The index of audio files: their manifest, which is kept in the cache, is what is read from."""
+    content = audio_files.manifest(source.path, source.rows)
+    path = os.path.join(cache_dir, f"manifest-{hashlib.sha256(content).hexdigest()[:24]}.jsonl")
+    if not files.exists(path):
+        with files.whole_file(path, cache_dir) as file:
+            file.write(content)
+    lengths = np.array([len(line) for line in content.splitlines(keepends=True)], np.int64)
+    if not lengths.size:
+        raise nsynth.RefusedDataError(f"{source.path} lists no sounds.")
+    return Index(source._replace(manifest=path), np.cumsum(lengths) - lengths, lengths, [])
 
 
 def _holds_tfds(index: Index) -> bool:

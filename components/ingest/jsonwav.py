@@ -1,6 +1,5 @@
 """The JSON/WAV distribution: `examples.json` tells of the notes, `audio/<note_str>.wav` holds their sound."""
 
-import errno
 import json
 import os
 from collections.abc import Iterator
@@ -18,8 +17,6 @@ from components.ingest.sources import AUDIO_FOLDER
 from components.tfrecord import Record
 
 _DETAIL = 200  # characters of a message that come from the data
-# Of the disk or of this process, whatever the file holds; others, such as a file that is missing, are the data's.
-_NO_FAULT_OF_THE_FILE = {errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE}
 
 
 def scan(file: BinaryIO, path: str) -> Iterator[Record]:
@@ -75,7 +72,7 @@ def _read_wav(path: str) -> tuple[np.ndarray, int]:
         with files.open_to_read(path) as file:
             return decode(file, path)
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
-        if isinstance(error, OSError) and error.errno in _NO_FAULT_OF_THE_FILE:
+        if isinstance(error, OSError) and error.errno in files.NO_FAULT_OF_THE_FILE:
             raise
         reason = getattr(error, "strerror", None) or error
         raise ContractError(Reason.WAV, f"{path[:_DETAIL]}: {reason}") from error

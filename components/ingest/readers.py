@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import nsynth
 from components import tfrecord
-from components.ingest import files, jsonwav, tfds
+from components.ingest import audio_files, files, jsonwav, tfds
 from components.ingest.contract import ContractError, Note, Reason, check
 from components.ingest.sources import Form, Source
 from components.tfrecord import Record
@@ -37,11 +37,15 @@ class Readers(contextlib.ExitStack):
                 raw = file.read(place.length)
                 record = jsonwav.read_example(raw, os.path.dirname(source.path))
                 return record, check(record)
+            if source.form == Form.AUDIO:
+                file.seek(place.offset)
+                raw = file.read(place.length)
+                return audio_files.read(raw, audio_files.root_of(source.path))
             raw, intact = tfrecord.read_data(file, place)
             record = tfds.official(raw) if source.form == Form.TFDS and intact else raw
             return record, _checked(record, intact)
         except ContractError as error:
-            error.raw = raw
+            error.raw = error.raw or raw
             raise
         except (OSError, MemoryError, nsynth.UserError):
             raise  # of the disk or the machine
@@ -53,7 +57,8 @@ class Readers(contextlib.ExitStack):
 
     def _file(self, source_id: int) -> BinaryIO:
         if source_id not in self._open:
-            file = self.enter_context(contextlib.closing(files.open_to_read(self._sources[source_id].path)))
+            source = self._sources[source_id]
+            file = self.enter_context(contextlib.closing(files.open_to_read(source.manifest or source.path)))
             self._open[source_id] = file
         return self._open[source_id]
 

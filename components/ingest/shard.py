@@ -83,6 +83,8 @@ class Refused(NamedTuple):
     @classmethod
     def of(cls, source: Source, place: Record, why: ContractError) -> "Refused":
         """The entry of a record that breaks the contract."""
+        if why.file:
+            return cls(why.file, 0, len(why.raw), source.split, why.note_str, why.reason, why.detail)
         return cls(
             source.path,
             place.offset,

@@ -89,7 +89,7 @@ def _deal(split: str, routes: Routes, indexes: Sequence[Index], options: IngestO
     offsets = np.concatenate([index.offsets for index in indexes])
     lengths = np.concatenate([index.lengths for index in indexes])
     order = permutation(len(offsets), options.seed, split)
-    size = int(lengths.sum()) + FRAME_BYTES * len(offsets)
+    size = sum(index.bytes for index in indexes) + FRAME_BYTES * len(offsets)
     count = max(options.min_shards, -(-size // (options.shard_megabytes * _MEGABYTE)))
     return [
         Shard(split, number, count, routes, sources, source_ids[part], offsets[part], lengths[part])

@@ -7,14 +7,14 @@ from enum import StrEnum
 from typing import NamedTuple
 
 import nsynth
-from components.ingest import files, whole_set
+from components.ingest import audio_files, files, whole_set
 
 EXAMPLES_JSON = "examples.json"
 AUDIO_FOLDER = "audio"
 
 
 class Form(StrEnum):
-    """A form in which people have NSynth."""
+    """A form in which people have their notes."""
 
     TFRECORD = "tfrecord"
     TFRECORD_GZIP = "tfrecord.gz"
@@ -23,11 +23,12 @@ class Form(StrEnum):
     TFDS = "tfds"  # TFRECORD by its name; the first record tells
     PARQUET = "parquet"
     ARROW = "arrow"
+    AUDIO = "audio"  # the path is that of a folder <class>/<group>/*.wav, or of a CSV
 
     @property
     def seekable(self) -> bool:
         """Whether a record can be read without reading all before it."""
-        return self in (Form.TFRECORD, Form.TFDS, Form.JSONWAV)
+        return self in (Form.TFRECORD, Form.TFDS, Form.JSONWAV, Form.AUDIO)
 
 
 class Source(NamedTuple):
@@ -36,6 +37,8 @@ class Source(NamedTuple):
     split: str
     form: Form
     path: str
+    rows: str = ""  # of a CSV, the value of its column `split` in the rows that are meant
+    manifest: str = ""  # of audio files, what lists them
 
 
 # First match wins. TFRecords may be sharded: name.tfrecord-00000-of-00010.
@@ -110,6 +113,8 @@ def find(folder: str, pattern: str = "*", split: str | None = None) -> list[Sour
     for form in reversed(_FORM_ORDER):
         chosen.update({source.split: form for source in found if source.form == form})
     sources = [source for source in found if chosen[source.split] == source.form]
+    if not found and (sources := _audio_sources(folder, pattern, split)):
+        return sources
     if not sources:
         what = "is empty" if not _match(folder, "*") else f"holds no notes that match {pattern!r}"
         if os.path.isfile(folder):
@@ -119,13 +124,26 @@ def find(folder: str, pattern: str = "*", split: str | None = None) -> list[Sour
         raise kind(
             f"{folder} {what}. Wanted: nsynth-train.tfrecord (or .tfrecord.gz), a folder nsynth-train/ with "
             f"{EXAMPLES_JSON} and {AUDIO_FOLDER}/, nsynth-train.jsonwav.tar.gz, or train-00000-of-00001.parquet (or "
-            ".arrow); likewise valid and test. Of TensorFlow Datasets, give the folder of a version: nsynth/full/2.3.3."
+            ".arrow); likewise valid and test. Or audio files: <class>/<group>/*.wav, in train/, valid/ and test/ or "
+            "in one tree, or a CSV that lists them. Of TensorFlow Datasets, give the folder of a version: "
+            "nsynth/full/2.3.3."
         )
     if matched != [folder]:  # a file that is named itself is asked for alone
         whole_set.refuse_left_out(matched, forms, [path for path in matched if split_of(path)])
         for name in {source.split for source in sources} if pattern.endswith("*") else ():
             whole_set.refuse_incomplete([source.path for source in sources if source.split == name])
     return sources
+
+
+def _audio_sources(folder: str, pattern: str, split: str | None) -> list[Source]:
+    if not files.is_local(folder):
+        return []
+    inside = os.path.dirname(pattern)
+    return [
+        Source(split or given, Form.AUDIO, path, rows)
+        for base in (files.match(os.path.join(glob.escape(folder), inside)) if inside else [folder])
+        for given, path, rows in audio_files.parts_of(base)
+    ]
 
 
 def _is_folder(path: str) -> bool:

@@ -8,7 +8,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 import nsynth
-from components.ingest import files
+from components.ingest import audio_files, files
 from components.ingest.index import Index, load_or_scan
 from components.ingest.sources import Form, find
 
@@ -59,11 +59,19 @@ def _look(split: str, indexes: list[Index]) -> Found:
     notes = sum(index.notes for index in indexes)
     forms = tuple(sorted({index.source.form for index in indexes}))
     local = all(files.is_local(index.source.path) for index in indexes)
-    if not local or not nsynth.GROUP.pattern:  # each look would be a request
+    if not local or (not nsynth.GROUP.pattern and forms != (Form.AUDIO,)):  # each look would be a request
         return Found(split, forms, notes, frozenset(), False)
+    if forms == (Form.AUDIO,):
+        named = [audio_files.groups(_lines(index.source.manifest)) for index in indexes]
+        return Found(split, forms, notes, frozenset().union(*named), True)
     step = -(-notes // MOST_RECORDS)
     instruments = frozenset(name for index in indexes for name in _instruments(index, step))
     return Found(split, forms, notes, instruments, step == 1)
+
+
+def _lines(path: str) -> Iterator[bytes]:
+    with files.open_to_read(path) as file:
+        yield from file
 
 
 def _instruments(index: Index, step: int) -> Iterator[str]:

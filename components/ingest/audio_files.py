@@ -1,0 +1,224 @@
+"""Audio files as data: a tree `<class>/<group>/*.wav`, or a CSV that lists them.
+
+Either is first turned into a manifest: a line of JSON for each file. From there on a file is a record like any other,
+found by the offset of its line.
+"""
+
+import csv
+import json
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+import nsynth
+from components import audio
+from components.example_proto import serialize
+from components.ingest.contract import ContractError, Note, Reason, check, unknown
+from components.ingest.files import NO_FAULT_OF_THE_FILE
+from components.regular_file import NotRegularError, open_regular
+
+SPLIT_FOLDERS = ("train", "valid", "test")
+FILE, CLASS, GROUP, SPLIT = "file", "class", "group", "split"  # columns of a CSV, keys of a manifest
+_OVERSHOOT = 10 ** (3 / 20)
+"""Peak up to which samples beyond full scale come from lossy coding or resampling: 3 dB. They are clipped."""
+_QUARANTINE_BYTES = 1 << 28  # larger files are not copied into the quarantine
+
+
+def parts_of(folder: str) -> list[tuple[str, str, str]]:
+    """What a local folder of audio files consists of: (split, path of a folder or CSV, value of the column `split`).
+
+    Empty where the folder has no audio files below folders, and no CSV.
+
+    Raises:
+        nsynth.RefusedDataError: a folder beside those of the splits, a file outside of a group's folder, several CSVs,
+            or a CSV that cannot be used.
+    """
+    if not os.path.isdir(folder):
+        folder, name = os.path.split(folder)
+        names = [name]
+    else:
+        names = sorted(entry.name for entry in os.scandir(folder) if not entry.name.startswith((".", "_")))
+    lists = [name for name in names if name.lower().endswith(".csv")]
+    if len(lists) > 1:
+        raise nsynth.RefusedDataError(f"{folder} has several CSV files ({', '.join(lists)}): keep one.")
+    if lists:
+        path = os.path.join(folder, lists[0])
+        splits = sorted({row.get(SPLIT) or "" for row in _rows(path)})
+        return [(split or "train", path, split) for split in splits]
+    folders = [name for name in names if os.path.isdir(os.path.join(folder, name))]
+    splits = [name for name in SPLIT_FOLDERS if name in folders]
+    roots = [os.path.join(folder, split) for split in splits] or [folder]
+    if not any(next(_sounds(root), None) for root in roots):
+        return []
+    if splits and (others := set(folders) - set(splits)):
+        raise nsynth.RefusedDataError(
+            f"{folder}: {', '.join(sorted(others))} is none of the splits {', '.join(SPLIT_FOLDERS)}. Rename it, or "
+            "move it out of the folder."
+        )
+    return list(zip(splits or ["train"], roots, [""] * len(roots), strict=True))
+
+
+def manifest(path: str, split: str) -> bytes:
+    """A line for each sound of a folder or CSV, in order; it changes whenever a file does.
+
+    Args:
+        path: as `parts_of` gives it.
+        split: value of the CSV's column `split`; only these rows are meant.
+    """
+    root = root_of(path)
+    rows: Iterator[dict[str, Any]]
+    if os.path.isdir(path):
+        rows = ({FILE: file, CLASS: kind, GROUP: group} for file, kind, group in sorted(_sounds(path)))
+    else:
+        rows = (row for row in _rows(path) if (row.get(SPLIT) or "") == split)
+    return b"".join(json.dumps({**row, **_age(root, row[FILE])}).encode() + b"\n" for row in rows)
+
+
+def listed(path: str, split: str) -> list[str]:
+    """Paths of all that is read: the files of the manifest, and the CSV."""
+    root = root_of(path)
+    rows = [json.loads(line) for line in manifest(path, split).splitlines()]
+    found = [os.path.join(root, row[FILE]) for row in rows if row["size"] >= 0]
+    return found if root == path else [path, *found]
+
+
+def root_of(path: str) -> str:
+    """Folder that the files of a manifest are relative to."""
+    return path if os.path.isdir(path) else os.path.dirname(path)
+
+
+def _sounds(root: str) -> Iterator[tuple[str, str, str]]:
+    """Path below `root`, class and group of each audio file."""
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith((".", "_"))]
+        for name in names:
+            if name.startswith(".") or os.path.splitext(name)[1].lower() not in audio.SUFFIXES:
+                continue
+            file = os.path.relpath(os.path.join(folder, name), root)
+            parts = file.split(os.sep)
+            if len(parts) < 3:
+                raise nsynth.RefusedDataError(
+                    f"{os.path.join(root, file)} is in no group's folder: wanted <class>/<group>/{name}, where a "
+                    f"group is what no split may divide (here: {nsynth.GROUP.word})."
+                )
+            yield file, parts[0], parts[1]
+
+
+def _rows(path: str) -> Iterator[dict[str, Any]]:
+    """Rows of a CSV, with the columns under the names that a manifest has."""
+    aliases = {
+        nsynth.LABEL.word: CLASS,
+        nsynth.LABEL.name_key: CLASS,
+        nsynth.GROUP.word: GROUP,
+        nsynth.GROUP.key: GROUP,
+        **{category.name_key: category.word for category in nsynth.CATEGORIES},
+        **{number.key: number.word for number in nsynth.NUMBERS},
+    }
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, strict=True)
+            columns = {column: aliases.get(column, column) for column in reader.fieldnames or ()}
+            if missing := {FILE, CLASS, GROUP} - set(columns.values()):
+                raise nsynth.RefusedDataError(
+                    f"{path} has no column {', '.join(sorted(missing))}. Wanted: {FILE}, {CLASS}, {GROUP}; if known "
+                    f"also {SPLIT} ({', '.join(SPLIT_FOLDERS)}){''.join(f', {word}' for word in _words())}."
+                )
+            for row in reader:
+                found = {columns[column]: value.strip() for column, value in row.items() if column and value}
+                if found.get(SPLIT, "train") not in SPLIT_FOLDERS:
+                    raise nsynth.RefusedDataError(
+                        f"{path}, line {reader.line_num}: split {found[SPLIT]!r} is none of {', '.join(SPLIT_FOLDERS)}."
+                    )
+                known = (FILE, CLASS, GROUP, SPLIT, *_words())
+                yield {key: found.get(key, "") for key in (FILE, CLASS, GROUP)} | {
+                    key: value for key, value in found.items() if key in known
+                }
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise nsynth.RefusedDataError(f"{path} is not a CSV in UTF-8: {error}.") from error
+
+
+def _words() -> list[str]:
+    return [part.word for part in (*nsynth.CATEGORIES, *nsynth.NUMBERS)]
+
+
+def _age(root: str, file: str) -> dict[str, int]:
+    try:
+        status = os.stat(os.path.join(root, file))
+    except (OSError, ValueError):
+        return {"size": -1, "changed": 0}  # reading it will say what is wrong
+    return {"size": status.st_size, "changed": status.st_mtime_ns}
+
+
+def read(line: bytes, root: str) -> tuple[bytes, Note]:
+    """The sound of a manifest's line as a serialized tf.Example; what the line does not tell is not in it.
+
+    Only the beginning of a long sound is read, a short one is filled up with silence.
+
+    Raises:
+        ContractError: the class is unknown, the file is missing or cannot be decoded, or a value is not allowed; `file`
+            is its path and `raw` its bytes.
+        OSError: the file may not be read, or the disk fails.
+    """
+    row = json.loads(line)
+    folders = f"{row[CLASS]}/{row[GROUP]}/"
+    name = row[FILE] if row[FILE].startswith(folders) else folders + row[FILE]
+    path = os.path.join(root, row[FILE])
+    try:
+        labels = _labels(row)
+        example = serialize({nsynth.NOTE_STR: name, **labels, nsynth.AUDIO: _samples(path, root)})
+        return example, check(example, complete=False)
+    except ContractError as error:
+        error.note_str, error.file, error.raw = name, path, line
+        if row["size"] in range(_QUARANTINE_BYTES) and _is_below(path, root):
+            with open_regular(path) as file:
+                error.raw = file.read()
+        raise
+
+
+def groups(lines: Iterable[bytes]) -> frozenset[str]:
+    """Names of the groups in a manifest."""
+    return frozenset(json.loads(line)[GROUP] for line in lines)
+
+
+def _labels(row: dict[str, Any]) -> dict[str, Any]:
+    labels = {nsynth.GROUP.key: row[GROUP], nsynth.SAMPLE_RATE: nsynth.SAMPLE_RATE_HZ}
+    named = {category: row.get(category.word) for category in nsynth.CATEGORIES}
+    for category, name in {nsynth.LABEL: row[CLASS], **named}.items():
+        if name is None:
+            continue
+        if name not in category.names:
+            raise ContractError(unknown(category), f"{category.name_key} {name[:40]!r}")
+        labels |= {category.name_key: name, category.id_key: category.names.index(name)}
+    for number in nsynth.NUMBERS:
+        if number.word in row:
+            try:
+                labels[number.key] = int(row[number.word])
+            except ValueError as error:
+                raise ContractError(number.word, f"{number.word} {row[number.word][:40]!r}") from error
+    return labels
+
+
+def _is_below(path: str, root: str) -> bool:
+    return os.path.normpath(path).startswith(os.path.normpath(root) + os.sep)
+
+
+def _samples(path: str, root: str) -> np.ndarray:
+    """float32[nsynth.NOTE_SAMPLES]."""
+    if not _is_below(path, root):
+        raise ContractError(Reason.AUDIO, "the file is outside of the CSV's folder")
+    try:
+        with open_regular(path) as file:
+            samples = audio.read_mono(file, nsynth.NOTE_SAMPLES)
+    except (audio.AudioError, NotRegularError, ValueError) as error:
+        raise ContractError(Reason.AUDIO, str(error)) from error
+    except OSError as error:
+        if error.errno in NO_FAULT_OF_THE_FILE:
+            raise
+        raise ContractError(Reason.AUDIO, error.strerror or str(error)) from error
+    if not samples.size:
+        raise ContractError(Reason.AUDIO, "0 s long")
+    if np.abs(samples).max() <= _OVERSHOOT:
+        samples = np.clip(samples, -1, 1)
+    return np.pad(samples, (0, nsynth.NOTE_SAMPLES - len(samples)))
