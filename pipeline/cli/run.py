@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.command()
 @config_option
 @click.option(
-    "--data", help="Folder with NSynth: TFRecords as downloaded, or JSON/WAV. Default: the demo notes."
+    "--data", help="Folder of notes: NSynth as downloaded, or audio files. Default: the demo notes."
 )
 @set_option
 @click.pass_context

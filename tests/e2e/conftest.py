@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,12 +50,22 @@ class Project:
 
 
 @pytest.fixture(scope="session")
-def project(tmp_path_factory) -> Project:
-    folder = tmp_path_factory.mktemp("project")
-    for name in SOURCES:
-        source = PROJECT / name
-        if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, folder / name)
-    return Project(folder)
+def make_project(tmp_path_factory) -> Callable[[str], Project]:
+    """Copies the tree into a folder of this name."""
+
+    def make(name: str) -> Project:
+        folder = tmp_path_factory.mktemp(name)
+        for part in SOURCES:
+            source = PROJECT / part
+            if source.is_dir():
+                shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, folder / part)
+        return Project(folder)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def project(make_project) -> Project:
+    return make_project("project")

@@ -75,7 +75,7 @@ def chart(kind: str, parts: Sequence[Slice], version: int) -> Markup:
         "model:N",
         *(alt.Tooltip(f"{key}:Q", format=".1%") for key in ("value", "low", "high")),
         "notes:Q",
-        "instruments:Q",
+        alt.Tooltip("instruments:Q", title=nsynth.GROUP.plural),
     ]
     layers = [
         base.mark_bar().encode(x=x, y=y, yOffset=offset, color=colour, opacity=pale, tooltip=told),
