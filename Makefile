@@ -19,7 +19,7 @@ help:  ## list the targets
 .PHONY: setup
 setup: $(READY)  ## install everything into .venv (run and test do it by themselves)
 
-$(READY): requirements.lock setup.py $(wildcard pipeline/install/*)
+$(READY): requirements.lock setup.py $(wildcard pipeline/install/*.py pipeline/install/*.lock)
 	@[[ -n "$(PYTHON)" ]] || { echo "A Python from 3.8 on with venv is needed to begin with (Debian, Ubuntu: apt-get install python3-venv)" >&2; exit 1; }
 	@$(PYTHON) -m pipeline.install --editable . $(VENV)
 	@touch $(READY)
