@@ -75,7 +75,14 @@ def _identify(folder: Path, server: str | None) -> tuple[Path, str]:
         return Path(known.address), ""  # which may be another mount of the same folder
     if known is None and not (_has_past(folder) and os.access(folder, os.W_OK)):
         return folder, ""
+    if known is None and server and not _answers(server):
+        return folder, ""  # whoever needs the history will say so
     original = known.address if known else _original(folder, server)
+    if original and known is None and server:
+        raise nsynth.UserError(
+            f"the history on the metadata server names artifacts in the workspace {original}, which is still there. If "
+            f"{folder} is a copy of it, name another database (metadata_server); if {original} is not needed, remove it"
+        )
     if known and not identity.lives_at(known.address, known.id):
         original = ""
     for part in _PARTS:
@@ -99,11 +106,19 @@ def _identify(folder: Path, server: str | None) -> tuple[Path, str]:
         raise identity.unwritable(folder, error) from error
 
 
+def _answers(server: str) -> bool:
+    try:
+        connect(server)
+    except nsynth.UserError:
+        return False
+    return True
+
+
 def _original(folder: Path, server: str | None) -> str:
     """The workspace that one without an identity is a copy of; empty if it is none, or nobody can tell."""
-    if server or not (folder / _HISTORY).exists():
+    if not server and not (folder / _HISTORY).exists():
         return ""
-    others = _others(folder, connect(folder / _HISTORY))
+    others = _others(folder, connect(server or folder / _HISTORY))
     return next((root for root in others if _has_past(Path(root))), "")
 
 

@@ -281,9 +281,9 @@ def test_an_artifact_that_is_a_link_goes_as_a_link(used, tmp_path):
     assert (kept / "content").exists()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def server():
-    """Address of a database; its tables are emptied by whoever needs that."""
+    """Address of an empty database."""
     with contextlib.ExitStack() as stack:
         yield stack.enter_context(postgresql())
 
@@ -320,6 +320,29 @@ def test_what_tfx_left_of_its_drivers_is_no_disagreement(used):
     scratch.mkdir(parents=True)
     assert str(scratch) in {item["path"] for item in gc(used)[0]["items"]}
     assert not scratch.exists()
+
+
+def test_a_copy_from_before_there_were_identities_does_not_take_the_server_from_its_original(
+    server, tmp_path
+):
+    home, at = tmp_path / "workspace", f"--set=metadata_server={server}"
+    History(Config(workspace=home, metadata_server=server)).whole_run("2025-01-01", 101, span=1)
+    shutil.copytree(home, tmp_path / "copy")
+    with pytest.raises(
+        nsynth.UserError, match=f"names artifacts in the workspace {home}, which is still there"
+    ):
+        gc(tmp_path / "copy", at)
+    assert gc(home, at)[0]["items"] == []
+    assert artifacts(tmp_path / "copy") == artifacts(home)
+    assert len(artifacts(home)) == 4
+
+
+def test_a_server_that_is_down_keeps_nobody_from_looking(home):
+    told = call(
+        "status", "--json", f"--set=workspace={home}", "--set=metadata_server=mysql://u@127.0.0.1:1/h"
+    )
+    assert json.loads(told[0])["rounds"] == []
+    assert identity.read(home) is None
 
 
 READERS = [
