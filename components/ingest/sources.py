@@ -141,7 +141,7 @@ def _audio_sources(folder: str, pattern: str, split: str | None) -> list[Source]
     inside = os.path.dirname(pattern)
     return [
         Source(split or given, Form.AUDIO, path, rows)
-        for base in (files.match(os.path.join(glob.escape(folder), inside)) if inside else [folder])
+        for base in (files.match(folder, inside) if inside else [folder])
         for given, path, rows in audio_files.parts_of(base)
     ]
 

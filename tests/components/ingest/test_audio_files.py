@@ -156,6 +156,15 @@ def test_a_folder_that_cannot_be_understood_is_refused(tmp_path: Path, files, ro
         find(str(tmp_path / "data"))
 
 
+def test_spans_and_held_out_folders_may_hold_audio_files(tmp_path: Path) -> None:
+    write(tmp_path / "span-000001" / "reed" / "a" / "x.wav")
+    write(tmp_path / "span-000002" / "train" / "reed" / "b" / "y.wav")
+    [span] = find(str(tmp_path), "span-000002/*")
+    assert span.path == str(tmp_path / "span-000002" / "train")
+    [held_out] = find(str(tmp_path / "span-000001"), "*", "valid")
+    assert (held_out.split, held_out.form) == ("valid", "audio")
+
+
 def test_a_changed_file_makes_another_manifest(tmp_path: Path) -> None:
     data = tmp_path / "data"
     path = write(data / "train/reed/a/x.wav")
