@@ -1,6 +1,5 @@
 """Which files of a data folder hold notes, in what form, and for which split."""
 
-import glob
 import os
 import re
 from enum import StrEnum
@@ -157,8 +156,6 @@ def _match(folder: str, pattern: str) -> list[str]:
     itself = os.path.join(folder, EXAMPLES_JSON)
     if files.exists(itself):
         return [itself]
-    if files.is_local(folder):
-        folder = glob.escape(folder)
     return sorted(
         {
             *files.match(folder, pattern),
