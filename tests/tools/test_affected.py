@@ -7,17 +7,17 @@ from tools.affected import affected
 
 TESTS = [
     ROOT / "tests" / name
-    for name in ("pipeline/retrain/test_ledger.py", "transform/test_log_mel.py", "pipeline/test_settings.py")
+    for name in ("pipeline/retrain/test_lock.py", "transform/test_log_mel.py", "pipeline/test_settings.py")
 ]
 
 
 @pytest.mark.parametrize(
     ("changed", "selected"),
     [
-        ("pipeline/retrain/ledger.py", ["test_ledger.py"]),
+        ("pipeline/retrain/lock.py", ["test_lock.py"]),
         ("transform/log_mel.py", ["test_log_mel.py"]),
-        ("tests/pipeline/retrain/conftest.py", ["test_ledger.py"]),
-        ("transform/options.py", ["test_ledger.py", "test_log_mel.py", "test_settings.py"]),
+        ("tests/pipeline/retrain/conftest.py", ["test_lock.py"]),
+        ("transform/options.py", ["test_lock.py", "test_log_mel.py", "test_settings.py"]),
         ("README.md", []),
     ],
 )
