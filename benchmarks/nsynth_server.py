@@ -2,9 +2,11 @@
 
 The file it serves is never on a disk: each record is made when it is asked for, in the format and order of the
 official file (by family, then by instrument) and with as many notes as wanted, up to all 289,205.
+`python -m benchmarks.nsynth_server` serves files of the official sizes and prints how to download from it.
 """
 
 import bisect
+import contextlib
 import functools
 import re
 import threading
@@ -245,3 +247,15 @@ class _Handler(BaseHTTPRequestHandler):
         if status == 503:
             self.send_header("Retry-After", "0")
         self.end_headers()
+
+
+def main() -> None:
+    """Serve all three splits, at their official sizes, until it is interrupted."""
+    with Server({official.file_name(s): VirtualFile(instruments(s)) for s in official.SPLITS}) as server:
+        print(f"nsynth download --mirror {server.url}", flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()
