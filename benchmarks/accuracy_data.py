@@ -113,7 +113,7 @@ def _computed(
         kept.unlink(missing_ok=True)
         labels = _compute(files, spectrogram, folder)
         part = kept.with_name(".labels.npz")
-        np.savez(part, **labels, **written)
+        np.savez(part, **{**labels, **written})
         part.rename(kept)  # the mark that all is there
     with np.load(kept) as stored:
         labels = {name: stored[name] for name in _LABELS}

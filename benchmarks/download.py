@@ -65,7 +65,7 @@ def planned(run: int, notes: int, latency_s: float, bytes_per_s: float, seeds: i
 
 
 def _met(file: VirtualFile, places: list[sample.Place]) -> set[int]:
-    met = set()
+    met: set[int] = set()
     for place in places:
         first = file.records_from(place.segment.start)
         met.update(file.instrument_at(first + n) for n in range(place.records))

@@ -135,7 +135,8 @@ def _prepare_ours(variant: str, data: str, out: str) -> Callable[[], None]:
     from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
     from tfx.types import standard_artifacts
 
-    from components.ingest.component import NSynthExampleGen, QuarantinedNotes
+    from components.artifacts import QuarantinedNotes
+    from components.ingest.component import NSynthExampleGen
     from components.ingest.executor import Executor
 
     examples, quarantine = standard_artifacts.Examples(), QuarantinedNotes()

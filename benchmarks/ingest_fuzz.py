@@ -17,8 +17,9 @@ import numpy as np
 
 import nsynth
 from benchmarks.synthetic import make_notes
+from components.audio import SILENCE_BELOW
 from components.example_proto import Example, serialize
-from components.ingest.contract import SAMPLE_LIMIT, SILENCE_BELOW, ContractError, check
+from components.ingest.contract import SAMPLE_LIMIT, ContractError, check
 
 _SEEDS = 22  # valid records that mutations start from
 

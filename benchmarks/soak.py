@@ -238,7 +238,7 @@ def main(
     """Run unattended rounds day by day over good and bad data, kills included, and check every morning."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     days = (MONTH * (1 + rounds // len(MONTH)))[:rounds] if rounds else WEEK
-    past = json.loads(output.read_text()) if resume else {"seconds": 0.0, "days": []}
+    past: dict[str, Any] = json.loads(output.read_text()) if resume else {"seconds": 0.0, "days": []}
     month = [Day.of(day) for day in past["days"]]
     for part in ("workspace", "data/spans", "data/holdout") if not month else ():
         shutil.rmtree(folder / part, ignore_errors=True)

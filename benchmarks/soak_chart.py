@@ -24,6 +24,7 @@ def draw(result: dict[str, Any], file: Path) -> None:
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.patches import Rectangle
 
     days = result["days"]
     numbers = [day["day"] for day in days]
@@ -55,7 +56,7 @@ def draw(result: dict[str, Any], file: Path) -> None:
     middle.set_yticks([])
     middle.set_ylabel("rounds")
     middle.legend(
-        [plt.Rectangle((0, 0), 1, 1, color=colour) for colour in COLOURS.values()],
+        [Rectangle((0, 0), 1, 1, color=colour) for colour in COLOURS.values()],
         list(COLOURS),
         ncols=len(COLOURS),
         fontsize=7,

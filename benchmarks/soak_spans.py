@@ -6,6 +6,7 @@ import struct
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -100,7 +101,7 @@ def by_family(notes: Iterable[Note]) -> dict[str, Notes]:
     return dict(families)
 
 
-def parsed(note: Note):
+def parsed(note: Note) -> Any:
     """The tf.Example."""
     import tensorflow as tf
 

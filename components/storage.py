@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 LAST_FILE = "saved_model.pb"
 HIDDEN_PREFIX = ".pushing-"
@@ -220,7 +221,7 @@ def _store_errors(path: str) -> Iterator[None]:
         raise OSError(errno.EIO, error.message, path) from error
 
 
-def _gfile():
+def _gfile() -> Any:
     import tensorflow as tf  # seconds to import, and only object stores need it
 
     return tf.io.gfile

@@ -15,7 +15,7 @@ from corpus.note import Note
 from corpus.splits import SPLITS
 
 
-class Writer(AbstractContextManager):
+class Writer(AbstractContextManager["Writer"]):
     """Takes notes of all splits in the order in which they shall stand in the files."""
 
     def add(self, note: Note) -> None:

@@ -39,7 +39,7 @@ At /gcs Vertex AI shows the buckets themselves.
 """
 
 _received: list[int] = []
-_running: list[subprocess.Popen] = []
+_running: list[subprocess.Popen[bytes]] = []
 
 
 def main(argv: list[str]) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -231,7 +232,7 @@ def _below(folder: Path) -> Iterator[Path]:
         yield from (Path(parent, name) for name in names if not name.startswith("."))
 
 
-def _tensorflow():
+def _tensorflow() -> Any:
     """TensorFlow without Keras, which an exported model does not need and which doubles the time to start."""
     if "keras" in sys.modules or "tensorflow" in sys.modules:
         import tensorflow

@@ -5,6 +5,7 @@ refuses, the component Champion finds the model to beat.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from tfx.components import Trainer, Tuner
 from tfx.dsl.components.base.base_component import BaseComponent
@@ -24,7 +25,9 @@ from pipeline.data_steps import EVALUATED_SPLIT, Data, Spans, ingest_all, prepar
 from pipeline.fingerprint import step_fingerprint as code
 
 
-def create_pipeline(config: Config, pipeline_root: str, spans: Spans | None = None, **kwargs) -> Pipeline:
+def create_pipeline(
+    config: Config, pipeline_root: str, spans: Spans | None = None, **kwargs: Any
+) -> Pipeline:
     """Builds the whole graph from the configuration.
 
     Args:

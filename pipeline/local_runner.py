@@ -4,7 +4,8 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
 from components.champion.check import check_champion
 from pipeline.config import Config
-from pipeline.graph import Spans, create_pipeline
+from pipeline.data_steps import Spans
+from pipeline.graph import create_pipeline
 from pipeline.history.endings import record_ending
 from pipeline.history.identity import open_own
 from pipeline.history.metadata import connection_config

@@ -91,7 +91,7 @@ def _matches(font: SoundFont, sample: int, signatures: np.ndarray) -> Iterator[i
         return
     for start in range(0, len(signatures), 256):
         block = np.fft.irfft(signatures[start : start + 256] * np.conj(signature))
-        yield from start + np.flatnonzero(np.abs(block).max(axis=1) > THRESHOLD)
+        yield from (start + np.flatnonzero(np.abs(block).max(axis=1) > THRESHOLD)).tolist()
 
 
 def _signature(font: SoundFont, sample: int) -> np.ndarray | None:

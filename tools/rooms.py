@@ -7,8 +7,9 @@ python -m tools.rooms --write  # put it into docs/architecture.md
 import re
 import sys
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import grimp
 
@@ -45,9 +46,9 @@ def arrows(rooms: Iterable[str]) -> set[Arrow]:
     found = set()
     for module in graph.modules:
         for imported in graph.find_modules_directly_imported_by(module):
-            importer, target = room_of(module), room_of(imported)
-            if importer and target and importer != target:
-                found.add((importer, target))
+            above, below = room_of(module), room_of(imported)
+            if above and below and above != below:
+                found.add((above, below))
     return found
 
 
@@ -80,7 +81,7 @@ def picture() -> str:
     return "\n".join([*lines, "```", ""])
 
 
-def _by_floor(rooms: list[str]):
+def _by_floor(rooms: list[str]) -> Callable[[Arrow], tuple[int, int]]:
     return lambda arrow: (rooms.index(arrow[0]), rooms.index(arrow[1]))
 
 
@@ -88,11 +89,11 @@ def _id(room: str) -> str:
     return room.replace(".", "_")
 
 
-def _settings() -> dict:
+def _settings() -> dict[str, Any]:
     return tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
 
 
-def _contract() -> dict:
+def _contract() -> dict[str, Any]:
     return next(contract for contract in _settings()["contracts"] if contract["id"] == "rooms")
 
 

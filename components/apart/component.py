@@ -24,7 +24,7 @@ class ApartSpec(types.ComponentSpec):
         "accounts": ChannelParameter(type=QuarantinedNotes),
         "held_out": ChannelParameter(type=QuarantinedNotes, optional=True),
     }
-    OUTPUTS: dict = {}
+    OUTPUTS: dict[str, ChannelParameter] = {}
 
 
 class Apart(BaseComponent):

@@ -1,5 +1,7 @@
 """Finds out which version is to be beaten before the cache is asked, so that a new champion is noticed."""
 
+from typing import Any
+
 from tfx.dsl.components.base import base_driver
 from tfx.orchestration import data_types_utils
 from tfx.orchestration.portable import base_driver as portable_driver
@@ -13,7 +15,7 @@ from components.registry import Registry
 class ChampionDriver(base_driver.BaseDriver, portable_driver.BaseDriver):
     """Adds the number of the version to the step's properties, which are part of the cache's key."""
 
-    def __init__(self, metadata_handle):
+    def __init__(self, metadata_handle: Any) -> None:
         base_driver.BaseDriver.__init__(self, metadata_handle)
         portable_driver.BaseDriver.__init__(self, metadata_handle)
 

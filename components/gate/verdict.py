@@ -1,5 +1,7 @@
 """Whether a candidate may be pushed, and why: bars, the comparison with the champion, and every slice."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from components.documents import Calibration, Figure, GateCheck, GateReport, Slice
@@ -49,7 +51,7 @@ def _resampling(instruments: np.ndarray, options: GateOptions) -> Resampling:
     return Resampling.of(instruments, options.resamples, options.confidence, options.seed)
 
 
-def _parts(predictions: Predictions, options: GateOptions):
+def _parts(predictions: Predictions, options: GateOptions) -> Iterable[tuple[str, np.ndarray]]:
     return slices(predictions, options.edges).items()
 
 

@@ -22,7 +22,7 @@ _YOUNG_NS = 2_000_000_000
 """A file that changed so recently may change again within one tick of the file system's clock: it is read again."""
 
 
-class Digests(contextlib.AbstractContextManager):
+class Digests(contextlib.AbstractContextManager["Digests"]):
     """Tells digests, and remembers them."""
 
     def __init__(self, folder: str | None):

@@ -160,7 +160,7 @@ def digest(note: Note) -> str:
     return hashlib.sha256(note.audio.data).hexdigest()[:32]
 
 
-class Quarantine(contextlib.AbstractContextManager):
+class Quarantine(contextlib.AbstractContextManager["Quarantine"]):
     """Collects a shard's refused records in a TFRecord, which exists only where there are any."""
 
     def __init__(self, shard: Shard, layout: Layout) -> None:

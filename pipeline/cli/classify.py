@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -76,14 +77,14 @@ def _pushed(config_file: Path, overrides: tuple[str, ...], number: int | None) -
     return version.path
 
 
-def _facts(answer) -> dict:
+def _facts(answer: Any) -> dict[str, Any]:
     if answer.error:
         return {"file": printable(answer.file), "error": answer.error}
     families = [{"family": family, "probability": round(p, 6)} for family, p in answer.top()]
     return {"file": printable(answer.file), "windows": answer.windows, "families": families}
 
 
-def _print_table(answers: Iterator, files: list[Path]) -> int:
+def _print_table(answers: Iterator[Any], files: list[Path]) -> int:
     """Prints a line a file, errors below; returns how many could not be read."""
     import rich.box
     import rich.markup
@@ -112,7 +113,7 @@ def _print_table(answers: Iterator, files: list[Path]) -> int:
     return len(errors)
 
 
-def _with_progress(answers: Iterator, total: int, show: bool) -> Iterator:
+def _with_progress(answers: Iterator[Any], total: int, show: bool) -> Iterator[Any]:
     if not show:
         yield from answers
         return

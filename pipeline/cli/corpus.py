@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 DEFAULT_OUT = Path("workspace/data")
 
 
-class Size(click.ParamType):
+class Size(click.ParamType):  # type: ignore[type-arg]  # click itself is not generic at run time
     """A name of NOTES_PER_INSTRUMENT or a number of notes."""
 
     name = "size"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 DEFAULT_OUT = Path("workspace/nsynth-data")
 
 
-class Splits(click.ParamType):
+class Splits(click.ParamType):  # type: ignore[type-arg]  # click itself is not generic at run time
     """Names of official splits, with commas between them."""
 
     name = "splits"

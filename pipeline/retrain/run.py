@@ -8,8 +8,8 @@ from ml_metadata.metadata_store import MetadataStore
 from components.documents import CanaryReport, DataGateVerdict, Document, DriftVerdict, Figure, GateReport
 from components.registry import Registry
 from pipeline.config import Config
+from pipeline.data_steps import Spans
 from pipeline.errors import explain
-from pipeline.graph import Spans
 from pipeline.history import past_runs
 from pipeline.history.identity import open_own
 from pipeline.history.ledger import Ledger, Round
