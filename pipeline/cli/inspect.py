@@ -110,12 +110,14 @@ def _print(account: "IngestAccount", stops: list[str]) -> None:
         console.print(f"{file.path}: {file.notes:,} notes, {file.split}", markup=False, soft_wrap=True)
     splits = [split for split, table in account.splits.items() if table.notes]
     for what, category in TABLES.items():
+        if not any(account.table(what).values()):  # the data does not have it
+            continue
         table = Table(title=category.plural.capitalize(), title_justify="left")
         table.add_column("")
         for split in splits:
             table.add_column(split, justify="right")
-        for name in getattr(account, what):
-            table.add_row(name, *(f"{getattr(account.splits[split], what)[name]:,}" for split in splits))
+        for name in account.table(what):
+            table.add_row(name, *(f"{account.splits[split].table(what)[name]:,}" for split in splits))
         console.print(table)
     console.print(
         f"{account.notes_in:,} notes read, {account.used:,} good, {account.quarantined:,} not; "
