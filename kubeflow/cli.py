@@ -13,18 +13,19 @@ import nsynth
 from kubeflow.checks import check_config, check_cron, check_host
 from kubeflow.options import KubeflowOptions
 from kubeflow.package import Target
+from pipeline.cli.options import LocalPath
 
 CONFIG = click.option(
-    "--config", "config_file", type=click.Path(path_type=Path), help="The YAML file with all settings."
+    "--config", "config_file", type=LocalPath(), help="The YAML file with all settings."
 )  # fmt: skip
 SET = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one setting.")
 PACKAGE = click.option(
-    "--package", type=click.Path(path_type=Path), help="A compiled pipeline; default: compile it now."
+    "--package", type=LocalPath(), help="A compiled pipeline; default: compile it now."
 )  # fmt: skip
 HOST = click.option("--host", envvar="KF_PIPELINES_ENDPOINT", help="Address of the Kubeflow Pipelines API.")
 NAMESPACE = click.option("--namespace", help="Yours, on a multi-user installation.")
 TOKEN = click.option(
-    "--token-file", envvar="KF_PIPELINES_SA_TOKEN_PATH", type=click.Path(path_type=Path),
+    "--token-file", envvar="KF_PIPELINES_SA_TOKEN_PATH", type=LocalPath(),
     help="File with the token that lets you in.",
 )  # fmt: skip
 PARAM = click.option(
@@ -57,7 +58,7 @@ def kubeflow() -> None:
 @CONFIG
 @SET
 @click.option("--target", type=click.Choice(["kfp", "vertex"]), default="kfp", show_default=True)
-@click.option("-o", "--output", type=click.Path(path_type=Path), default="nsynth.yaml", show_default=True)
+@click.option("-o", "--output", type=LocalPath(), default="nsynth.yaml", show_default=True)
 def compile_command(
     config_file: Path | None, overrides: tuple[str, ...], target: Target, output: Path
 ) -> None:

@@ -11,6 +11,7 @@ import rich.markup
 
 import nsynth
 from pipeline.cli.console import make_console
+from pipeline.cli.options import LocalPath, PathOrAddress
 from pipeline.download import coverage, official
 from pipeline.download.download import TRAIN_NOTES, Reporter, Request, download
 from pipeline.download.origin import Remote, open_origin
@@ -47,9 +48,9 @@ class Splits(click.ParamType):  # type: ignore[type-arg]  # click itself is not 
 @click.option("--all", "whole", is_flag=True, help="Whole files: 74 GB of train, 3.3 GB of valid.")
 @click.option("--splits", type=Splits(), default="train,valid", show_default=True,
               help="Which splits. Test, for one last figure, only on request.")  # fmt: skip
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=DEFAULT_OUT, show_default=True,
+@click.option("--out", type=LocalPath(file_okay=False), default=DEFAULT_OUT, show_default=True,
               help="Folder to write to.")  # fmt: skip
-@click.option("--mirror", default=official.BASE_URL, show_default=True,
+@click.option("--mirror", type=PathOrAddress(), default=official.BASE_URL, show_default=True,
               help="Another address, or a folder, that holds the official files.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
               help="Which places of the files are sampled.")  # fmt: skip

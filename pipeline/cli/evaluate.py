@@ -9,13 +9,16 @@ import click
 
 import nsynth
 from pipeline.cli.console import make_console
-from pipeline.cli.options import config_option, json_option, load_workspace, set_option
+from pipeline.cli.options import PathOrAddress, config_option, json_option, load_workspace, set_option
 
 
 @click.command()
 @click.argument("version", type=int, required=False)
 @click.option(
-    "--data", required=True, help="Folder or file with the test split, in any form that a run reads."
+    "--data",
+    required=True,
+    type=PathOrAddress(),
+    help="Folder or file with the test split, in any form that a run reads.",
 )
 @config_option
 @set_option

@@ -5,13 +5,12 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 import nsynth
-from pipeline.cli.options import LocalPath, json_option
+from pipeline.cli.options import PathOrAddress, json_option
 
 if TYPE_CHECKING:
     from components.documents import IngestAccount
@@ -20,16 +19,16 @@ if TYPE_CHECKING:
 
 
 @click.command("inspect")
-@click.argument("data", type=LocalPath())
+@click.argument("data", type=PathOrAddress())
 @click.option("--pattern", default="*", show_default=True, help="Glob of the files inside the folder.")
 @json_option
-def inspect(data: Path, pattern: str, as_json: bool) -> None:
+def inspect(data: str, pattern: str, as_json: bool) -> None:
     """Count the notes in DATA by class, category and split, and show the first problems.
 
     DATA is a folder with NSynth's TFRecords or JSON/WAV files, or one such file. Every record is held against the
     dataset's contract, as a run would do. Nothing is written. Exit code 1 means that a run would stop at this data.
     """
-    account = examine(str(data), pattern, show_progress=not as_json and sys.stderr.isatty())
+    account = examine(data, pattern, show_progress=not as_json and sys.stderr.isatty())
     stops = _stops(account)
     if as_json:
         click.echo(json.dumps({**account.model_dump(mode="json", by_alias=True), "stops": stops}, indent=2))

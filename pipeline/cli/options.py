@@ -20,6 +20,16 @@ class LocalPath(click.Path):
         return super().convert(os.path.expanduser(value), param, ctx)
 
 
+class PathOrAddress(click.ParamType):
+    """A path that may begin with `~`, or the address of an object store or web server, which stays as it is."""
+
+    name = "path"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Puts the home folder in the place of `~`."""
+        return os.path.expanduser(value)
+
+
 config_option = click.option(
     "--config", "config_file", default=DEFAULT_CONFIG, show_default="configs/demo.yaml",
     type=LocalPath(), help="The YAML file with all settings.",

@@ -66,12 +66,13 @@ def facts(record: Any, versions: dict[int, Any]) -> dict[str, Any]:
     steps = record.run.steps.values()
     outcome = outcome_of(record)
     gate = outcome.gate
+    stopped = record.stopped if outcome.kind == "interrupted" else record.failed
     pushed = versions.get(int(outcome.version)) if outcome.version else None
     known = pushed.model_dump(mode="json") if pushed else {}
     return {
         "run": record.run.name,
         "outcome": outcome.kind,
-        "failed_step": record.failed.name if record.failed else None,
+        "failed_step": stopped.name if stopped else None,
         "verdict": (gate.verdict if gate else None) or known.get("verdict"),
         "failed_checks": [check.name for check in gate.failed()] if gate else [],
         "accuracy": gate.overall["accuracy"].model_dump() if gate else known.get("accuracy"),
@@ -109,7 +110,7 @@ def table(found: list[dict[str, Any]]) -> rich.table.Table:
 
 
 def _why(row: dict[str, Any]) -> str:
-    """The step in which it broke off, what the gate had against it, or that nothing was new."""
+    """The step in which it stopped, what the gate had against it, or that nothing was new."""
     if row["failed_step"]:
         return (
             f"in {row['failed_step']}" if row["outcome"] == "interrupted" else f"{row['failed_step']} failed"

@@ -30,8 +30,7 @@ def outcome_of(record: RunRecord) -> Outcome:
     gate = or_none(record.gate_report)
     version = pushed_version(record)
     if record.run.ending == INTERRUPTED and not version:
-        stopped = record.failed or next((s for s in record.run.steps.values() if s.state == "RUNNING"), None)
-        where = f" in {stopped.name}" if stopped else ""
+        where = f" in {record.stopped.name}" if record.stopped else ""
         return Outcome("interrupted", f"The run was interrupted{where}.", version, gate)
     if record.failed:
         return Outcome("failed", _why_failed(record, record.failed.name), version, gate)

@@ -52,6 +52,11 @@ class RunRecord:
         broken = (step for step in self.run.steps.values() if step.state not in (*DONE, "RUNNING"))
         return next(broken, None)
 
+    @property
+    def stopped(self) -> past_runs.Step | None:
+        """The step in which the run stopped: it failed, or had not ended when the run did."""
+        return self.failed or next((s for s in self.run.steps.values() if s.state == "RUNNING"), None)
+
     def finished(self, kind: str) -> past_runs.Step:
         """The step of this kind, if it came to its end.
 

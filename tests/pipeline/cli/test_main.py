@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import types
+from collections.abc import Iterator
 
 import click
 import pytest
@@ -11,6 +12,7 @@ import pytest
 import nsynth
 from pipeline import exit_codes
 from pipeline.cli import main
+from pipeline.cli.options import PathOrAddress
 from pipeline.errors import explain
 
 HEAVY = ("tensorflow", "tfx", "apache_beam", "keras", "pydantic")
@@ -106,3 +108,30 @@ def test_a_shell_can_complete_commands(monkeypatch, shell):
     monkeypatch.setenv("COMP_WORDS", "nsynth ru")
     monkeypatch.setenv("COMP_CWORD", "1" if shell != "fish" else "ru")
     assert {"run", "runs"} <= set(re.findall(r"\w+", run_nsynth().stdout))
+
+
+def every_command(group: click.Group, *names: str) -> Iterator[tuple[str, click.Command]]:
+    """Full name and command, groups entered."""
+    for name in group.list_commands(click.Context(group)):
+        command = group.get_command(click.Context(group), name)
+        assert command is not None
+        yield " ".join((*names, name)), command
+        if isinstance(command, click.Group):
+            yield from every_command(command, *names, name)
+
+
+def test_every_path_on_the_command_line_may_begin_with_a_tilde(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    paths = [
+        (name, parameter)
+        for name, command in every_command(main.cli)
+        for parameter in command.params
+        if isinstance(parameter.type, (click.Path, PathOrAddress))
+    ]
+    assert len(paths) > 10
+    taken = {
+        (name, parameter.name): str(parameter.type.convert("~/x", parameter, None))
+        for name, parameter in paths
+    }
+    assert PathOrAddress().convert("gs://bucket/notes", None, None) == "gs://bucket/notes"
+    assert [where for where, path in taken.items() if path != "/home/me/x"] == []

@@ -230,10 +230,12 @@ def test_of_a_cleaned_up_run_that_was_pushed_the_version_still_knows(tmp_path):
     assert (row["outcome"], row["verdict"], row["accuracy"]["value"]) == ("pushed", "blessed: well", 0.9)
 
 
-def test_an_interrupted_run_is_no_failed_one(tmp_path):
+@pytest.mark.parametrize("state", ["FAILED", "RUNNING"])
+def test_an_interrupted_run_is_no_failed_one(tmp_path, state):
     workspace = Workspace(tmp_path / "workspace")
     with contextlib.suppress(KeyboardInterrupt), record_ending(workspace.config.metadata, "{}"):
-        write_run(workspace, Told(until="Transform", failed=True))
+        workspace.step("ExampleGen", {}, {})
+        workspace.step("Transform", {}, {}, state=state)
         raise KeyboardInterrupt
     [row] = list_runs(workspace.config, 5)
     assert row["outcome"] == "interrupted"
