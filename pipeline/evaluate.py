@@ -15,7 +15,7 @@ from typing import Any
 import nsynth
 from components import storage, tfrecord
 from components.ingest.contract import ContractError
-from components.ingest.index import load_or_scan
+from components.ingest.index import open_indexes
 from components.ingest.readers import Readers
 from components.ingest.sources import Source, find
 from components.registry import Registry
@@ -108,9 +108,8 @@ def _measure(sources: list[Source], model: str, scratch: Path) -> dict[str, Any]
 def _write_valid_notes(sources: list[Source], target: Path, cache: str) -> Counter[str]:
     """Write the notes that keep the contract; answer how many did not, by reason."""
     refused: Counter[str] = Counter()
-    with target.open("wb") as file:
-        for source in sources:
-            index = load_or_scan(source, cache)
+    with target.open("wb") as file, open_indexes(sources, cache) as indexes:
+        for index in indexes:
             with Readers([index.source]) as readers:
                 for place in zip(index.offsets.tolist(), index.lengths.tolist(), strict=True):
                     try:

@@ -21,7 +21,7 @@ from tfx.utils import proto_utils
 import nsynth
 from components.documents import IngestAccount
 from components.ingest import account, files
-from components.ingest.index import Index, load_or_scan
+from components.ingest.index import Index, open_indexes
 from components.ingest.options import IngestOptions
 from components.ingest.shard import Layout, Refused, reports, write_shard
 from components.ingest.shuffle import Shard, plan
@@ -101,19 +101,19 @@ class Executor(BaseBeamExecutor):
         self, exec_properties: dict[str, Any], options: IngestOptions, layout: Layout
     ) -> tuple[list[Shard], IngestAccount]:
         cache_dir = cache_folder(options, layout.examples)
-        indexes = [load_or_scan(source, cache_dir) for source in _sources(exec_properties)]
-        shards = plan(indexes, options)
-        _check_room(indexes, layout)
-        logging.info("Writing %d notes in %d shards", sum(i.notes for i in indexes), len(shards))
-        self._write(shards, layout)
-        counted = account.Account(indexes, options)
-        with files.whole_file(
-            os.path.join(layout.quarantine, IngestAccount.RECORDS_FILE), layout.reports
-        ) as lines:
-            for used, refused in reports(shards, layout):
-                counted.add(used, refused)
-                lines.writelines(_line(record) for record in refused)
-        return shards, counted.summary()
+        with open_indexes(_sources(exec_properties), cache_dir) as indexes:
+            shards = plan(indexes, options)
+            _check_room(indexes, layout)
+            logging.info("Writing %d notes in %d shards", sum(i.notes for i in indexes), len(shards))
+            self._write(shards, layout)
+            counted = account.Account(indexes, options)
+            with files.whole_file(
+                os.path.join(layout.quarantine, IngestAccount.RECORDS_FILE), layout.reports
+            ) as lines:
+                for used, refused in reports(shards, layout):
+                    counted.add(used, refused)
+                    lines.writelines(_line(record) for record in refused)
+            return shards, counted.summary()
 
     def _write(self, shards: list[Shard], layout: Layout) -> None:
         """Run the workers. An error of theirs comes back wrapped in the runner's; the user gets its own words.

@@ -1,12 +1,13 @@
 """Where each record of a source lies. Found by one scan of the headers, stored, and reused while the file stays."""
 
+import contextlib
 import dataclasses
 import hashlib
 import io
 import os
 import zipfile
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -16,7 +17,7 @@ import nsynth
 from components import tfrecord
 from components.ingest import audio_files, files, jsonwav, tfds
 from components.ingest.sources import Form, Source
-from components.ingest.unpack import unpack
+from components.ingest.unpack import FOLDER_PREFIX, remove_unpacked, unpack
 from components.tfrecord import Damage, Record
 
 _LAYOUT = 2  # of a stored index; a change makes old ones unread
@@ -58,14 +59,12 @@ def load_or_scan(source: Source, cache_dir: str) -> Index:
     if source.form == Form.AUDIO:
         return _listed(source, cache_dir)
     try:
-        state = files.identity(source.path)
         files.open_to_read(source.path).close()
+        key = _key(source)
     except OSError as error:
         raise nsynth.UserError(f"{source.path}: {error.strerror or error}.") from error
-    identity = f"{_LAYOUT}|{source.form}|{source.path}|{state}"
-    key = hashlib.sha256(identity.encode()).hexdigest()[:24]
     if not source.form.seekable:
-        source = unpack(source, os.path.join(cache_dir, f"unpacked-{key}"))
+        source = unpack(source, os.path.join(cache_dir, FOLDER_PREFIX + key))
     stored = os.path.join(cache_dir, f"index-{key}.npz")
     index = _load(stored, source)
     if index is None:
@@ -87,6 +86,29 @@ def _listed(source: Source, cache_dir: str) -> Index:
     if not lengths.size:
         raise nsynth.RefusedDataError(f"{source.path} lists no sounds.")
     return Index(source._replace(manifest=path), np.cumsum(lengths) - lengths, lengths, [])
+
+
+def _key(source: Source) -> str:
+    identity = f"{_LAYOUT}|{source.form}|{source.path}|{files.identity(source.path)}"
+    return hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()[:24]
+
+
+@contextlib.contextmanager
+def open_indexes(sources: Sequence[Source], cache_dir: str) -> Iterator[list[Index]]:
+    """The indexes of all sources; what was unpacked for them is removed at the end.
+
+    Raises:
+        nsynth.UserError: see `load_or_scan`.
+    """
+    folders = []
+    for source in sources:
+        with contextlib.suppress(OSError):  # load_or_scan will say so
+            if not source.form.seekable:
+                folders.append(os.path.join(cache_dir, FOLDER_PREFIX + _key(source)))
+    try:
+        yield [load_or_scan(source, cache_dir) for source in sources]
+    finally:
+        remove_unpacked(folders, cache_dir)
 
 
 def _holds_tfds(index: Index) -> bool:

@@ -28,7 +28,7 @@ class IngestOptions(BaseModel, frozen=True, extra="forbid"):
     """The same for `test`."""
 
     cache_dir: str = ""
-    """Keeps offset indexes and unpacked archives between runs; empty means beside the component's outputs."""
+    """Keeps offset indexes, and unpacked archives during a run; empty means beside the component's outputs."""
 
     @property
     def fractions(self) -> dict[str, float]:

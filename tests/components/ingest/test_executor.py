@@ -252,7 +252,7 @@ def test_a_file_that_may_not_be_read_and_a_folder_that_is_gone_are_no_fault_of_t
         raise PermissionError(errno.EACCES, "Permission denied", path)
 
     with monkeypatch.context() as patched:
-        patched.setattr("components.ingest.files.stat", denied)
+        patched.setattr("components.ingest.files.open_to_read", denied)
         with pytest.raises(nsynth.UserError, match=r"train\.tfrecord: Permission denied") as told:
             ingest(folders)
     assert no_fault_of_the_data(told.value)

@@ -174,8 +174,3 @@ def test_a_folder_of_a_split_that_may_not_be_read_stops_the_run(tmp_path: Path, 
     monkeypatch.setattr("os.access", lambda path, mode: not str(path).endswith("valid"))  # root may read all
     with pytest.raises(nsynth.UserError, match="nsynth-valid cannot be read"):
         find(str(tmp_path))
-
-
-def test_a_folder_s_name_is_no_pattern(tmp_path: Path) -> None:
-    touch(tmp_path / "data [v1]", "nsynth-train.tfrecord")
-    assert len(find(str(tmp_path / "data [v1]"))) == 1
