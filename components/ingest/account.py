@@ -31,6 +31,9 @@ class Account:
         self._splits_of: dict[str, set[str]] = defaultdict(set)  # of an instrument
         self._unusual: dict[str, list[str]] = defaultdict(list)  # word of a number → the first such notes
         self._unusual_counts: Counter[str] = Counter()
+        self._names: set[int] = set()  # hashes: 8 bytes a note, not its name
+        self._repeated: list[str] = []
+        self._repeated_count = 0
         self._first_with_sound: dict[bytes, str] = {}
         self._identical: dict[bytes, list[str]] = {}
 
@@ -49,12 +52,20 @@ class Account:
                     self._unusual_counts[number.word] += 1
                     if len(self._unusual[number.word]) < _EXAMPLES_SHOWN:
                         self._unusual[number.word].append(note.note_str)
+            self._note_name(note.note_str)
             self._note_sound(bytes.fromhex(note.sound), f"{note.split}:{note.note_str}")
         for record in refused:
             self._quarantined[record.split, _family_named(record.note_str)] += 1
             self._reason_counts[record.reason] += 1
             if len(self._reasons[record.reason]) < _EXAMPLES_SHOWN:
                 self._reasons[record.reason].append(record)
+
+    def _note_name(self, name: str) -> None:
+        if (known := hash(name)) in self._names:
+            self._repeated_count += 1
+            if len(self._repeated) < _EXAMPLES_SHOWN:
+                self._repeated.append(name)
+        self._names.add(known)
 
     def _note_sound(self, digest: bytes, name: str) -> None:
         first = self._first_with_sound.setdefault(digest, name)
@@ -181,6 +192,7 @@ class Account:
                 for number in nsynth.NUMBERS
                 if number.usual
             ),
+            ("repeated", "notes that are there more than once", self._repeated_count, self._repeated),
             (
                 "identical_across_splits",
                 "byte-identical waveforms in more than one split",

@@ -100,6 +100,15 @@ def test_identical_waveforms_and_odd_pitches_are_warned_of() -> None:
     stop_if_unusable(account_of(notes, []), ["train", "valid"], LAYOUT)
 
 
+def test_a_note_that_is_there_twice_is_warned_of() -> None:
+    twice = [used("train", "bass_acoustic_001"), used("train", "bass_acoustic_001", sound="ff" * 16)]
+    warnings = {
+        row.warning: row for row in account_of([*twice, used("train", "bass_acoustic_002")], []).warnings
+    }
+    assert warnings["repeated"].count == 1
+    assert warnings["repeated"].examples == (twice[0].note_str,)
+
+
 def test_an_empty_split_stops_the_run() -> None:
     summary = account_of([used("train", "bass_acoustic_001")], [])
     with pytest.raises(nsynth.UserError, match=r"No note for dev.*Raise dev_fraction"):
