@@ -15,7 +15,7 @@ from tfx.utils import path_utils
 import nsynth
 from components import storage
 from components.blessing import bless_infra
-from components.canary import verdict
+from components.canary.checks import judge, markdown, refused, report_of
 from components.canary.options import CanaryOptions
 from components.canary.run_probe import ProbeError, run_probe
 from components.canary.server import ask_server
@@ -55,13 +55,13 @@ class CanaryExecutor(base_executor.BaseExecutor):
             }
             try:
                 measured = run_probe(question, options.timeout_s)
-                checks = verdict.judge(measured, options)
+                checks = judge(measured, options)
             except ProbeError as error:
-                measured, checks = {}, [verdict.refused(str(error))]
+                measured, checks = {}, [refused(str(error))]
             server = ask_server(local_model, records, probabilities, options.max_difference)
-        report = verdict.report_of(checks, measured, server, judged)
+        report = report_of(checks, measured, server, judged)
         folder = artifact_utils.get_single_uri(output_dict["report"])
-        report.write(folder, verdict.markdown(report))
+        report.write(folder, markdown(report))
         bless_infra(artifact_utils.get_single_instance(output_dict["blessing"]), report.blessed)
 
 

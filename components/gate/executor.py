@@ -12,8 +12,8 @@ from components import storage
 from components.blessing import BASELINE_ID, BASELINE_URI, CURRENT_ID, CURRENT_URI, bless_model, is_blessed
 from components.documents import CandidateArtifact, ChampionArtifact, GateCheck, GateReport
 from components.gate import report as words
+from components.gate.checks import judge
 from components.gate.options import GateOptions
-from components.gate.verdict import judge
 from components.predictions import predict
 from components.version import model_digest
 

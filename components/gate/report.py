@@ -4,7 +4,7 @@ from typing import Any
 
 import nsynth
 from components.documents import Figure, GateReport
-from components.gate.verdict import interval
+from components.gate.checks import interval
 
 
 def headline(report: GateReport) -> str:

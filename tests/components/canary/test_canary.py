@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from components.canary.checks import judge
 from components.canary.executor import CanaryExecutor
 from components.canary.options import CanaryOptions
 from components.canary.run_probe import ProbeError, run_probe
 from components.canary.server import ask_server
-from components.canary.verdict import judge
 from components.documents import ServerAnswer
 from components.version import model_digest
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import nsynth
+from components.gate.checks import judge
 from components.gate.executor import GateExecutor
 from components.gate.options import GateOptions
-from components.gate.verdict import judge
 from components.predictions import Predictions, predict, slices
 from components.version import model_digest
 from tests.components.conftest import CLASSES, fit, make_notes, save_model, write_notes

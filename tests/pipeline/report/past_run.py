@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 import nsynth
+from components.canary.checks import judge as judge_canary
+from components.canary.checks import report_of
 from components.canary.options import CanaryOptions
-from components.canary.verdict import judge as judge_canary
-from components.canary.verdict import report_of
 from components.documents import CandidateArtifact, ChampionArtifact, Figure, ServerAnswer
 from components.gate import report as words
+from components.gate.checks import judge
 from components.gate.options import GateOptions
-from components.gate.verdict import judge
 from components.predictions import Predictions
 from components.registry import Registry
 from components.version import Record
