@@ -11,6 +11,7 @@ import sys
 
 import click
 
+import nsynth
 from pipeline import exit_codes, terminal
 from pipeline.errors import explain
 
@@ -36,6 +37,8 @@ COMMANDS = {
     "kubeflow": ("kubeflow.cli:kubeflow", "Compile, submit and schedule the pipeline on a cluster."),
 }
 """Name → (module:attribute of the click command, one line of help)."""
+if not nsynth.HAS_DEMO:  # they know NSynth alone
+    del COMMANDS["corpus"], COMMANDS["download"]
 
 
 class LazyGroup(click.Group):

@@ -194,7 +194,7 @@ def _next(summary: Summary, options: str) -> list[str]:
             *heard,
             line("see which model serves", "models"),
             line("see all runs", "runs"),
-            f"  # train on notes of the real NSynth\n  {program()} download",
+            *([f"  # train on notes of the real NSynth\n  {program()} download"] if nsynth.HAS_DEMO else []),
         ]
     failed = summary.gate.failed()
     if not failed:

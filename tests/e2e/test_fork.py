@@ -143,3 +143,4 @@ def test_without_demo_notes_a_run_asks_for_a_folder(forked):
     answer = forked.run()
     assert answer.returncode == exit_codes.ERROR
     assert "no demo notes of Drum hits" in answer.stderr
+    assert "download" not in forked.nsynth("--help").stdout
