@@ -17,7 +17,7 @@ from typing import Self
 
 from components.ingest import files
 
-FILE = "digests.sqlite"
+FILE = "digests.db"
 _YOUNG_NS = 2_000_000_000
 """A file that changed so recently may change again within one tick of the file system's clock: it is read again."""
 
