@@ -94,7 +94,8 @@ def find(folder: str, pattern: str = "*", split: str | None = None) -> list[Sour
     """
     if not files.exists(folder):
         raise nsynth.UserError(
-            f"{folder}: no such file or folder. Give the folder that holds the NSynth files."
+            f"{folder}: no such file or folder. Give the folder that holds the NSynth files, or fetch "
+            "some with `nsynth download`."
         )
     if os.path.exists(folder) and not os.access(folder, os.R_OK):  # it would look as if it were empty
         raise nsynth.UserError(f"{folder} cannot be read: you lack the permission to.")

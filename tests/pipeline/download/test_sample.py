@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 import nsynth
 from benchmarks.nsynth_server import instruments
 from pipeline.download import official, sample
+from pipeline.download.coverage import share_of_official
 
 RECORD = 256_600
 
@@ -71,3 +72,11 @@ def test_any_byte_that_is_lost_is_noticed(number, where, window):
     spoilt = window[:place] + bytes([window[place] ^ 1]) + window[place + 1 :]
     assert not sample.arrived(spoilt, 4)
     assert all(record in window for record in sample.cut(spoilt, 4).records)
+
+
+def test_another_dataset_has_no_share_of_the_official_one(monkeypatch):
+    assert share_of_official("train", 12_000, 900).startswith(": as many as 4.1% of the official notes")
+    assert share_of_official("train", 300_000, 900) == ""
+    assert share_of_official("dev", 10, 1) == ""
+    monkeypatch.setattr(nsynth, "CLASSES", ("kick", "snare"))
+    assert share_of_official("train", 12_000, 900) == ""
