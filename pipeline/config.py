@@ -38,9 +38,8 @@ CONFIGS = Path(__file__).with_name("configs")
 DEFAULT_CONFIG = CONFIGS / "demo.yaml"
 SMALL_DEMO = DEFAULT_CONFIG.with_name("demo-small.yaml")
 """The demo where only TimGM6mb is installed."""
-_SECRET = re.compile(
-    "password|passwd|secret|token|credential|hooks|watcher"
-)  # whose addresses let in who knows them
+SECRET = re.compile("password|passwd|secret|token|credential|hooks|watcher")
+"""Keys whose values are not printed: the address of a hook or a watcher lets in whoever knows it."""
 _PATTERN = re.compile(r"[*?\[\]]")
 
 
@@ -236,7 +235,7 @@ def _explain(fault: Mapping[str, Any]) -> str:
 
 def _shown(key: str, value: Any) -> str:
     """The value, if it is a single one and surely no secret."""
-    if (isinstance(value, (dict, list)) and value) or _SECRET.search(key):
+    if (isinstance(value, (dict, list)) and value) or SECRET.search(key):
         return ""
     return f" = {(masked(value) if isinstance(value, str) else value)!r}"
 

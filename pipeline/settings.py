@@ -19,7 +19,9 @@ import annotated_types
 import pydantic
 from pydantic.fields import FieldInfo
 
-from pipeline.config import Config
+from pipeline.config import SECRET, Config
+
+HIDDEN = "(set; not shown)"
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def values(
       overrides: the `key=value` of the command line.
 
     Yields:
-      The key, its value and one of `default`, `file`, `--set`.
+      The key, its value (HIDDEN where it may hold a secret) and one of `default`, `file`, `--set`.
     """
     given = [override.partition("=")[0].strip() for override in overrides]
     for setting in settings():
@@ -95,7 +97,7 @@ def values(
             origin = "--set"
         else:
             origin = "file" if _stands_in(file, setting.key) else "default"
-        yield setting.key, _plain(value), origin
+        yield setting.key, _plain(value) if not value or not SECRET.search(setting.key) else HIDDEN, origin
 
 
 def reference() -> str:

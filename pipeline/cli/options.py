@@ -20,7 +20,7 @@ class LocalPath(click.Path):
         return super().convert(os.path.expanduser(value), param, ctx)
 
 
-class PathOrAddress(click.ParamType):
+class PathOrAddress(click.ParamType[str]):
     """A path that may begin with `~`, or the address of an object store or web server, which stays as it is."""
 
     name = "path"

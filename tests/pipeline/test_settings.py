@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import Config, load_config
-from pipeline.settings import as_text, reference, settings, values
+from pipeline.settings import HIDDEN, as_text, reference, settings, values
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 
@@ -49,3 +49,11 @@ def test_a_value_comes_from_the_default_the_file_or_the_command_line():
 
 def test_the_password_of_an_address_is_left_out():
     assert as_text("postgresql://me:hidden@host/db") == '"postgresql://me:…@host/db"'
+
+
+def test_what_lets_in_who_knows_it_is_not_shown():
+    config = Config.model_validate({"retrain": {"hooks": {"failed": ["https://host/T0KEN"]}}})
+    shown = {key: value for key, value, _ in values(config, {}, ())}
+    assert "T0KEN" not in str(shown)
+    assert shown["retrain.hooks"] == HIDDEN
+    assert shown["kubeflow.secrets"] == {}
