@@ -122,5 +122,5 @@ lock: $(READY)  ## resolve all locks anew from setup.py
 	@tools/lock --upgrade
 
 .PHONY: clean
-clean:  ## remove what the runs made (workspace/); the environment stays
-	rm -rf workspace
+clean:  ## remove what the runs made; the environment and the downloaded notes (workspace/nsynth-data) stay
+	find workspace -mindepth 1 -maxdepth 1 ! -name nsynth-data -exec rm -rf {} + 2>/dev/null || [[ ! -e workspace ]]
