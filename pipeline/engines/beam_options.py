@@ -37,22 +37,25 @@ def check(where: str, args: list[str]) -> None:
     Raises:
       nsynth.UserError: Beam does not know an argument or refuses a value.
     """
-    from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+    from apache_beam.options import pipeline_options as beam
     from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
 
+    parser = beam._BeamArgumentParser(allow_abbrev=False)
+    for view in beam.PipelineOptions.__subclasses__():
+        view._add_argparse_args(parser)
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
-            options = PipelineOptions([*args, "--dry_run=True"])  # else Google is asked about the bucket
-            known = options.get_all_options()
+            _, unknown = parser.parse_known_args(args)
     except SystemExit as error:
         raise nsynth.UserError(f"{where}: {complaint.getvalue().rpartition('error: ')[2].strip()}") from error
-    names = [argument.removeprefix("--").partition("=")[0] for argument in args]
-    if unknown := [name for name in names if name not in known and name.removeprefix("no_") not in known]:
+    if unknown:
+        named = ", ".join(argument.removeprefix("--").partition("=")[0] for argument in unknown)
         raise nsynth.UserError(
-            f"{where}: Beam has no option {', '.join(unknown)}; its options are in "
+            f"{where}: Beam has no option {named}; its options are in "
             "https://beam.apache.org/documentation/#runners"
         )
-    runner = type(options.view_as(StandardOptions).runner.rpartition(".")[2], (), {})
+    options = beam.PipelineOptions([*args, "--dry_run=True"])  # else Google is asked about the bucket
+    runner = type(options.view_as(beam.StandardOptions).runner.rpartition(".")[2], (), {})
     if errors := PipelineOptionsValidator(options, runner()).validate():
         raise nsynth.UserError(f"{where}: {'; '.join(errors)}")
