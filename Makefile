@@ -123,4 +123,4 @@ lock: $(READY)  ## resolve all locks anew from setup.py
 
 .PHONY: clean
 clean:  ## remove what the runs made; the environment and the downloaded notes (workspace/nsynth-data) stay
-	find workspace -mindepth 1 -maxdepth 1 ! -name nsynth-data -exec rm -rf {} + 2>/dev/null || [[ ! -e workspace ]]
+	find workspace -mindepth 1 -maxdepth 1 ! -name 'nsynth-data*' -exec rm -rf {} + 2>/dev/null || [[ ! -e workspace ]]
