@@ -9,12 +9,12 @@ from pipeline.config import Config
 
 
 def report_path(config: Config, run: str) -> Path:
-    """Where the report of a run lies."""
+    """Return the path of the report of a run."""
     return config.workspace / "reports" / f"{run.replace(':', '')}.html"
 
 
 def write_report(config: Config, run: str | None = None, path: Path | None = None) -> Path:
-    """Writes the report of a run, by default the newest, and answers where it lies.
+    """Write the report of a run, by default the newest, and return its path.
 
     Args:
       config: names the workspace.
@@ -35,16 +35,16 @@ def write_report(config: Config, run: str | None = None, path: Path | None = Non
 
 
 def write_if_possible(config: Config, run: str | None = None) -> Path | None:
-    """The same at the end of a run, which no fault of its report may turn into a failure: that goes to the log."""
+    """Write the report at the end of a run; log any error, since report errors never fail the run."""
     try:
         return write_report(config, run)
     except Exception:
-        logging.getLogger(__name__).warning("the report could not be written", exc_info=True)
+        logging.getLogger(__name__).warning("cannot write the report", exc_info=True)
         return None
 
 
 def _write_whole(path: Path, content: bytes) -> None:
-    """Makes the file appear at once and complete."""
+    """Write the file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:

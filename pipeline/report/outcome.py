@@ -20,13 +20,13 @@ class Outcome:
     kind: Literal["pushed", "not pushed", "failed", "interrupted", "running"]
     words: str
     version: str
-    """Number as which the model was pushed, empty if it was not."""
+    """Number of the pushed version; empty if none was pushed."""
     gate: GateReport | None
-    """If the run came so far."""
+    """None if the run did not reach the gate."""
 
 
 def outcome_of(record: RunRecord) -> Outcome:
-    """Never raises Absent: of a run that broke off it says where."""
+    """Tell how a run ended; of a failed run the step is named. Absent artifacts raise nothing."""
     gate = or_none(record.gate_report)
     version = pushed_version(record)
     if record.run.ending == INTERRUPTED and not version:
@@ -37,12 +37,14 @@ def outcome_of(record: RunRecord) -> Outcome:
     if version:
         verdict = f" {capital(gate.verdict)}." if gate else ""
         if record.finished("Pusher").state == "CACHED":
-            words = f"From the cache: an earlier run with the same data and settings pushed version {version}.{verdict}"
+            words = (
+                f"Cached: an earlier run with the same data and settings pushed version {version}.{verdict}"
+            )
             return Outcome("pushed", words, version, gate)
         return Outcome("pushed", f"Pushed as version {version}.{verdict}", version, gate)
     if not record.step("Pusher") or any(step.state == "RUNNING" for step in record.run.steps.values()):
-        return Outcome("running", "The run had not come to its end when this page was written.", "", gate)
-    words = _why_not(record, gate) if gate else "Not pushed; the gate's report was cleaned up since."
+        return Outcome("running", "The run was still running when this page was written.", "", gate)
+    words = _why_not(record, gate) if gate else "Not pushed; the gate's report has been removed since."
     return Outcome("not pushed", words, "", gate)
 
 
@@ -67,13 +69,13 @@ def pushed_version(record: RunRecord) -> str:
 
 
 def _why_failed(record: RunRecord, step: str) -> str:
-    """The error of the step that failed, or what the data gate said, if it was not kept."""
+    """Name the failed step and its error; without a stored error, the data gate's verdict."""
     reason = record.run.reason or _data_refused(record)
     return f"The run failed in {step}. {capital(reason)}".strip()
 
 
 def _data_refused(record: RunRecord) -> str:
-    """What the data gate said, if it is why the run stopped."""
+    """Return the data gate's reasons if it stopped the run, else an empty text."""
     content = or_none(record.data_verdict)
     if not content or content.accepted:
         return ""
@@ -83,12 +85,12 @@ def _data_refused(record: RunRecord) -> str:
 
 
 def capital(words: str) -> str:
-    """With a capital letter to begin with."""
+    """Capitalize the first letter."""
     return words[:1].upper() + words[1:]
 
 
 def or_none(read: Callable[..., T], *arguments: str) -> T | None:
-    """What `read` answers, or none if it is absent or damaged."""
+    """Return what `read` returns, or None if its artifact is absent or damaged."""
     with contextlib.suppress(Absent, ValueError, nsynth.UserError):
         return read(*arguments)
     return None

@@ -50,8 +50,8 @@ SECTIONS = (
     Section("training", "Training", training.build),
     Section("gate", "Gate", gate.build),
     Section("slices", "Slices", slices.build),
-    Section("confusion", "Confusion", confusion.build),
-    Section("mistakes", "Worst mistakes", mistakes.build),
+    Section("confusion", "Confusion matrix", confusion.build),
+    Section("mistakes", "Most confident errors", mistakes.build),
     Section("canary", "Canary", canary.build),
     Section("lineage", "Lineage", lineage.build),
     Section("steps", "Time and memory", steps.build),
@@ -60,7 +60,7 @@ SECTIONS = (
 
 
 def render(record: RunRecord) -> str:
-    """The whole page as HTML. What a run does not have is said in its place; nothing stops the page."""
+    """Render the whole page as HTML; a section whose artifacts are missing or damaged says so and fails nothing."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -82,12 +82,12 @@ def render(record: RunRecord) -> str:
 
 
 def _body(environment: jinja2.Environment, section: Section, record: RunRecord) -> tuple[Markup, str]:
-    """A section's HTML, or why there is none."""
+    """Render one section; answer its HTML, or why there is none."""
     try:
         template = environment.get_template(f"{section.id}.html")
         return Markup(template.render(section.build(record))), ""
     except Absent as absent:
         return Markup(""), str(absent)
     except Exception as error:  # a damaged artifact must not hide all the others
-        _log.exception("the report's section %s", section.id)
-        return Markup(""), f"This could not be read: {type(error).__name__}: {error}"
+        _log.exception("cannot render section %s of the report", section.id)
+        return Markup(""), f"This section could not be read: {type(error).__name__}: {error}"

@@ -48,7 +48,7 @@ class RunRecord:
 
     @property
     def failed(self) -> past_runs.Step | None:
-        """The step at which the run broke off, if it did."""
+        """The step that failed, if one did."""
         broken = (step for step in self.run.steps.values() if step.state not in (*DONE, "RUNNING"))
         return next(broken, None)
 
@@ -67,10 +67,10 @@ class RunRecord:
         if step and step.state in DONE:
             return step
         if step:
-            how = "had not ended when this page was written" if step.state == "RUNNING" else "failed"
+            how = "was still running when this page was written" if step.state == "RUNNING" else "failed"
             raise Absent(f"{step.name} {how}.")
         if self.failed:
-            raise Absent(f"{kind} never started: {self.failed.name} failed before it.")
+            raise Absent(f"{kind} did not start: {self.failed.name} failed before it.")
         raise Absent(f"This run has no step {kind}.")
 
     def artifact(self, kind: str, key: str) -> past_runs.Output:
@@ -81,7 +81,7 @@ class RunRecord:
         """
         found = self.finished(kind).output(key)
         if found is None:
-            raise Absent(f"{kind} left no {key}.")
+            raise Absent(f"{kind} wrote no {key}.")
         return found
 
     def file(self, kind: str, key: str, name: str) -> Path:
@@ -102,7 +102,7 @@ class RunRecord:
         for folder in (output.path, self.config.artifacts / step / key / execution):
             if (folder / below).exists():
                 return folder / below
-        raise Absent(f"{output.path / below} is gone: it was cleaned up or moved since the run.")
+        raise Absent(f"{output.path / below} no longer exists: it was removed or moved after the run.")
 
     def json(self, kind: str, key: str, name: str) -> dict[str, Any]:
         """Content of a JSON file of that artifact that has no model.
@@ -168,7 +168,7 @@ class RunRecord:
         """
         value = self.finished(kind).properties.get(key)
         if not value:
-            raise Absent(f"{kind} keeps no {key}.")
+            raise Absent(f"{kind} has no setting {key}.")
         return json.loads(str(value))
 
     def examples(self, split: str | None = None) -> Path:

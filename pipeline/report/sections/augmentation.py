@@ -21,15 +21,15 @@ def build(record: RunRecord) -> dict[str, Any]:
         options = AugmentOptions.model_validate(custom["recipe"]["augment"])
         spectrogram = SpectrogramOptions.model_validate(custom["spectrogram"])
     except (KeyError, pydantic.ValidationError) as error:
-        raise Absent("The run used a recipe that this version of the code no longer knows.") from error
+        raise Absent("The run used a recipe that this version of the code does not support.") from error
     if options == AugmentOptions.off():
-        raise Absent("The recipe varies nothing.")
+        raise Absent("The recipe uses no augmentation.")
     notes, names = _two_notes(record, spectrogram)
     pictures = [
         {"name": name, "words": words, "picture": picture_uri(values, *RANGE)}
         for name, words, values in variations(notes, options)
     ]
-    original = {"name": "as it is", "words": names[0], "picture": picture_uri(notes[0], *RANGE)}
+    original = {"name": "original", "words": names[0], "picture": picture_uri(notes[0], *RANGE)}
     return {"pictures": [original, *pictures], "range": RANGE, "draws": DRAWS}
 
 
@@ -43,7 +43,7 @@ def _two_notes(record: RunRecord, spectrogram: SpectrogramOptions) -> tuple[np.n
     folder = record.file("Transform", "transformed_examples", "Split-train")
     files = sorted(str(path) for path in folder.glob("*") if path.stat().st_size)
     if not files:
-        raise Absent(f"{folder} holds no notes.")
+        raise Absent(f"{folder} contains no notes.")
     notes: list[tuple[str, np.ndarray]] = []
     instruments: list[bytes] = []
     for batch in tf.data.TFRecordDataset(files).batch(1):

@@ -1,4 +1,4 @@
-"""What each family is taken for."""
+"""The confusion matrix, precision and recall by family, and the most common confusions."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,7 @@ SHOWN = 8
 
 
 def build(record: RunRecord) -> dict[str, Any]:
-    """The matrix, precision and recall, and the commonest confusions."""
+    """Return the matrix, precision and recall, and the most common confusions."""
     report = record.gate_report()
     return {
         "matrix": matrix(report.confusion),
@@ -24,11 +24,11 @@ def build(record: RunRecord) -> dict[str, Any]:
 
 
 def pairs(counts: Sequence[Sequence[int]]) -> list[dict[str, Any]]:
-    """What was taken for what, the commonest first: notes and their share of the family."""
+    """List true and predicted family, notes and their share of the true family, most common first."""
     found = [
         {
-            "right": family.replace("_", " "),
-            "taken": nsynth.CLASSES[column].replace("_", " "),
+            "true": family.replace("_", " "),
+            "predicted": nsynth.CLASSES[column].replace("_", " "),
             "notes": count,
             "share": count / sum(counts[row]),
         }
@@ -40,39 +40,47 @@ def pairs(counts: Sequence[Sequence[int]]) -> list[dict[str, Any]]:
 
 
 def matrix(counts: Sequence[Sequence[int]]) -> Markup:
-    """Rows are what a note is, columns what it was taken for; deep colour is a large share of the row."""
+    """Draw the confusion matrix: rows are true families, columns predicted ones; deeper colour is a larger share."""
     names = [family.replace("_", " ") for family in nsynth.CLASSES]
     cells = [
-        {"is": is_, "taken": taken, "notes": count, "share": count / sum(row), "right": is_ == taken}
-        for is_, row in zip(names, counts, strict=True)
-        for taken, count in zip(names, row, strict=True)
-        if count
+        {
+            "true": true,
+            "predicted": predicted,
+            "notes": n,
+            "share": n / sum(row),
+            "correct": true == predicted,
+        }
+        for true, row in zip(names, counts, strict=True)
+        for predicted, n in zip(names, row, strict=True)
+        if n
     ]
     x = alt.X(
-        "taken:N",
+        "predicted:N",
         sort=names,
-        title="taken for",
+        title=f"Predicted {nsynth.LABEL.word}",
         scale=alt.Scale(domain=names),
         axis=alt.Axis(orient="top", labelAngle=-45, domain=False, ticks=False),
     )
     y = alt.Y(
-        "is:N",
+        "true:N",
         sort=names,
-        title="is",
+        title=f"True {nsynth.LABEL.word}",
         scale=alt.Scale(domain=names),
         axis=alt.Axis(domain=False, ticks=False),
     )
     base = alt.Chart(charts.values(cells)).encode(x=x, y=y)
-    told = ["is:N", "taken:N", "notes:Q", alt.Tooltip("share:Q", format=".1%")]
-    colour = alt.condition("datum.right", alt.value(charts.CANDIDATE), alt.value(charts.BAD))
+    tooltip = ["true:N", "predicted:N", "notes:Q", alt.Tooltip("share:Q", format=".1%")]
+    colour = alt.condition("datum.correct", alt.value(charts.CANDIDATE), alt.value(charts.BAD))
     ink = alt.condition("datum.share > 0.55", alt.value("var(--on-colour)"), alt.value(charts.INK))
     layers = [
         base.mark_rect(cornerRadius=2).encode(
             color=colour,
             opacity=alt.Opacity("share:Q", legend=None, scale=alt.Scale(domain=[0, 1], range=[0.08, 1])),
-            tooltip=told,
+            tooltip=tooltip,
         ),
         base.mark_text(fontSize=12).encode(text="notes:Q", color=ink),
     ]
     drawn = alt.layer(*layers).properties(width=alt.Step(36), height=alt.Step(30))
-    return charts.svg(drawn, "Confusion matrix: rows are what a note is, columns what it was taken for")
+    return charts.svg(
+        drawn, f"Confusion matrix: rows are the true {nsynth.LABEL.word}, columns the predicted one"
+    )

@@ -1,4 +1,4 @@
-"""The notes: how many, how they are spread, what was set aside, how they sound, how far they moved."""
+"""The notes: counts, class balance, quarantine, audio statistics and drift."""
 
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ def spans(record: RunRecord) -> list[int]:
 
 
 def balance(account: IngestAccount, what: str, names: tuple[str, ...]) -> Markup:
-    """Notes of each family or source as bars, put together from the splits."""
+    """Draw the notes of each family or source as bars, stacked by split."""
     rows = [
         {"name": name, "split": split, "place": place, "notes": table.table(what)[name]}
         for place, (split, table) in enumerate(account.splits.items())
@@ -90,10 +90,10 @@ def _histograms(record: RunRecord) -> tuple[list[Markup], list[str], str]:
         split: densities(files[split]) for split in ("train", "valid") if split in files
     }
     if not shown:
-        return [], [], f"{folder} holds no statistics of train or valid."
+        return [], [], f"{folder} contains no statistics of train or valid."
     before = accepted_before(record)
     if before:
-        shown[f"span {before.span}, accepted last"] = densities(before.path / STATISTICS_FILE)
+        shown[f"span {before.span}, last accepted"] = densities(before.path / STATISTICS_FILE)
     histograms = [
         _histogram(scalar, label, shown)
         for scalar, label in nsynth.HISTOGRAMS.items()
@@ -150,13 +150,13 @@ def _histogram(scalar: str, label: str, shown: dict[str, dict[str, list[dict[str
         "low:Q", title=label, scale=alt.Scale(zero=False, nice=True), axis=alt.Axis(tickCount=5, grid=False)
     )
     y = alt.Y("density:Q", title=None, axis=None)
-    told = [alt.Tooltip(key, format=",.4~g") for key in ("low:Q", "high:Q")] + [
+    tooltip = [alt.Tooltip(key, format=",.4~g") for key in ("low:Q", "high:Q")] + [
         alt.Tooltip("share:Q", format=".1%")
     ]
     bars = (
         alt.Chart(charts.values(rows))
         .mark_bar(opacity=0.45, binSpacing=1)
-        .encode(x=x, x2="high:Q", y=y, y2=alt.datum(0), color=colour, tooltip=told)
+        .encode(x=x, x2="high:Q", y=y, y2=alt.datum(0), color=colour, tooltip=tooltip)
     )
     lines = (
         alt.Chart(charts.values(steps))

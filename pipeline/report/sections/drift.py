@@ -1,4 +1,4 @@
-"""How far the newest span lies from every span before it, in its sounds and in the champion's eyes."""
+"""Drift of the newest span: distances from the accepted spans, and the champion's predictions."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ _MOVED = "prediction drift"
 def build(record: RunRecord) -> dict[str, Any]:
     """The verdict on the newest span, a map of distances, and what the champion made of each span."""
     if record.step("Drift") is None and not record.failed:
-        raise Absent("Only the rounds of nsynth retrain, on data that comes in spans, look at this.")
+        raise Absent("Only the rounds of nsynth retrain, on data in spans, measure drift.")
     verdict = record.drift_verdict()
     seen = _seen(record, verdict)
     return {
@@ -62,25 +62,25 @@ def _seen(record: RunRecord, verdict: DriftVerdict) -> list[dict[str, Any]]:
     """A row for each span that a champion has seen: how often it agreed, how far its answers moved."""
     verdicts = {}
     for line in Ledger(record.config.workspace / "retrain" / "rounds.jsonl").rounds():
-        told = line.facts.get("drift") or {}
-        if told.get("answers"):
-            verdicts[told["span"]] = DriftVerdict.model_validate(told)
-        if line.run == record.run.name:  # later rounds are no business of this run
+        facts = line.facts.get("drift") or {}
+        if facts.get("answers"):
+            verdicts[facts["span"]] = DriftVerdict.model_validate(facts)
+        if line.run == record.run.name:  # later rounds do not belong to this report
             break
     if verdict.answers:
         verdicts[verdict.span] = verdict
     return [
         {
             "span": span,
-            "agreement": told.answers["new"].agreement,
-            "moved": next(check.measured for check in told.checks if check.name == _MOVED),
+            "agreement": seen.answers["new"].agreement,
+            "moved": next(check.measured for check in seen.checks if check.name == _MOVED),
         }
-        for span, told in sorted(verdicts.items())
+        for span, seen in sorted(verdicts.items())
     ]
 
 
 def _answers(seen: list[dict[str, Any]]) -> Markup:
-    kinds = {"agreement": "agrees with the labels", "moved": "answers moved from the span before"}
+    kinds = {"agreement": "label agreement", "moved": "prediction drift from the previous span"}
     rows = [{"span": row["span"], "what": kinds[kind], "value": row[kind]} for row in seen for kind in kinds]
     chart = (
         alt.Chart(charts.values(rows))
@@ -97,4 +97,4 @@ def _answers(seen: list[dict[str, Any]]) -> Markup:
         )
         .properties(width=480, height=150)
     )
-    return charts.svg(chart, "The champion's answers, span by span")
+    return charts.svg(chart, "The champion's predictions by span")

@@ -1,4 +1,4 @@
-"""One note of each family: its spectrogram, its sound, and what the model takes it for."""
+"""One note of each family: its spectrogram, its sound, and the predicted family."""
 
 import contextlib
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ def build(record: RunRecord) -> dict[str, Any]:
     """A card for each class that there are notes of."""
     chosen = _chosen(record)
     if not chosen:
-        raise Absent("There is no note to show.")
+        raise Absent("There are no notes to show.")
     options = spectrogram_options(record)
     judged = answers(record)
     return {"cards": cards(list(chosen.values()), options, judged), "options": options}

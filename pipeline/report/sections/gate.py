@@ -1,4 +1,4 @@
-"""The gate's verdict: what was asked, what was measured, and what to do; how far its probabilities hold."""
+"""The gate's verdict: requirements, measured values, advice, and calibration."""
 
 from typing import Any
 
@@ -29,27 +29,23 @@ def figures(report: GateReport) -> list[tuple[str, Figure, Figure | None]]:
 
 
 def calibration(found: Calibration) -> Markup:
-    """How often it is right when it says how sure it is; on the dashed line, stated and seen agree."""
+    """Draw accuracy over confidence (reliability diagram); on the dashed line both are equal."""
     base = alt.Chart(charts.values([bin.model_dump() for bin in found.bins]))
     scale = alt.Scale(domain=[0, 1])
-    x = alt.X(
-        "confidence:Q", scale=scale, title="stated probability", axis=alt.Axis(format=".0%", tickCount=5)
-    )
-    y = alt.Y(
-        "accuracy:Q", scale=scale, title="share that is right", axis=alt.Axis(format=".0%", tickCount=5)
-    )
-    told = [
+    x = alt.X("confidence:Q", scale=scale, title="confidence", axis=alt.Axis(format=".0%", tickCount=5))
+    y = alt.Y("accuracy:Q", scale=scale, title="accuracy", axis=alt.Axis(format=".0%", tickCount=5))
+    tooltip = [
         "notes:Q",
-        alt.Tooltip("confidence:Q", title="stated", format=".1%"),
-        alt.Tooltip("accuracy:Q", title="right", format=".1%"),
+        alt.Tooltip("confidence:Q", title="confidence", format=".1%"),
+        alt.Tooltip("accuracy:Q", title="accuracy", format=".1%"),
     ]
     ideal = alt.Chart(charts.values([{"x": 0, "y": 0}, {"x": 1, "y": 1}]))
     layers = [
         ideal.mark_line(strokeDash=[4, 3], color=charts.MUTED, strokeWidth=1).encode(x="x:Q", y="y:Q"),
         base.mark_line(color=charts.CANDIDATE, strokeWidth=1, opacity=0.5).encode(x=x, y=y),
         base.mark_circle(color=charts.CANDIDATE, opacity=0.85).encode(
-            x=x, y=y, size=alt.Size("notes:Q", legend=None, scale=alt.Scale(range=[30, 400])), tooltip=told
+            x=x, y=y, size=alt.Size("notes:Q", legend=None, scale=alt.Scale(range=[30, 400])), tooltip=tooltip
         ),
     ]
     chart = alt.layer(*layers).properties(width=260, height=260)
-    return charts.svg(chart, f"Calibration; the expected calibration error is {found.error:.3f}")
+    return charts.svg(chart, f"Calibration: expected calibration error {found.error:.3f}")

@@ -1,4 +1,4 @@
-"""What the run came to: the verdict, the number that matters with its interval, and a few figures beside it."""
+"""The outcome of the run: verdict, accuracy with its interval, and a few more metrics."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ WIDTH = 460
 
 
 def build(record: RunRecord) -> dict[str, Any]:
-    """Never raises Absent: of a run that broke off it says where."""
+    """Collect the outcome and its metrics. Absent artifacts raise nothing."""
     outcome = outcome_of(record)
     gate = outcome.gate
     account = or_none(record.account)
@@ -39,21 +39,21 @@ def _tiles(
         overall = gate.overall
         for name, label in (
             ("macro_recall", "macro recall"),
-            ("top_3_accuracy", "right within 3"),
+            ("top_3_accuracy", "top-3 accuracy"),
         ):
             figure = overall[name]
             tiles.append((label, f"{figure.value:.1%}", _range(figure)))
         if gate.difference:
             points = 100 * gate.difference.value
             low = 100 * gate.difference.low
-            champion = f"against version {gate.champion.version}, surely above {low:+.1f}"
-            tiles.append(("points won", f"{points:+.1f}", champion))
+            champion = f"over version {gate.champion.version}, lower {gate.confidence:.0%} bound {low:+.1f}"
+            tiles.append(("improvement", f"{points:+.1f} points", champion))
     if account:
         share = f"{account.quarantined:,} of {account.notes_in:,} quarantined"
         tiles.append(("notes used", f"{account.used:,}", share))
     seconds = sum(step.seconds for step in record.run.steps.values())
     cached = sum(step.state == "CACHED" for step in record.run.steps.values())
-    tiles.append(("time of the steps", duration(seconds), f"{cached} of {len(record.run.steps)} cached"))
+    tiles.append(("duration", duration(seconds), f"{cached} of {len(record.run.steps)} cached"))
     return tiles
 
 
@@ -64,7 +64,7 @@ def duration(seconds: float) -> str:
 
 
 def _interval(gate: GateReport, options: dict[str, Any] | None) -> Markup:
-    """The accuracy on a line from 0 to 1, with the bar to clear and the champion."""
+    """The accuracy on a line from 0 to 1, with the threshold and the champion."""
     rows: list[dict[str, Any]] = [{"who": "candidate", **gate.overall["accuracy"].model_dump()}]
     if gate.champion_overall:
         name = f"version {gate.champion.version}"
@@ -74,22 +74,22 @@ def _interval(gate: GateReport, options: dict[str, Any] | None) -> Markup:
     y = alt.Y("who:N", title=None, sort=None, axis=alt.Axis(domain=False, ticks=False))
     colours = alt.Color("who:N", legend=None, sort=None,
                         scale=alt.Scale(range=[charts.CANDIDATE, charts.CHAMPION]))  # fmt: skip
-    told = [alt.Tooltip(f"{key}:Q", format=".1%") for key in ("value", "low", "high")]
+    tooltip = [alt.Tooltip(f"{key}:Q", format=".1%") for key in ("value", "low", "high")]
     base = alt.Chart(charts.values(rows))
     layers = [
         base.mark_rule(strokeWidth=6, strokeCap="round", opacity=0.35).encode(
             x=x, x2="high:Q", y=y, color=colours
         ),
         base.mark_point(filled=True, size=170, opacity=1).encode(
-            x="value:Q", y=y, color=colours, tooltip=told
+            x="value:Q", y=y, color=colours, tooltip=tooltip
         ),
     ]
     if options and options["min_accuracy"] > 0:
-        bar = alt.Chart(charts.values([{"bar": options["min_accuracy"], "text": "bar"}]))
-        layers.append(bar.mark_rule(strokeDash=[4, 3], color=charts.INK).encode(x="bar:Q"))
+        threshold = alt.Chart(charts.values([{"threshold": options["min_accuracy"], "text": "threshold"}]))
+        layers.append(threshold.mark_rule(strokeDash=[4, 3], color=charts.INK).encode(x="threshold:Q"))
         layers.append(
-            bar.mark_text(align="left", dx=4, baseline="top", color=charts.MUTED).encode(
-                x="bar:Q", y=alt.value(0), text="text:N"
+            threshold.mark_text(align="left", dx=4, baseline="top", color=charts.MUTED).encode(
+                x="threshold:Q", y=alt.value(0), text="text:N"
             )
         )
     chart = alt.layer(*layers).properties(width=WIDTH - 120, height=alt.Step(30))

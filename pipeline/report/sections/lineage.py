@@ -27,7 +27,7 @@ class Row:
     name: str
     remark: str
     made: str
-    told: str
+    tooltip: str
     state: str
 
 
@@ -46,7 +46,7 @@ class Line:
 def build(record: RunRecord) -> dict[str, Any]:
     """Rows, lines and the size of the drawing."""
     if not record.run.steps:
-        raise Absent("No step has begun.")
+        raise Absent("No step has started.")
     rows = _rows(record)
     lines = _lines(record, [row.name for row in rows])
     left = MARGIN + LANE * (1 + max((line.lane for line in lines), default=0)) + 12
@@ -107,8 +107,8 @@ def _source_row(record: RunRecord) -> Row:
         return Row(_SOURCES, "", record.ran_with.input_base, "", "COMPLETE")
     files = account.files
     names = ", ".join(Path(file.path).name for file in files[:3]) + (" …" if len(files) > 3 else "")
-    told = "\n".join(f"{file.path}: {file.notes:,} notes" for file in files)
-    return Row(_SOURCES, f"{account.notes_in:,} notes", names, told, "COMPLETE")
+    tooltip = "\n".join(f"{file.path}: {file.notes:,} notes" for file in files)
+    return Row(_SOURCES, f"{account.notes_in:,} notes", names, tooltip, "COMPLETE")
 
 
 def _foreign(record: RunRecord) -> dict[int, Any]:

@@ -1,4 +1,4 @@
-"""The notes on which it was most sure and most wrong, to look at and to hear."""
+"""The most confident errors, with picture and sound."""
 
 from typing import Any
 
@@ -12,11 +12,11 @@ SHOWN = 12
 
 
 def build(record: RunRecord) -> dict[str, Any]:
-    """A card for each of the worst mistakes, of different instruments as far as there are enough."""
+    """Return a card for each of the most confident errors."""
     predictions = record.predictions()
     worst = most_wrong(predictions, SHOWN)
     if not len(worst):
-        raise Absent("It made no mistake.")
+        raise Absent("No note was misclassified.")
     names = predictions.note_str[worst].tolist()
     places = [record.places[name] for name in names if name in record.places]
     judged = dict(zip(names, predictions.candidate[worst], strict=True))
@@ -28,7 +28,7 @@ def build(record: RunRecord) -> dict[str, Any]:
 
 
 def most_wrong(predictions: Predictions, count: int) -> np.ndarray:
-    """Rows of the `count` surest wrong answers, surest first; first at most one of each instrument.
+    """Return the rows of the `count` most confident errors in order; one per instrument as far as possible.
 
     The notes of one instrument are wrong together: without that rule one instrument would fill the page.
     """

@@ -1,4 +1,4 @@
-"""Accuracy by class, category, band and number, with intervals, and the champion's beside it."""
+"""Accuracy by slice (class, category, number band) of candidate and champion, with intervals."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -53,7 +53,7 @@ def rows(kind: str, parts: Sequence[Slice], version: int) -> list[dict[str, Any]
 
 
 def chart(kind: str, parts: Sequence[Slice], version: int) -> Markup:
-    """Bars with intervals; slices too small to mean anything are pale."""
+    """Bars with intervals; slices too small to evaluate are pale."""
     data = rows(kind, parts, version)
     models = list(dict.fromkeys(row["model"] for row in data))
     order = list(dict.fromkeys(row["slice"] for row in data))
@@ -70,7 +70,7 @@ def chart(kind: str, parts: Sequence[Slice], version: int) -> Markup:
         scale=alt.Scale(domain=models, range=[charts.CANDIDATE, charts.CHAMPION]),
     )
     pale = alt.condition("datum.judged", alt.value(0.9), alt.value(0.3))
-    told = [
+    tooltip = [
         "slice:N",
         "model:N",
         *(alt.Tooltip(f"{key}:Q", format=".1%") for key in ("value", "low", "high")),
@@ -78,7 +78,7 @@ def chart(kind: str, parts: Sequence[Slice], version: int) -> Markup:
         alt.Tooltip("instruments:Q", title=nsynth.GROUP.plural),
     ]
     layers = [
-        base.mark_bar().encode(x=x, y=y, yOffset=offset, color=colour, opacity=pale, tooltip=told),
+        base.mark_bar().encode(x=x, y=y, yOffset=offset, color=colour, opacity=pale, tooltip=tooltip),
         base.mark_rule(color=charts.INK, strokeWidth=1.5).encode(
             x="low:Q",
             x2="high:Q",

@@ -1,4 +1,4 @@
-"""How long each step took, when it ran and how much memory it had at its peak."""
+"""Start, duration and peak memory of each step."""
 
 from typing import Any
 
@@ -59,7 +59,12 @@ def timeline(rows: list[dict[str, Any]]) -> Markup:
         scale=alt.Scale(domain=present, range=[states[state] for state in present]),
         legend=alt.Legend(),
     )
-    told = ["step:N", "state:N", alt.Tooltip("start:Q", format=".1f"), alt.Tooltip("seconds:Q", format=".2f")]
+    tooltip = [
+        "step:N",
+        "state:N",
+        alt.Tooltip("start:Q", format=".1f"),
+        alt.Tooltip("seconds:Q", format=".2f"),
+    ]
     drawn = (
         base.mark_bar(height={"band": 0.65}, cornerRadius=2, minBandSize=2)
         .encode(
@@ -67,8 +72,8 @@ def timeline(rows: list[dict[str, Any]]) -> Markup:
             x2="end:Q",
             y=y,
             color=colour,
-            tooltip=told,
+            tooltip=tooltip,
         )
         .properties(width=420, height=alt.Step(22))
     )
-    return charts.svg(drawn, "When each step ran")
+    return charts.svg(drawn, "Timeline of the steps")

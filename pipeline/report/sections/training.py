@@ -43,12 +43,12 @@ def curve(epochs: list[dict[str, Any]], kept: int, train: str, dev: str, title: 
     colour = alt.Color(
         "split:N", sort=None, scale=alt.Scale(domain=["train", "dev"], range=list(charts.SERIES))
     )
-    told = ["split:N", "epoch:Q", alt.Tooltip("value:Q", title=title, format=".3f")]
+    tooltip = ["split:N", "epoch:Q", alt.Tooltip("value:Q", title=title, format=".3f")]
     marker = alt.Chart(charts.values([{"epoch": kept}])).mark_rule(strokeDash=[4, 3], color=charts.MUTED)
     layers = [
         marker.encode(x="epoch:Q"),
         data.mark_line(strokeWidth=2).encode(x=x, y=y, color=colour),
-        data.mark_point(filled=True, size=30).encode(x=x, y=y, color=colour, tooltip=told),
+        data.mark_point(filled=True, size=30).encode(x=x, y=y, color=colour, tooltip=tooltip),
     ]
     chart = alt.layer(*layers).properties(width=290, height=190, title=title)
     return charts.svg(chart, f"{title} by epoch on train and dev")

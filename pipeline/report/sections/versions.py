@@ -15,7 +15,7 @@ _HIDDEN = (
     "input_fingerprint",
     "stats_options_json",
     PEAK_MEMORY,
-)  # long, and told elsewhere or always the same
+)  # long, and shown elsewhere or always the same
 
 
 def build(record: RunRecord) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def code(record: RunRecord) -> list[dict[str, Any]]:
 
 
 def recorded(record: RunRecord) -> dict[str, str]:
-    """Versions that the run's own artifacts name."""
+    """Return the versions that the run's artifacts name."""
     found = {
         str(output.properties["tfx_version"])
         for step in record.run.steps.values()
@@ -49,17 +49,17 @@ def recorded(record: RunRecord) -> dict[str, str]:
 
 
 def settings(record: RunRecord) -> list[tuple[str, str]]:
-    """Name and content as indented JSON: the configuration of the run, then what each step was told."""
+    """Name and content as indented JSON: the configuration of the run, then the settings of each step."""
     rows = []
     if record.run.settings:
         whole = json.dumps(json.loads(record.run.settings), indent=2, ensure_ascii=False)
-        rows.append(("The configuration of the run", whole))
+        rows.append(("Configuration of the run", whole))
     for name, step in record.run.steps.items():
-        told = {
+        given = {
             key: lineage.parsed(value) for key, value in sorted(step.properties.items()) if key not in _HIDDEN
         }
-        if told:
-            rows.append((name, json.dumps(told, indent=2, ensure_ascii=False)))
+        if given:
+            rows.append((name, json.dumps(given, indent=2, ensure_ascii=False)))
     return rows
 
 

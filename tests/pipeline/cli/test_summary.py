@@ -104,7 +104,7 @@ def test_a_run_from_the_cache_says_so_and_which_version_serves_since(tmp_path):
     shown = io.StringIO()
     print_summary(summarize(workspace.config), rich.console.Console(file=shown, width=200))
     verdict = next(line for line in shown.getvalue().splitlines() if line.startswith("verdict"))
-    assert "From the cache: an earlier run" in verdict
+    assert "Cached: an earlier run" in verdict
     assert f"version {other.number} serves now" in shown.getvalue()
 
 

@@ -44,7 +44,7 @@ def test_what_each_section_has_to_tell(text):
         "data": (
             "not 64,000 samples",
             "drift of pitch",
-            "span 2, accepted last",
+            "span 2, last accepted",
             "train",
             "identical sounds",
         ),
@@ -57,12 +57,12 @@ def test_what_each_section_has_to_tell(text):
         "augmentation": ("mixup", "mask frames", "all together"),
         "training": ("21,355 parameters", "learning rate", "epoch 3"),
         "gate": ("surely better", "version 17", "Expected calibration error", "macro recall"),
-        "slices": ("family=bass fell from", "champion (version 17)", "velocity, MIDI"),
-        "confusion": ("taken for <strong>reed</strong>", "precision"),
-        "mistakes": ("taken for reed", "<audio"),
+        "slices": ("family=bass: accuracy fell from", "champion (version 17)", "velocity, MIDI"),
+        "confusion": ("predicted as <strong>reed</strong>", "precision"),
+        "mistakes": ("predicted reed", "<audio"),
         "canary": ("latency, 1 at once", "peak memory", "no TensorFlow Serving here"),
         "lineage": ("source files", "ExampleGen", "PushedModel"),
-        "steps": ("1,500 MB", "Trainer", "When each step ran"),
+        "steps": ("1,500 MB", "Trainer", "Timeline of the steps"),
         "versions": ("2222222222222222", "changed since", "tensorflow"),
     }
     missing = [(name, word) for name, words in wanted.items() for word in words if word not in found[name]]
@@ -73,7 +73,7 @@ def test_the_headline_has_verdict_and_number_with_interval(text):
     head = text[text.index("<header>") : text.index("</header>")]
     assert "✗ not pushed" in head
     assert "no slice falls: family=bass from 100.0% to 0.0%" in head
-    assert re.search(r"90\.9%.*confidence \d+\.\d% – \d+\.\d%", head, re.S)
+    assert re.search(r"90\.9%.*confidence interval \d+\.\d% – \d+\.\d%", head, re.S)
 
 
 def test_it_needs_no_network_and_no_other_file(text):
@@ -106,7 +106,7 @@ def test_text_from_files_is_never_taken_for_html(text):
         (Told(until="Transform", failed=True), "failed", "The run failed in Transform."),
         (Told(blessed=False, pushed=False), "not pushed", "Not blessed: accuracy"),
         (Told(canary=False, pushed=False), "not pushed", "Blessed by the gate, but not fit to serve: needs"),
-        (Told(until="Trainer"), "running", "had not come to its end"),
+        (Told(until="Trainer"), "running", "was still running"),
     ],
 )
 def test_what_came_of_a_run(tmp_path, told, kind, words):
@@ -153,7 +153,7 @@ def test_the_page_shows_the_reason_and_the_configuration_of_then(tmp_path):
     text = write_report(workspace.config).read_text()
     assert "The disk is full" in text
     assert "<title>other, run" in text
-    assert "The configuration of the run" in text
+    assert "Configuration of the run" in text
     assert "/then" in text
 
 
@@ -184,8 +184,8 @@ def test_a_damaged_artifact_hides_no_other(tmp_path):
     (workspace.folder("Trainer", "model_run") / "history.json").write_text("{")
     (workspace.folder("Gate", "predictions") / "predictions.npz").unlink()
     found = sections(render(RunRecord(past_runs.load_run(workspace.store), workspace.config)))
-    assert "This could not be read: JSONDecodeError" in found["training"]
-    assert "is gone: it was cleaned up or moved" in found["mistakes"]
+    assert "This section could not be read: JSONDecodeError" in found["training"]
+    assert "no longer exists: it was removed or moved" in found["mistakes"]
     assert "surely at least" in found["gate"]
     assert "<audio" in found["gallery"]
 
@@ -197,7 +197,7 @@ def test_a_run_whose_artifacts_were_cleaned_up_is_over_all_the_same(tmp_path):
     outcome = outcome_of(RunRecord(past_runs.load_run(workspace.store), workspace.config))
     assert (outcome.kind, outcome.words) == (
         "not pushed",
-        "Not pushed; the gate's report was cleaned up since.",
+        "Not pushed; the gate's report has been removed since.",
     )
 
 
@@ -209,7 +209,7 @@ def test_a_workspace_that_was_moved_as_a_whole(tmp_path):
     config = workspace.config.model_copy(update={"workspace": moved})
     path = write_report(config)
     assert path == report_path(config, RUN) == moved / "reports" / "2026-03-01T100000.000000.html"
-    assert "is gone" not in path.read_text()
+    assert "no longer exists" not in path.read_text()
 
 
 def test_a_report_that_cannot_be_written_fails_no_run_and_leaves_nothing(workspace, tmp_path):

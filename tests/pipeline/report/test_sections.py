@@ -49,7 +49,7 @@ def test_the_gallery_takes_the_most_ordinary_note_of_each_family(record):
     assert {place.attributes["pitch"] for place in chosen.values()} == {60}
 
 
-def test_the_worst_mistakes_are_the_surest_of_different_instruments():
+def test_the_most_confident_errors_are_of_different_instruments():
     answers = np.full((6, CLASSES), 0.0)
     answers[range(6), [1, 1, 1, 1, 0, 1]] = [0.9, 0.8, 0.7, 0.6, 0.99, 0.5]
     predictions = {
@@ -70,7 +70,7 @@ def test_a_model_without_mistakes(record, monkeypatch):
         candidate=np.eye(CLASSES),
     )
     monkeypatch.setattr(RunRecord, "predictions", lambda _: right)
-    with pytest.raises(Absent, match="no mistake"):
+    with pytest.raises(Absent, match="No note was misclassified"):
         mistakes.build(record)
 
 
@@ -78,8 +78,8 @@ def test_confusions_the_commonest_first():
     counts = np.zeros((CLASSES, CLASSES), int)
     counts[0, 0], counts[0, 7], counts[1, 2] = 6, 2, 5
     first, second = confusion.pairs(counts.tolist())
-    assert (first["right"], first["taken"], first["notes"], first["share"]) == ("brass", "flute", 5, 1.0)
-    assert (second["right"], second["taken"], second["share"]) == ("bass", "reed", 0.25)
+    assert (first["true"], first["predicted"], first["notes"], first["share"]) == ("brass", "flute", 5, 1.0)
+    assert (second["true"], second["predicted"], second["share"]) == ("bass", "reed", 0.25)
 
 
 def test_slices_have_a_row_for_each_model(record):
