@@ -1,6 +1,6 @@
-"""Confidence intervals that respect instruments: the notes of one instrument are right or wrong together.
+"""Confidence intervals by cluster bootstrap over instruments: errors on notes of one instrument are correlated.
 
-Whole instruments are drawn with replacement, not notes. With few instruments the plain percentile bootstrap is
+Whole instruments are resampled with replacement, not notes. With few instruments the plain percentile bootstrap is
 too narrow; its quantiles are therefore moved outwards by t / sqrt(1 - 1/n), as in Hesterberg, "What Teachers
 Should Know About the Bootstrap" (2015), section 5.3 ("expanded percentile interval").
 """
@@ -28,7 +28,7 @@ class Resampling:
 
     @classmethod
     def of(cls, instruments: np.ndarray, resamples: int, confidence: float, seed: int) -> "Resampling":
-        """Draws the resamples.
+        """Draw the resamples.
 
         Args:
           instruments: name of each note's instrument, [notes].
@@ -61,13 +61,13 @@ class Resampling:
 
     def share(self, hits: np.ndarray) -> Figure:
         """Share of true `hits` [notes] with its interval."""
-        return self.honest(self.mean(hits.astype(float)))
+        return self.widen_degenerate(self.mean(hits.astype(float)))
 
-    def honest(self, share: Figure) -> Figure:
-        """Opens the interval of a share that is 0 or 1, where every resample says the same.
+    def widen_degenerate(self, share: Figure) -> Figure:
+        """Widen the interval of a share that is 0 or 1, where all resamples agree and the bootstrap has zero width.
 
-        It then is the exact binomial one over instruments: five instruments without a mistake do not make a model
-        that makes none.
+        The result is the exact binomial (Clopper-Pearson) interval over instruments: five instruments without an
+        error do not prove an error rate of 0.
         """
         open_end = ((1 - self.confidence) / 2) ** (1 / self.instruments)
         if share.value == 1:
@@ -83,7 +83,7 @@ class Resampling:
         return low, high
 
     def one_sided(self, values: np.ndarray) -> tuple[float, float]:
-        """Lower and upper bound of the mean of `values` [notes], each by itself at the stated confidence."""
+        """Lower and upper bound of the mean of `values` [notes], each one-sided at the stated confidence."""
         sums, notes = self.sums(values), self.sums(np.ones(len(values)))
         tail = self._tail(1 - self.confidence)
         low, high = np.quantile((self.weights @ sums) / (self.weights @ notes), [tail, 1 - tail])

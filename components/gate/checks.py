@@ -1,4 +1,4 @@
-"""Whether a candidate may be pushed, and why: bars, the comparison with the champion, and every slice."""
+"""The gate's checks: thresholds, slices, and the comparison with the champion."""
 
 from collections.abc import Iterable
 
@@ -12,10 +12,10 @@ from components.predictions import Predictions, slices
 
 
 def judge(predictions: Predictions, options: GateOptions) -> GateReport:
-    """Compares the candidate with every bar and with the champion.
+    """Compare the candidate with every threshold and with the champion.
 
     Returns:
-      The report, without what the caller knows (split and models); the same notes and options give the same.
+      The report without split and models, which the caller adds. Deterministic for the same notes and options.
     """
     resampling = _resampling(predictions.instrument_str, options)
     labels = predictions.family
@@ -81,7 +81,7 @@ def _slice(name: str, inside: np.ndarray, predictions: Predictions, options: Gat
 
 
 def _difference(predictions: Predictions, resampling: Resampling) -> Figure:
-    """Accuracy of the candidate less the champion's, paired by note, with one-sided bounds."""
+    """Compute candidate minus champion accuracy, paired by note, with one-sided bounds."""
     right = predictions.candidate.argmax(1) == predictions.family
     before = predictions.champion.argmax(1) == predictions.family
     change = right.astype(float) - before
@@ -90,81 +90,82 @@ def _difference(predictions: Predictions, resampling: Resampling) -> Figure:
 
 def _absolute(overall: dict[str, Figure], calibration: Calibration, options: GateOptions) -> list[GateCheck]:
     checks = [
-        _bar("accuracy", overall["accuracy"], options.min_accuracy),
-        _bar("macro recall", overall["macro_recall"], options.min_macro_recall),
+        _threshold("accuracy", overall["accuracy"], options.min_accuracy, options.confidence),
+        _threshold("macro recall", overall["macro_recall"], options.min_macro_recall, options.confidence),
     ]
     if options.max_calibration_error is not None:
         checks.append(
             GateCheck(
                 "calibration error",
-                f"at most {options.max_calibration_error:.3f}",
+                f"≤ {options.max_calibration_error:.3f}",
                 f"{calibration.error:.3f}",
                 calibration.error <= options.max_calibration_error,
-                "Its probabilities cannot be believed: train for fewer epochs or with label smoothing.",
+                "The probabilities are poorly calibrated: train for fewer epochs or with label smoothing.",
                 f"{options.max_calibration_error - calibration.error:+.3f}",
             )
         )
     return checks
 
 
-def _bar(name: str, measured: Figure, bar: float) -> GateCheck:
-    if measured.value >= bar:
-        advice = (
-            f"It may reach the bar, but {name} is not known well enough: judge on more instruments, "
-            f"or train on more."
-        )
+def _threshold(name: str, measured: Figure, threshold: float, confidence: float) -> GateCheck:
+    if measured.value >= threshold:
+        advice = "The estimate reaches the threshold, but the interval is too wide: evaluate or train on more data."
     else:
-        advice = "It is below the bar: look at the confusion matrix and the data, train longer or on more instruments."
-    passed, by = measured.low >= bar, points(measured.low - bar)
-    return GateCheck(name, f"surely at least {bar:.1%}", interval(measured), passed, advice, by)
+        advice = "Below the threshold: check the confusion matrix and the data, train longer or on more instruments."
+    passed, by = measured.low >= threshold, points(measured.low - threshold)
+    asked = f"{_lower_bound(confidence)} ≥ {threshold:.1%}"
+    return GateCheck(name, asked, interval(measured), passed, advice, by)
+
+
+def _lower_bound(confidence: float) -> str:
+    return f"lower {confidence:.0%} bound"
 
 
 def _named_slices(parts: list[Slice], options: GateOptions) -> list[GateCheck]:
     checks, by_name = [], {part.name: part for part in parts}
-    for name, bar in options.slice_bars.items():
-        part, asked = by_name.get(name), f"at least {bar:.1%}"
+    for name, threshold in options.slice_bars.items():
+        part, asked = by_name.get(name), f"accuracy ≥ {threshold:.1%}"
         if not part or not part.judged:
             seen = f"{part.notes} notes of {part.instruments} instruments" if part else "no notes"
-            advice = (
-                f"{name} has too few notes to be judged: add some to the validation split, or drop its bar."
-            )
+            advice = f"Too few notes to evaluate {name}: add some to the validation split, or remove its threshold."
             checks.append(GateCheck(name, asked, seen, False, advice))
         else:
-            advice = f"Add notes like these to the training data ({name})."
+            advice = f"Add notes of this slice to the training data ({name})."
             value = part.accuracy.value
             measured = interval(part.accuracy)
-            checks.append(GateCheck(name, asked, measured, value >= bar, advice, points(value - bar)))
-    low = [p for p in parts if p.judged and p.accuracy.value < options.min_slice_accuracy]
-    measured = ", ".join(f"{part.name} {part.accuracy.value:.1%}" for part in low) or "all are"
-    lowest = min((part.accuracy.value for part in parts if part.judged), default=None)
-    checks.append(
-        GateCheck(
-            "every slice",
-            f"at least {options.min_slice_accuracy:.1%}",
-            measured,
-            not low,
-            "It does not know these at all: look for their notes in the training data.",
-            points(lowest - options.min_slice_accuracy) if lowest is not None else "",
-        )
+            checks.append(
+                GateCheck(name, asked, measured, value >= threshold, advice, points(value - threshold))
+            )
+    return [*checks, _worst_slice(parts, options.min_slice_accuracy)]
+
+
+def _worst_slice(parts: list[Slice], threshold: float) -> GateCheck:
+    ranked = sorted((part for part in parts if part.judged), key=lambda part: part.accuracy.value)
+    low = [part for part in ranked if part.accuracy.value < threshold]
+    shown = [f"{part.accuracy.value:.1%} ({part.name}, n = {part.notes})" for part in low or ranked[:1]]
+    return GateCheck(
+        "worst slice",
+        f"accuracy ≥ {threshold:.1%}",
+        ", ".join(shown) or "no slice is large enough",
+        not low,
+        "Check whether the training data contains notes of these slices.",
+        points(ranked[0].accuracy.value - threshold) if ranked else "",
     )
-    return checks
 
 
 def _comparison(difference: Figure, options: GateOptions) -> GateCheck:
-    measured = (
-        f"{100 * difference.value:+.1f} points, at {options.confidence:.0%} confidence "
-        f"no less than {100 * difference.low:+.1f}"
-    )
+    bound = _lower_bound(options.confidence)
+    measured = f"{points(difference.value)}, {bound} {100 * difference.low:+.1f}"
     if options.policy == "better":
         advice = (
-            "It is not surely better than what serves now; with gate.policy=not_worse an equal model passes."
+            "No significant improvement over the champion; with gate.policy=not_worse an equal model passes."
         )
         better, by = difference.low > 0, points(difference.low)
-        return GateCheck("against the champion", "surely better", measured, better, advice, by)
-    asked = f"surely not worse by more than {100 * options.margin:.1f} points"
-    advice = "It may be worse than what serves now: keep the champion, or judge on more instruments."
+        return GateCheck("improvement", f"{bound} > 0", measured, better, advice, by)
+    asked = f"{bound} ≥ {points(-options.margin)}"
+    advice = "It may be worse than the champion: keep the champion, or evaluate on more instruments."
     by = points(difference.low + options.margin)
-    return GateCheck("against the champion", asked, measured, difference.low >= -options.margin, advice, by)
+    return GateCheck("improvement", asked, measured, difference.low >= -options.margin, advice, by)
 
 
 def _fallen(parts: list[Slice], options: GateOptions) -> GateCheck:
@@ -173,12 +174,12 @@ def _fallen(parts: list[Slice], options: GateOptions) -> GateCheck:
         f"{part.name} from {_percent(part.champion)} to {part.accuracy.value:.1%}" for part in fallen
     )
     return GateCheck(
-        "no slice falls",
-        f"none surely loses and by more than {100 * options.max_slice_loss:.1f} points",
-        names or "none does",
+        "slice regressions",
+        f"no significant loss > {100 * options.max_slice_loss:.1f} points",
+        names or "none",
         not fallen,
-        f"What got better elsewhere was paid for by {', '.join(part.name for part in fallen)}: "
-        "compare the training data of both models there.",
+        f"Accuracy fell on {', '.join(part.name for part in fallen)}: "
+        "compare the training data of both models for these slices.",
     )
 
 
@@ -187,10 +188,10 @@ def _percent(figure: Figure | None) -> str:
 
 
 def points(share: float) -> str:
-    """For people: `+3.2 points`."""
+    """Format a difference of shares: `+3.2 points`."""
     return f"{100 * share:+.1f} points"
 
 
 def interval(measured: Figure) -> str:
-    """For people: `71.2 % (61.0 – 80.1)`."""
+    """Format a share with its interval: `71.2% (61.0 – 80.1)`."""
     return f"{measured.value:.1%} ({100 * measured.low:.1f} – {100 * measured.high:.1f})"

@@ -34,7 +34,7 @@ class GateSpec(ComponentSpec):
 
 
 class Gate(base_component.BaseComponent):
-    """Judges a candidate by bars and against the champion on the same notes.
+    """Compare a candidate with thresholds and with the champion on the same notes.
 
     Outputs: `blessing`, with TFX's custom properties, so that a Pusher takes it; `report` with gate.json and
     gate.md; `predictions` with predictions.npz, what both models answered to every note.

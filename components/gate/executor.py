@@ -66,7 +66,7 @@ class GateExecutor(base_executor.BaseExecutor):
 
 
 def _agreement(input_dict: Artifacts, accuracy: float, notes: int, has_champion: bool) -> list[GateCheck]:
-    """That TFMA, on its own way to the same notes, says the same."""
+    """Check that TFMA computes the same accuracy and what its Evaluator decided."""
     checks = []
     if input_dict.get("evaluation"):
         import tensorflow_model_analysis as tfma
@@ -83,7 +83,7 @@ def _agreement(input_dict: Artifacts, accuracy: float, notes: int, has_champion:
                 "the same accuracy",
                 f"{theirs:.4f} and {accuracy:.4f}",
                 abs(theirs - accuracy) <= max(AGREEMENT, 1.5 / notes),
-                "Gate and Evaluator did not see the same notes or model: look at their inputs.",
+                "Gate and Evaluator did not get the same notes or model: check their inputs.",
             )
         )
     if input_dict.get("evaluator_blessing"):
@@ -92,17 +92,17 @@ def _agreement(input_dict: Artifacts, accuracy: float, notes: int, has_champion:
         checks.append(
             GateCheck(
                 "Evaluator",
-                "blessed by TFMA's bars",
+                "blessed by TFMA's thresholds",
                 "blessed" if passed else "not blessed",
                 passed,
-                "TFMA's bars are on accuracy alone: see the lines above.",
+                "TFMA's thresholds are on accuracy only: see the lines above.",
             )
         )
     return checks
 
 
 def _models(report: GateReport) -> dict[str, str | int]:
-    """Which model was judged, and against which."""
+    """Name the judged model and its baseline."""
     models: dict[str, str | int] = {CURRENT_URI: report.candidate.uri, CURRENT_ID: report.candidate.id}
     if report.champion.version:
         models |= {BASELINE_URI: report.champion.uri, BASELINE_ID: report.champion.id}

@@ -1,4 +1,4 @@
-"""How good predictions are: figures over all notes, by family, and how far the probabilities can be believed."""
+"""Metrics of predictions: over all notes, by family, and calibration."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ SMALLEST_PROBABILITY = 1e-7
 
 
 def overall(probabilities: np.ndarray, labels: np.ndarray, resampling: Resampling) -> dict[str, Figure]:
-    """Figures over all notes, each with its interval.
+    """Compute metrics over all notes, each with its interval.
 
     Args:
       probabilities: float [notes, families].
@@ -30,27 +30,27 @@ def overall(probabilities: np.ndarray, labels: np.ndarray, resampling: Resamplin
 
 
 def macro_recall(answers: np.ndarray, labels: np.ndarray, resampling: Resampling) -> Figure:
-    """Mean of the recalls of the families that there are notes of."""
+    """Compute macro recall: the mean recall of the families that occur in the notes."""
     present = np.eye(CLASSES)[labels]
     notes = resampling.sums(present)
     right = resampling.sums(present * (answers == labels)[:, None])
     with np.errstate(
         invalid="ignore"
-    ):  # a family that a resample, or the data, does not have: 0 / 0, left out
+    ):  # 0 / 0 for a family that is not in a resample or in the data: left out
         value = np.nanmean(right.sum(0) / notes.sum(0))
         replicates = np.nanmean((resampling.weights @ right) / (resampling.weights @ notes), axis=1)
-    return resampling.honest(figure(value, *resampling.bounds(replicates)))
+    return resampling.widen_degenerate(figure(value, *resampling.bounds(replicates)))
 
 
 def confusion(answers: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """How often each family (row) was taken for each (column): int [families, families]."""
+    """Count notes by true family (rows) and predicted family (columns): int [families, families]."""
     counts = np.zeros((CLASSES, CLASSES), int)
     np.add.at(counts, (labels, answers), 1)
     return counts
 
 
 def by_family(counts: np.ndarray) -> tuple[FamilyRow, ...]:
-    """Precision, recall and F1 of each family from the confusion matrix; none where there is nothing to divide."""
+    """Compute precision, recall and F1 of each family from the confusion matrix; None where undefined (0 / 0)."""
     rows = []
     for index, family in enumerate(nsynth.CLASSES):
         right, notes, answered = (
@@ -72,7 +72,7 @@ def by_family(counts: np.ndarray) -> tuple[FamilyRow, ...]:
 
 
 def calibration(probabilities: np.ndarray, labels: np.ndarray, bins: int) -> Calibration:
-    """Expected calibration error over equally wide bins of the top probability, and the bins.
+    """Compute the expected calibration error over equally wide bins of the top probability, and the bins.
 
     Source: Guo et al., "On Calibration of Modern Neural Networks" (2017), equation 3.
     """

@@ -1,4 +1,4 @@
-"""What a user may ask of a model before it is pushed. Imports nothing heavy."""
+"""Options of the gate. Imports nothing heavy."""
 
 from typing import Annotated, Literal
 
@@ -12,32 +12,32 @@ SLICE_KINDS = (*NAMES, *(number.word for number in nsynth.NUMBERS))
 
 
 class GateOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """Bars that a candidate has to clear, and how sure we want to be."""
+    """Thresholds for a candidate, and the confidence of the intervals."""
 
     min_accuracy: Share = 0.4
-    """Bar for the accuracy over all notes; the lower end of its interval has to reach it."""
+    """Threshold for the accuracy over all notes; applies to the lower bound of its interval."""
     min_macro_recall: Share = 0.3
-    """Bar for the mean of the families' recalls, so that large families cannot hide small ones."""
+    """Threshold for macro recall, in which small families count as much as large ones; applies to the lower bound."""
     max_calibration_error: Share | None = None
-    """Bar for the expected calibration error; none means that it is only reported."""
+    """Threshold for the expected calibration error; none: only reported."""
     min_slice_accuracy: Share = 0.05
-    """Bar for every slice that is large enough to mean something."""
+    """Threshold for the accuracy of every slice that is large enough."""
     slice_bars: dict[str, Share] = {}
-    """Bars for named slices, such as `family=bass`, `source=acoustic`, `pitch=36-47`, `velocity=127`."""
+    """Accuracy thresholds of named slices, such as `family=bass`, `source=acoustic`, `pitch=36-47`, `velocity=127`."""
 
     policy: Literal["better", "not_worse"] = "better"
-    """Against the champion on the same notes: surely better (the stricter), or surely not worse than `margin`."""
+    """Improvement over the champion, lower bound: > 0 (`better`) or ≥ -`margin` (`not_worse`), on the same notes."""
     margin: Share = 0.02
     """How much accuracy a candidate may lose under `not_worse`."""
     max_slice_loss: Share = 0.1
-    """A slice has fallen if it loses more than this to the champion and the loss is beyond chance."""
+    """A slice has regressed if its accuracy is lower than the champion's by more than this, significantly."""
     confidence: float = pydantic.Field(0.95, ge=0.5, lt=1)
     """Of the intervals (two-sided) and of the comparison with the champion (one-sided)."""
 
     min_notes: int = pydantic.Field(20, ge=1)
-    """A slice with fewer notes says nothing."""
+    """Smaller slices are not checked."""
     min_instruments: int = pydantic.Field(2, ge=2)
-    """Nor does a slice with fewer instruments: the notes of one instrument stand and fall together."""
+    """Slices with fewer instruments are not checked: errors on notes of one instrument are correlated."""
     edges: dict[str, tuple[int, ...]] = {
         number.word: number.edges for number in nsynth.NUMBERS if number.edges
     }
@@ -50,16 +50,16 @@ class GateOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
 
     @pydantic.field_validator("slice_bars")
     @classmethod
-    def _slice_names(cls, bars: dict[str, float]) -> dict[str, float]:
-        for name in bars:
+    def _slice_names(cls, thresholds: dict[str, float]) -> dict[str, float]:
+        for name in thresholds:
             kind, equals, value = name.partition("=")
             if not equals or kind not in SLICE_KINDS or not value:
                 raise ValueError(
-                    f"{name} is no slice: write one of {', '.join(SLICE_KINDS)}, '=' and a value"
+                    f"{name} is not a slice: write one of {', '.join(SLICE_KINDS)}, '=' and a value"
                 )
             if kind in NAMES and value not in NAMES[kind]:
-                raise ValueError(f"{value} is no {kind} (allowed: {', '.join(NAMES[kind])})")
-        return bars
+                raise ValueError(f"{value} is not a {kind} (allowed: {', '.join(NAMES[kind])})")
+        return thresholds
 
     @pydantic.field_validator("edges")
     @classmethod
@@ -67,7 +67,7 @@ class GateOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
         numbers = [number.word for number in nsynth.NUMBERS]
         for word, values in edges.items():
             if word not in numbers:
-                raise ValueError(f"{word} is no number of the dataset (allowed: {', '.join(numbers)})")
+                raise ValueError(f"{word} is not a number of the dataset (allowed: {', '.join(numbers)})")
             if len(values) < 2 or list(values) != sorted(set(values)):
                 raise ValueError(f"{word}: give at least two values in ascending order")
         return edges

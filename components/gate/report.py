@@ -1,4 +1,4 @@
-"""The verdict in words."""
+"""The gate's verdict as text: one sentence, and a Markdown report."""
 
 from typing import Any
 
@@ -8,25 +8,25 @@ from components.gate.checks import interval
 
 
 def headline(report: GateReport) -> str:
-    """The verdict in one sentence."""
+    """Summarize the verdict in one sentence."""
     failed = report.failed()
     if not failed:
         accuracy = interval(report.overall["accuracy"])
-        return f"blessed: {accuracy} of {report.notes} notes right, {_against(report)}"
-    reasons = "; ".join(f"{check.name}: {check.measured}, asked: {check.asked}" for check in failed)
+        return f"blessed: accuracy {accuracy}, n = {report.notes:,}, {_against(report)}"
+    reasons = "; ".join(f"{check.name}: {check.measured}, required: {check.asked}" for check in failed)
     return f"not blessed: {reasons}"
 
 
 def markdown(report: GateReport) -> str:
-    """The whole report for people."""
+    """Write the whole report in Markdown."""
     percent = f"{report.confidence:.0%}"
     parts = [
         f"# {report.verdict[0].upper()}{report.verdict[1:]}",
-        f"Judged on {report.notes:,} notes of {report.instruments} {nsynth.GROUP.plural} not trained on. "
-        f"Intervals are at {percent} and drawn by {nsynth.GROUP.word}, since the notes of one are right or wrong "
-        f"together. {_champion(report)}",
+        f"Evaluated on {report.notes:,} notes of {report.instruments} {nsynth.GROUP.plural} not used in training. "
+        f"{percent} confidence intervals, from a bootstrap over {nsynth.GROUP.plural}: errors on notes of the same "
+        f"{nsynth.GROUP.word} are correlated. {_champion(report)}",
         _table(
-            ("asked of", "bar", "measured", "passed", "by"),
+            ("check", "requirement", "measured", "passed", "margin"),
             [(c.name, c.asked, c.measured, "yes" if c.passed else "**no**", c.by) for c in report.checks],
         ),
     ]
@@ -34,10 +34,12 @@ def markdown(report: GateReport) -> str:
     if advice:
         parts += [
             "## What to do",
-            "\n".join([*advice, "- To push it all the same: `nsynth models promote --reason ...`"]),
+            "\n".join(
+                [*advice, "- To push the model despite the verdict: `nsynth models promote --reason ...`"]
+            ),
         ]
     parts += [
-        "## Figures",
+        "## Metrics",
         _figures(report),
         "## Slices",
         _slices(report),
@@ -52,14 +54,16 @@ def _against(report: GateReport) -> str:
     if not report.difference:
         return "no champion yet"
     points = 100 * report.difference.value
-    return f"{points:+.1f} points against version {report.champion.version}"
+    return f"{points:+.1f} points over version {report.champion.version}"
 
 
 def _champion(report: GateReport) -> str:
     if not report.difference:
-        return "Nothing is serving yet: the absolute bars alone decide."
+        return "There is no champion yet: only the absolute thresholds apply."
     version = report.champion.version
-    return f"The champion is version {version}; it was asked the same notes (policy `{report.policy}`)."
+    return (
+        f"The champion is version {version}; it was evaluated on the same notes (policy `{report.policy}`)."
+    )
 
 
 def _figures(report: GateReport) -> str:
@@ -68,14 +72,14 @@ def _figures(report: GateReport) -> str:
         (name.replace("_", " "), _plain(value), _plain(before[name]) if before else "–")
         for name, value in report.overall.items()
     ]
-    return _table(("measure", "candidate", "champion"), rows)
+    return _table(("metric", "candidate", "champion"), rows)
 
 
 def _slices(report: GateReport) -> str:
     rows = []
     for part in report.slices:
         change = part.difference
-        remark = "**fallen**" if part.fallen else "" if part.judged else "too small to mean anything"
+        remark = "**regressed**" if part.fallen else "" if part.judged else "too small"
         rows.append(
             (
                 part.name,
@@ -86,7 +90,7 @@ def _slices(report: GateReport) -> str:
                 remark,
             )
         )
-    return _table(("slice", "notes", nsynth.GROUP.plural, "accuracy", "points won or lost", ""), rows)
+    return _table(("slice", "notes", nsynth.GROUP.plural, "accuracy", "difference, points", ""), rows)
 
 
 def _families(report: GateReport) -> str:
@@ -103,7 +107,7 @@ def _families(report: GateReport) -> str:
             ),
         )
         rows.append((row.family, row.notes, *shares, f"{most[1]} ({most[0]})" if most[0] else "–"))
-    return _table((nsynth.LABEL.word, "notes", "precision", "recall", "F1", "most often taken for"), rows)
+    return _table((nsynth.LABEL.word, "notes", "precision", "recall", "F1", "most often predicted as"), rows)
 
 
 def _plain(value: Figure) -> str:

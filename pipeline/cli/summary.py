@@ -1,4 +1,4 @@
-"""What a run came to, in a few lines: read from the artifacts, so that it can be told of any past run."""
+"""The summary of a run in a few lines, read from its artifacts: works for any past run."""
 
 import contextlib
 import dataclasses
@@ -31,24 +31,24 @@ CONFIDENCE = 0.95  # of the intervals by lineage, as of the gate's
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """The headline figures of one run."""
+    """The main facts of one run."""
 
     run: str
     account: IngestAccount
     gate: GateReport
     model: str
-    """Where the pushed model lies; empty if it was not pushed."""
+    """Path of the pushed model; empty if it was not pushed."""
     steps: dict[str, past_runs.Step]
     gate_text: Path
-    """The verdict in words."""
+    """Path of the gate's report in Markdown."""
     outcome: str
-    """What came of the run in the end, in a sentence: the canary and a second gate may have said no, too."""
+    """How the run ended, in a sentence: includes the canary and the gate on the newest span."""
     lineages: list[LineageRow]
-    """Accuracy by origin of the sounds; empty unless the notes are the demo's, of several origins."""
+    """Accuracy by origin of the SoundFonts; empty unless the demo notes come from several."""
     cached: bool
-    """Whether the verdict came from the cache: other models may have been pushed since."""
+    """Whether the verdict is cached: other models may have been pushed since."""
     serving: str
-    """Number of the version that serves now; empty if none does."""
+    """Number of the serving version; empty if there is none."""
     record: RunRecord
 
     @property
@@ -58,7 +58,7 @@ class Summary:
 
 
 def summarize(config: Config, run: str | None = None) -> Summary:
-    """Reads a run, by default the newest.
+    """Read a run, by default the newest.
 
     Raises:
       UserError: there is no such run.
@@ -93,7 +93,7 @@ def _lineages(record: RunRecord) -> list[LineageRow]:
 
 def _artifact(run: past_runs.Run, step: str, key: str) -> Path:
     output = run.steps[step].output(key)
-    assert output is not None, f"{step} made no {key}"
+    assert output is not None, f"{step} wrote no {key}"
     return output.path
 
 
@@ -104,14 +104,14 @@ def print_summary(
     report: Path | None = None,
     options: Sequence[str] = (),
 ) -> None:
-    """Prints notes, accuracy, verdict, model, times, where the report lies, and what to try next.
+    """Print notes, accuracy, verdict, model, times, the path of the report, and the next commands.
 
     Args:
       summary: the run.
-      console: where to.
-      seconds: what it took.
-      report: its page.
-      options: `--config` and `--set` as the run was given them: the commands to try next need them, too.
+      console: the output.
+      seconds: duration of the run.
+      report: path of its page.
+      options: `--config` and `--set` of the run, repeated in the next commands.
     """
     account, gate = summary.account, summary.gate
     accuracy = gate.overall["accuracy"]
@@ -119,7 +119,7 @@ def print_summary(
     table = rich.table.Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_row("notes in", f"{account.notes_in:,} from {len(account.files)} file(s)")
+    table.add_row("notes read", f"{account.notes_in:,} from {len(account.files)} file(s)")
     table.add_row("notes used", f"{account.used:,} ({splits}); {account.quarantined:,} quarantined")
     table.add_row(
         "accuracy",
@@ -143,7 +143,7 @@ def print_summary(
         slowest = sorted(summary.steps.values(), key=lambda step: -step.seconds)[:3]
         named = ", ".join(f"{s.name} {s.seconds:.0f} s" for s in slowest if s.state == "COMPLETE")
         table.add_row(
-            "time", f"{seconds:.0f} s in all" + (f"; longest: {named}" if named else "; all cached")
+            "time", f"{seconds:.0f} s in total" + (f"; longest: {named}" if named else "; all cached")
         )
     console.print()
     console.print(table)
@@ -152,7 +152,7 @@ def print_summary(
 
 
 def _verdict(summary: Summary) -> str:
-    """The gate's headline; of a refused model only the names, as the lines below tell the rest."""
+    """Return the gate's verdict; of a refused model only the failed checks, as the lines below give the details."""
     failed = [check.name for check in summary.gate.failed()]
     if failed:
         return f"not blessed: {', '.join(failed)}"
@@ -160,17 +160,17 @@ def _verdict(summary: Summary) -> str:
 
 
 def _model(summary: Summary) -> str:
-    """Where the model lies, and whether it serves."""
+    """Return the path of the model and whether it serves."""
     if not summary.pushed:
         return "not pushed"
     if pushed_version(summary.record) == summary.serving or not summary.serving:
         return short(summary.model)
-    gone = "" if storage.exists(summary.model) else ", removed since"
+    gone = "" if storage.exists(summary.model) else ", since removed"
     return f"{short(summary.model)}{gone}; version {summary.serving} serves now"
 
 
 def _checks(gate: GateReport) -> rich.table.Table:
-    """A line for each thing that was asked: outcome, bar, what was measured, by how much it passed or failed."""
+    """Make a row per check: outcome, name, requirement, measured value, margin."""
     lines = rich.table.Table.grid(padding=(0, 2))
     for check in gate.checks:
         mark = "[green]✓[/]" if check.passed else "[red]✗[/]"
@@ -180,32 +180,30 @@ def _checks(gate: GateReport) -> rich.table.Table:
 
 
 def _next(summary: Summary, options: str) -> list[str]:
-    """Commands that work as they stand in a new terminal, with what they are good for above each."""
+    """Return the next commands, complete for a new terminal, each below its purpose."""
 
     def line(purpose: str, command: str) -> str:
         return f"  # {purpose}\n  {' '.join(part for part in (program(), command, options) if part)}"
 
     if summary.pushed:
         example = _example(summary)
-        heard = (
-            [line("ask the model about a note", f"classify {shlex.quote(short(example))}")] if example else []
-        )
+        heard = [line("classify a note", f"classify {shlex.quote(short(example))}")] if example else []
         return [
             *heard,
-            line("see which model serves", "models"),
-            line("see all runs", "runs"),
-            *([f"  # train on notes of the real NSynth\n  {program()} download"] if nsynth.HAS_DEMO else []),
+            line("list the pushed models", "models"),
+            line("list all runs", "runs"),
+            *([f"  # download notes of the real NSynth\n  {program()} download"] if nsynth.HAS_DEMO else []),
         ]
     failed = summary.gate.failed()
     if not failed:
-        return [line("look at what stood against it", "report")]
+        return [line("see why it was not pushed", "report")]
     advice = [f"  {check.name}: {check.advice}" for check in failed if check.advice]
-    promote = "push it all the same, on the record"
+    promote = "push it despite the verdict"
     return [*advice, line(promote, "models promote --reason 'tried out by hand'")]
 
 
 def program() -> str:
-    """How this program is started in a new terminal."""
+    """Return the command that starts this program in a new terminal."""
     script = Path(sys.executable).with_name("nsynth")
     activated = "VIRTUAL_ENV" in os.environ  # here, but not in a new terminal
     if not script.exists() or (shutil.which("nsynth") == str(script) and not activated):
@@ -215,7 +213,7 @@ def program() -> str:
 
 
 def _example(summary: Summary) -> Path | None:
-    """A WAV file with one of the notes on which the model was judged."""
+    """Write one of the evaluated notes as a WAV file."""
     path = summary.record.config.workspace / "example.wav"
     with contextlib.suppress(Absent, OSError, StopIteration):
         audio = read_audio(next(catalogue(summary.record.examples())))

@@ -57,9 +57,9 @@ def test_calibration_error_of_a_model_that_says_what_it_knows_is_small():
     probabilities[:, 0], probabilities[:, 1] = stated, 1 - stated
     top = probabilities.max(1)
     labels = np.where(rng.uniform(size=top.size) < top, probabilities.argmax(1), 5)
-    honest = figures.calibration(probabilities, labels, bins=10)
-    assert honest.error < 0.015
-    assert sum(row.notes for row in honest.bins) == 20_000
+    calibrated = figures.calibration(probabilities, labels, bins=10)
+    assert calibrated.error < 0.015
+    assert sum(row.notes for row in calibrated.bins) == 20_000
     sure = np.eye(CLASSES)[probabilities.argmax(1)]
     boaster = figures.calibration(sure, labels, bins=10)
     assert boaster.error == pytest.approx(1 - np.mean(sure.argmax(1) == labels))

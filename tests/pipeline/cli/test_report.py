@@ -67,7 +67,7 @@ def test_runs_are_listed_with_their_verdicts_the_newest_first(call, past):
     assert [row["run"] for row in (failed, cached, first)] == [FAILED, LATER, RUN]
     assert [row["outcome"] for row in (failed, cached, first)] == ["failed", "pushed", "pushed"]
     assert failed["failed_step"] == "Transform"
-    assert first["verdict"].startswith("blessed: 90.9%")
+    assert first["verdict"].startswith("blessed: accuracy 90.9%")
     assert first["accuracy"]["low"] < first["accuracy"]["value"] < first["accuracy"]["high"]
     assert first["version"] == Registry(past.config.models).serving().number
     lines = call("runs").splitlines()

@@ -32,7 +32,7 @@ def told(tmp_path, run: Told, options: tuple[str, ...] | list[str] = ()) -> str:
 def test_a_blessed_run(tmp_path):
     text = told(tmp_path, Told())
     assert "notes used  44 (train 44, dev 0, valid 44, test 0); 1 quarantined" in text
-    assert "verdict     blessed: 90.9%" in text
+    assert "verdict     blessed: accuracy 90.9%" in text
     assert "promote" not in text
 
 
@@ -40,11 +40,11 @@ def test_a_refused_run_says_what_was_asked_what_was_measured_by_how_much_and_wha
     text = told(tmp_path, Told(blessed=False, pushed=False))
     assert "verdict     not blessed: accuracy" in text
     [line] = [line for line in text.splitlines() if "✗  accuracy" in line]
-    assert "surely at least 99.0%" in line
+    assert "lower 95% bound ≥ 99.0%" in line
     assert "90.9% (" in line
     assert " points" in line
     assert "model       not pushed" in text
-    assert "accuracy: It is below the bar" in text
+    assert "accuracy: Below the threshold" in text
     assert "nsynth models promote --reason" in text
 
 

@@ -56,7 +56,7 @@ def test_what_each_section_has_to_tell(text):
         ),
         "augmentation": ("mixup", "mask frames", "all together"),
         "training": ("21,355 parameters", "learning rate", "epoch 3"),
-        "gate": ("surely better", "version 17", "Expected calibration error", "macro recall"),
+        "gate": ("lower 95% bound &gt; 0", "version 17", "Expected calibration error", "macro recall"),
         "slices": ("family=bass: accuracy fell from", "champion (version 17)", "velocity, MIDI"),
         "confusion": ("predicted as <strong>reed</strong>", "precision"),
         "mistakes": ("predicted reed", "<audio"),
@@ -72,7 +72,7 @@ def test_what_each_section_has_to_tell(text):
 def test_the_headline_has_verdict_and_number_with_interval(text):
     head = text[text.index("<header>") : text.index("</header>")]
     assert "✗ not pushed" in head
-    assert "no slice falls: family=bass from 100.0% to 0.0%" in head
+    assert "slice regressions: family=bass from 100.0% to 0.0%" in head
     assert re.search(r"90\.9%.*confidence interval \d+\.\d% – \d+\.\d%", head, re.S)
 
 
@@ -186,7 +186,7 @@ def test_a_damaged_artifact_hides_no_other(tmp_path):
     found = sections(render(RunRecord(past_runs.load_run(workspace.store), workspace.config)))
     assert "This section could not be read: JSONDecodeError" in found["training"]
     assert "no longer exists: it was removed or moved" in found["mistakes"]
-    assert "surely at least" in found["gate"]
+    assert "lower 95% bound" in found["gate"]
     assert "<audio" in found["gallery"]
 
 
