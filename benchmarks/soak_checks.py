@@ -18,8 +18,8 @@ EXPECTED = {
     "killed": ({"pushed", "kept"}, ""),
     "no data": ({"no new data"}, "no new span"),
     "corrupt file": ({"refused"}, "damaged"),
-    "one family": ({"refused"}, "largest family"),
-    "mislabelled": ({"refused"}, "labelled wrongly"),
+    "one family": ({"refused"}, "share of the largest family"),
+    "mislabelled": ({"refused"}, "check the labels"),
     "another level": ({"refused"}, "rms_dbfs moved"),
     "disk full": ({"failed"}, "too large"),
 }

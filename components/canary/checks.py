@@ -1,4 +1,4 @@
-"""Compares what the probe measured with the bars."""
+"""Compares the probe's measurements with the requirements."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,23 +19,23 @@ SIGNATURES = {"serving_default": {"examples": "string"}, "serving_waveform": {"a
 
 
 def judge(measured: dict[str, Any], options: CanaryOptions) -> list[Check]:
-    """Checks what the probe printed against the bars."""
+    """Check the output of the probe against the requirements."""
     return [*_signatures(measured), *_answers(measured, options), *_behaviour(measured, options)]
 
 
 def refused(reason: str) -> Check:
-    """The check that a model fails whose probe did not come back."""
-    return Check("loads and answers", "in a fresh process", reason, False)
+    """Return the failed check of a model whose probe gave no result."""
+    return Check("load and predict", "succeeds in a fresh process", reason, False)
 
 
 def report_of(
     checks: Sequence[Check], measured: dict[str, Any], server: ServerAnswer, digest: str = ""
 ) -> CanaryReport:
-    """The checks with what the model server said, and the verdict."""
+    """Combine the checks and the model server's answer into a report with a verdict."""
     if server.present:
-        checks = [*checks, Check("TensorFlow Serving", "the same answers", server.detail, server.passed)]
+        checks = [*checks, Check("TensorFlow Serving", "same predictions", server.detail, server.passed)]
     failed = [check for check in checks if not check.passed]
-    words = "; ".join(f"{check.name}: {check.measured}, asked: {check.asked}" for check in failed)
+    words = "; ".join(f"{check.name}: {check.measured}, required: {check.asked}" for check in failed)
     return CanaryReport(
         blessed=not failed,
         verdict=f"not fit to serve: {words}" if failed else f"fit to serve; {server.detail}",
@@ -47,11 +47,11 @@ def report_of(
 
 
 def markdown(report: CanaryReport) -> str:
-    """The report for people."""
+    """Write the report in Markdown."""
     lines = [
         f"# Canary: {report.verdict}",
         "",
-        "| asked of | bar | measured | passed |",
+        "| check | requirement | measured | passed |",
         "|---|---|---|---|",
     ]
     for check in report.checks:
@@ -66,7 +66,7 @@ def _signatures(measured: dict[str, Any]) -> list[Check]:
     for name, inputs in SIGNATURES.items():
         seen = measured["signatures"].get(name)
         if not seen:
-            checks.append(Check(f"signature {name}", "is there", "missing", False))
+            checks.append(Check(f"signature {name}", "exists", "missing", False))
             continue
         faults = [
             f"input {k}: {seen['inputs'].get(k)}"
@@ -79,7 +79,10 @@ def _signatures(measured: dict[str, Any]) -> list[Check]:
                 faults.append(f"output {key}: {found} {shape}")
         checks.append(
             Check(
-                f"signature {name}", "names, types and shapes", ", ".join(faults) or "as agreed", not faults
+                f"signature {name}",
+                "names, types and shapes",
+                ", ".join(faults) or "as specified",
+                not faults,
             )
         )
     if measured["transform_finite"] is not None:
@@ -101,17 +104,18 @@ def _answers(measured: dict[str, Any], options: CanaryOptions) -> list[Check]:
         unknown = set(answer["families"]) - set(nsynth.CLASSES)
         checks += [
             Check(
-                f"{name}: difference to the judged answers",
-                f"at most {options.max_difference:g}",
-                f"{difference:.1e} over {answer['notes']} notes"
+                f"{name}: difference from the gate's predictions",
+                f"≤ {options.max_difference:g}",
+                f"{difference:.1e}, n = {answer['notes']}"
                 if difference is not None
                 else f"shape {answer['shape']}",
                 difference is not None and difference <= options.max_difference,
             ),
             Check(
                 f"{name}: probabilities",
-                f"sum to 1, the {nsynth.LABEL.word} named is the likeliest",
-                f"off by {answer['max_sum_error']:.1e}" + (f", unknown {sorted(unknown)}" if unknown else ""),
+                f"sum to 1, highest for the predicted {nsynth.LABEL.word}",
+                f"sum error {answer['max_sum_error']:.1e}"
+                + (f", unknown {sorted(unknown)}" if unknown else ""),
                 answer["max_sum_error"] <= SUM_TOLERANCE
                 and answer["family_is_the_likeliest"]
                 and not unknown,
@@ -128,22 +132,26 @@ def _behaviour(measured: dict[str, Any], options: CanaryOptions) -> list[Check]:
             "finite",
             "not a number, for that note alone",
         )
-        checks.append(Check(f"hostile: {name}", "an error or no harm, no crash", outcome, harmless))
-    for size, bar in options.latency.items():
+        checks.append(
+            Check(f"malformed input: {name}", "an error or a valid answer, no crash", outcome, harmless)
+        )
+    for size, limit in options.latency.items():
         seen = measured["latency"][str(size)]
         checks.append(
             Check(
-                f"latency, {size} at once",
-                f"p50 {bar.p50_ms:g} ms, p95 {bar.p95_ms:g} ms",
+                f"latency, batch size {size}",
+                f"p50 ≤ {limit.p50_ms:g} ms, p95 ≤ {limit.p95_ms:g} ms",
                 f"p50 {seen['p50_ms']:.1f} ms, p95 {seen['p95_ms']:.1f} ms",
-                seen["p50_ms"] <= bar.p50_ms and seen["p95_ms"] <= bar.p95_ms,
+                seen["p50_ms"] <= limit.p50_ms and seen["p95_ms"] <= limit.p95_ms,
             )
         )
     peak = measured["memory_mb"]["peak"]
     checks.append(
-        Check("peak memory", f"{options.max_memory_mb:g} MB", f"{peak:.0f} MB", peak <= options.max_memory_mb)
+        Check(
+            "peak memory", f"≤ {options.max_memory_mb:g} MB", f"{peak:.0f} MB", peak <= options.max_memory_mb
+        )
     )
     foreign = measured["foreign_modules"]
-    needs = f"also {', '.join(foreign)}" if foreign else "TensorFlow alone"
-    checks.append(Check("needs", "TensorFlow alone", needs, not foreign))
+    imported = ", ".join(["TensorFlow", *foreign])
+    checks.append(Check("dependencies", "TensorFlow only", imported, not foreign))
     return checks

@@ -1,4 +1,4 @@
-"""Canary: loads the exported model as a server would, and tries it, before anybody is served by it."""
+"""Canary: loads and tests the exported model as a server would, before it is pushed."""
 
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
@@ -29,7 +29,7 @@ class CanarySpec(ComponentSpec):
 
 
 class Canary(base_component.BaseComponent):
-    """Takes the place of TFX's InfraValidator, which wants Docker or Kubernetes.
+    """Test a model for serving; replaces TFX's InfraValidator, which requires Docker or Kubernetes.
 
     Outputs: `blessing`, with TFX's custom properties, so that a Pusher takes it; `report` with canary.json and
     canary.md.
@@ -48,14 +48,14 @@ class Canary(base_component.BaseComponent):
         split: str = "valid",
         code: str = "",
     ):
-        """Tries `model`.
+        """Create the step.
 
         Args:
           examples: raw Examples.
           model: the candidate.
-          predictions: what the gate judged: the candidate's answers to the notes of `split`.
-          options: what the configuration says.
-          split: which notes the predictions are of.
+          predictions: the candidate's predictions on the notes of `split`, as the gate saw them.
+          options: the canary section of the configuration.
+          split: the split of the predictions.
           code: fingerprint of the code behind this step.
         """
         super().__init__(

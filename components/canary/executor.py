@@ -1,4 +1,4 @@
-"""Gives the probe real notes, judges what it measured, and blesses or does not."""
+"""Runs the probe on real notes, checks its measurements and blesses the model or does not."""
 
 import io
 import tempfile
@@ -25,10 +25,10 @@ Artifacts = dict[str, list[types.Artifact]]
 
 
 class CanaryExecutor(base_executor.BaseExecutor):
-    """Tries an exported model."""
+    """Test an exported model."""
 
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
-        """Writes report and blessing. A model that is refused is no error: the run goes on."""
+        """Write report and blessing. A model that is not blessed is not an error: the run continues."""
         options = CanaryOptions.model_validate_json(exec_properties["options"])
         model = path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["model"]))
         judged = model_digest(model)  # taken first: what is altered meanwhile is not pushed
@@ -51,7 +51,7 @@ class CanaryExecutor(base_executor.BaseExecutor):
                 "probabilities": probabilities.tolist(),
                 "samples": nsynth.NOTE_SAMPLES,
                 "label": nsynth.LABEL.word,
-                "calls": {size: bar.calls for size, bar in options.latency.items()},
+                "calls": {size: limit.calls for size, limit in options.latency.items()},
             }
             try:
                 measured = run_probe(question, options.timeout_s)
@@ -66,13 +66,13 @@ class CanaryExecutor(base_executor.BaseExecutor):
 
 
 def _expected(folder: str) -> dict[str, np.ndarray]:
-    """The candidate's probabilities for each note, as the gate left them."""
+    """Read the candidate's probabilities by note from the gate's predictions."""
     with np.load(io.BytesIO(storage.read_bytes(f"{folder}/predictions.npz"))) as arrays:
         return dict(zip(arrays["note_str"].tolist(), arrays["candidate"], strict=True))
 
 
 def _spread(files: list[str], notes: int, wanted: int) -> list[bytes]:
-    """At most `wanted` records from all over the files: they are ordered, so the first ones are all alike."""
+    """Pick at most `wanted` records evenly from the files: these are sorted, so the first records are similar."""
     step = max(1, notes // wanted)
     dataset = tf.data.Dataset.from_tensor_slices(files).flat_map(tf.data.TFRecordDataset)
     return [record.numpy() for record in dataset.shard(step, 0).take(wanted)]

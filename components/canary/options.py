@@ -1,32 +1,32 @@
-"""What a user may ask of a model as a served thing. Imports nothing heavy."""
+"""Options of the canary. Imports nothing heavy."""
 
 import pydantic
 
 
-class LatencyBar(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """How fast a call has to be."""
+class LatencyLimit(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """Latency limits of a call."""
 
     p50_ms: float = pydantic.Field(gt=0)
-    """Bar for the median, in milliseconds."""
+    """Limit of the median, in milliseconds."""
     p95_ms: float = pydantic.Field(gt=0)
-    """Bar for the 95th percentile, in milliseconds."""
+    """Limit of the 95th percentile, in milliseconds."""
     calls: int = pydantic.Field(ge=3)
-    """How many are timed, after one that is not."""
+    """Number of timed calls, after one warm-up call."""
 
 
 class CanaryOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """Bars for the exported model in a process of its own, as a server would run it."""
+    """Limits for the exported model in a separate process, as in a server."""
 
     notes: int = pydantic.Field(default=64, ge=1)
-    """Real notes that are sent through every signature."""
+    """Number of real notes sent to every signature."""
     max_difference: float = pydantic.Field(default=1e-3, gt=0)
-    """Largest difference of a probability to the one that the gate judged."""
-    latency: dict[int, LatencyBar] = {
-        1: LatencyBar(p50_ms=250, p95_ms=500, calls=20),
-        32: LatencyBar(p50_ms=4000, p95_ms=8000, calls=8),
+    """Largest allowed difference of a probability from the gate's predictions."""
+    latency: dict[int, LatencyLimit] = {
+        1: LatencyLimit(p50_ms=250, p95_ms=500, calls=20),
+        32: LatencyLimit(p50_ms=4000, p95_ms=8000, calls=8),
     }
-    """Batch size -> bars. Generous: the machine that trains is often busier than the one that serves."""
+    """Batch size → latency limits. Generous, since training machines are often busier than servers."""
     max_memory_mb: float = pydantic.Field(default=3000, gt=0)
-    """Bar for the peak resident memory of the process, TensorFlow included."""
+    """Limit of the peak resident memory of the process, including TensorFlow, in MB."""
     timeout_s: float = pydantic.Field(default=300, gt=0)
-    """After this long the process is ended and the model not blessed."""
+    """Timeout of the process; after it the model is not blessed."""

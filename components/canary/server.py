@@ -1,6 +1,6 @@
-"""Sends the same notes to TensorFlow Serving, where there is one: its binary, or its image in Docker.
+"""Sends the same notes to TensorFlow Serving if its binary or its Docker image is installed.
 
-Nothing is downloaded. Where neither is there the canary says so and relies on its own process.
+Nothing is downloaded. Without either, the report says so and the canary relies on its own process.
 """
 
 import base64
@@ -30,7 +30,7 @@ START_TIMEOUT_S = 120
 def ask_server(
     model_folder: str, records: list[bytes], probabilities: np.ndarray, tolerance: float
 ) -> ServerAnswer:
-    """Serves the model for a moment and compares its answers.
+    """Serve the model briefly and compare its predictions.
 
     Args:
       model_folder: a SavedModel on a local disk.
@@ -49,14 +49,14 @@ def ask_server(
         elif _docker_has_image():
             port = stack.enter_context(_container(f"{base}/{NAME}"))
         else:
-            detail = f"there is no TensorFlow Serving here (neither {BINARY} nor the image {IMAGE}): it was not asked"
+            detail = f"TensorFlow Serving not found (neither {BINARY} nor the image {IMAGE}): check skipped"
             return ServerAnswer(present=False, passed=True, detail=detail)
         try:
             answers = _predict(port, records)
         except (OSError, TimeoutError, ValueError, KeyError) as error:
-            return ServerAnswer(present=True, passed=False, detail=f"it did not answer: {error}")
+            return ServerAnswer(present=True, passed=False, detail=f"no answer: {error}")
     if answers.shape != probabilities.shape:
-        return ServerAnswer(present=True, passed=False, detail=f"it answers with the shape {answers.shape}")
+        return ServerAnswer(present=True, passed=False, detail=f"wrong output shape {answers.shape}")
     difference = float(np.abs(answers - probabilities).max())
     detail = f"{len(records)} notes, largest difference {difference:.1e}"
     return ServerAnswer(present=True, passed=difference <= tolerance, detail=detail)

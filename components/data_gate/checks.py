@@ -1,11 +1,11 @@
-"""What is measured on the data, each against its bar: pure functions of statistics and counts."""
+"""Checks of the data against limits: pure functions of statistics and counts."""
 
 from collections.abc import Iterable, Mapping
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
 import nsynth
-from components.data_gate.options import Bar, DataGateOptions
+from components.data_gate.options import DataGateOptions, Limit
 from components.distances import distances
 from components.documents import DataCheck
 
@@ -19,15 +19,15 @@ def check_all(
     notes_quarantined: int,
     accepted: statistics_pb2.DatasetFeatureStatisticsList | None,
 ) -> list[DataCheck]:
-    """Measures everything that has a bar.
+    """Measure everything that has a limit.
 
     Args:
-      options: the bars.
+      options: the limits.
       schema: the curated schema.
       statistics: of the train split.
       anomalies: split → what ExampleValidator found.
       notes_in: notes that ingest read.
-      notes_quarantined: notes that it set aside.
+      notes_quarantined: notes that it quarantined.
       accepted: statistics of the train split accepted last, if there is one.
     """
     shares = family_shares(statistics)
@@ -42,24 +42,22 @@ def check_all(
     checks = [
         _check("schema anomalies", len(found), options.anomalies, "; ".join(found) or "none"),
         _check(
-            "quarantined share",
+            "share of quarantined notes",
             quarantined,
             options.quarantined_share,
-            f"{notes_quarantined:,} of {notes_in:,} notes were set aside ({quarantined:.2%})",
+            f"{notes_quarantined:,} of {notes_in:,} notes were quarantined ({quarantined:.2%})",
         ),
         _check(
-            f"largest {nsynth.LABEL.word}'s share",
+            f"share of the largest {nsynth.LABEL.word}",
             shares.get(largest, 0.0),
             options.largest_family_share,
             f"{largest} has {shares.get(largest, 0.0):.1%} of the train split",
         ),
         _check(
-            f"{nsynth.LABEL.plural} missing",
+            f"missing {nsynth.LABEL.plural}",
             len(missing),
             options.families_missing,
-            f"no note of {', '.join(missing)} in the train split"
-            if missing
-            else f"every {nsynth.LABEL.word} is there",
+            f"no note of {', '.join(missing)} in the train split" if missing else "none",
         ),
     ]
     if accepted is None:
@@ -68,7 +66,7 @@ def check_all(
 
 
 def family_shares(statistics: statistics_pb2.DatasetFeatureStatisticsList) -> dict[str, float]:
-    """Family → its share of the notes."""
+    """Compute family → its share of the notes."""
     for feature in statistics.datasets[0].features:
         if feature.path.step[-1] == nsynth.LABEL.name_key:
             buckets = feature.string_stats.rank_histogram.buckets
@@ -78,19 +76,19 @@ def family_shares(statistics: statistics_pb2.DatasetFeatureStatisticsList) -> di
 
 
 def _drift_checks(
-    bars: Mapping[str, Bar],
+    limits: Mapping[str, Limit],
     schema: schema_pb2.Schema,
     statistics: statistics_pb2.DatasetFeatureStatisticsList,
     accepted: statistics_pb2.DatasetFeatureStatisticsList,
 ) -> Iterable[DataCheck]:
-    moved = distances(bars, schema, statistics, accepted)
-    for feature, bar in bars.items():
+    moved = distances(limits, schema, statistics, accepted)
+    for feature, limit in limits.items():
         if feature in moved:
             distance = moved[feature]
-            words = f"{feature} moved by {distance:.3f} from the data accepted last"
-            yield _check(f"drift of {feature}", distance, bar, words)
+            words = f"{feature} moved by {distance:.3f} from the last accepted data"
+            yield _check(f"drift of {feature}", distance, limit, words)
 
 
-def _check(name: str, measured: float, bar: Bar, words: str) -> DataCheck:
-    outcome = "ok" if measured <= bar.limit else bar.action
-    return DataCheck(name, float(measured), bar.limit, outcome, words)
+def _check(name: str, measured: float, limit: Limit, words: str) -> DataCheck:
+    outcome = "ok" if measured <= limit.limit else limit.action
+    return DataCheck(name, float(measured), limit.limit, outcome, words)

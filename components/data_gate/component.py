@@ -38,11 +38,11 @@ class DataGateSpec(types.ComponentSpec):
 
 
 class DataGate(BaseComponent):
-    """Judges anomalies, class balance, quarantine and drift against the bars of the configuration.
+    """Check anomalies, class balance, quarantine and drift against the limits of the configuration.
 
     Args:
       examples, statistics, schema, anomalies, quarantine: outputs of the steps before.
-      options: the bars.
+      options: the limits.
       accepted_folder: where statistics of accepted data are kept from run to run.
       code: fingerprint of this step's code.
     """
@@ -79,15 +79,15 @@ class DataGate(BaseComponent):
 
 @component
 def Stop(verdict: InputArtifact[DataVerdict], bars: Parameter[str]) -> None:
-    """Fails the run where a verdict says stop.
+    """Fail the run if the verdict says stop.
 
     Args:
-      verdict: of DataGate, or of a step that judges likewise.
-      bars: where in the configuration the bars of that step are set, for whoever reads why.
+      verdict: of DataGate or Drift.
+      bars: the configuration key of that step's limits, for the error message.
 
     Raises:
       RefusedDataError: the verdict's reasons.
     """
-    said = Verdict.read(verdict.uri)
-    if not said.accepted:
-        raise nsynth.RefusedDataError(why_stopped(said, bars, verdict.uri))
+    content = Verdict.read(verdict.uri)
+    if not content.accepted:
+        raise nsynth.RefusedDataError(why_stopped(content, bars, verdict.uri))

@@ -1,4 +1,4 @@
-"""Judges the data, writes the verdict in JSON and in words, and remembers what it accepted."""
+"""Checks the data, writes the verdict as JSON and Markdown, and stores the statistics of accepted data."""
 
 import logging
 from pathlib import Path
@@ -21,7 +21,7 @@ _SYMBOL = {"ok": "ok", "warn": "WARNING", "stop": "STOP"}
 
 
 class DataGateExecutor(BaseExecutor):
-    """Judges; always succeeds, so that the verdict is kept. `Stop` acts on it."""
+    """Check the data; always succeed, so that the verdict is kept. `Stop` acts on it."""
 
     def Do(
         self,
@@ -29,7 +29,7 @@ class DataGateExecutor(BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Reads statistics, anomalies and the summary of ingest; writes the verdict."""
+        """Read statistics, anomalies and the ingest account; write the verdict."""
         options = DataGateOptions.model_validate_json(exec_properties["options"])
         folder = Path(exec_properties["accepted_folder"])
         examples = artifact_utils.get_single_instance(input_dict["examples"])
@@ -63,31 +63,29 @@ class DataGateExecutor(BaseExecutor):
         logging.getLogger(__name__).info("data %s", "accepted" if passed else "refused")
 
 
-def why_stopped(verdict: Verdict, bars: str, uri: str) -> str:
-    """The message of a run that is stopped: what was measured, and where the bars are set."""
-    lines = [
-        f"  {c.name}: {c.words} (measured {c.measured:.3g}, allowed {c.limit:g})" for c in verdict.stops()
-    ]
+def why_stopped(verdict: Verdict, limits: str, uri: str) -> str:
+    """Return the error message: what was measured, and where the limits are set."""
+    lines = [f"  {c.name}: {c.words} (measured {c.measured:.3g}, limit {c.limit:g})" for c in verdict.stops()]
     return (
-        "the data are refused:\n"
+        "the data was refused:\n"
         + "\n".join(lines)
-        + f"\nMend the data, or move the bar in the configuration: {bars}. Verdict: {uri}"
+        + f"\nFix the data, or change the limit in the configuration: {limits}. Verdict: {uri}"
     )
 
 
 def in_words(passed: bool, checks: list[DataCheck], before: accepted.Accepted | None) -> str:
-    """The verdict as Markdown: a headline and a table."""
+    """Write the verdict in Markdown: a heading and a table."""
     against = (
-        f"span {before.span}, accepted {before.accepted_at}" if before else "nothing: these are the first"
+        f"span {before.span}, accepted {before.accepted_at}" if before else "nothing: this is the first data"
     )
     rows = "\n".join(
         f"| {_SYMBOL[check.outcome]} | {check.name} | {check.measured:.4g} | {check.limit:g} | {check.words} |"
         for check in checks
     )
     return (
-        f"# The data are {'accepted' if passed else 'refused'}\n\n"
+        f"# The data is {'accepted' if passed else 'refused'}\n\n"
         f"Drift was measured against {against}.\n\n"
-        "| | asked | measured | allowed | in words |\n|---|---|---|---|---|\n" + rows + "\n"
+        "| | check | measured | limit | explanation |\n|---|---|---|---|---|\n" + rows + "\n"
     )
 
 

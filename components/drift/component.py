@@ -43,7 +43,7 @@ class Drift(BaseComponent):
       statistics: of the new span.
       schema: the curated schema.
       champion: Champion's output, possibly an empty folder.
-      options: bars on the champion's answers.
+      options: limits for the champion's predictions.
       limits: feature → the distance above which it warns.
       accepted_folder: where statistics of accepted spans lie.
       push_destination: the folder of models, which tells what the champion has learnt from.

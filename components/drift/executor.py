@@ -26,10 +26,10 @@ Artifacts = dict[str, list[types.Artifact]]
 
 
 class DriftExecutor(BaseExecutor):
-    """Judges; always succeeds, so that the verdict is kept. A Stop after it acts on it."""
+    """Measure drift; always succeed, so that the verdict is kept. A Stop after it acts on it."""
 
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
-        """Compares statistics with those of every accepted span, and the champion's answers on two spans."""
+        """Compare statistics with those of every accepted span, and the champion's predictions on two spans."""
         options = DriftOptions.model_validate_json(exec_properties["options"])
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         folder = artifact_utils.get_single_uri(input_dict["statistics"])
@@ -47,11 +47,11 @@ class DriftExecutor(BaseExecutor):
         champion = artifact_utils.get_single_instance(input_dict["champion"])
         version = champion.get_int_custom_property("version")
         checks: list[DataCheck] = []
-        if learnt := [
+        if trained_on := [
             span for span in _spans_of(exec_properties["push_destination"], version) if span in table
         ]:
             limits = json.loads(exec_properties["limits"])
-            checks += check_distances(table[max(learnt)], limits, max(learnt))
+            checks += check_distances(table[max(trained_on)], limits, max(trained_on))
         answers = {}
         if version and input_dict.get("earlier"):
             earlier = artifact_utils.get_single_instance(input_dict["earlier"])
@@ -74,7 +74,7 @@ class DriftExecutor(BaseExecutor):
                 for which, answer in answers.items()
             },
         )
-        # DataGate has written down as accepted what it let pass; whether that stands is decided here.
+        # DataGate has stored this span as accepted; this step confirms or reverts that.
         if passed:
             accepted.remember(accepted_folder, content.span, statistics)
         else:
@@ -88,13 +88,13 @@ class DriftExecutor(BaseExecutor):
 
 
 def _spans_of(destination: str, version: int) -> tuple[int, ...]:
-    """What a version has learnt from, as far as its record tells."""
+    """Return the spans that a version was trained on, according to its record."""
     known = {found.number: found.record.spans for found in Registry(destination).versions()}
     return known.get(version, ())
 
 
 def _answers(examples: types.Artifact, model: str) -> Answers:
-    """The champion's answers to one shard of train notes: shards are random samples of the span."""
+    """Predict one shard of train notes with the champion: shards are random samples of the span."""
     folder = artifact_utils.get_split_uris([examples], TRAIN)[0]
     predictions = predict(sorted(fileio.glob(f"{folder}/*"))[:1], model, None)
     return Answers(predictions.family, predictions.candidate)

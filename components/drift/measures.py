@@ -1,4 +1,4 @@
-"""What is measured on a new span: pure functions of statistics and of the champion's answers."""
+"""Drift of a new span: pure functions of statistics and of the champion's predictions."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,14 +11,14 @@ from components.distances import distances
 from components.documents import DataCheck
 
 FEATURES = tuple(nsynth.DRIFT)
-"""What may drift: class balance, numbers, and the scalars of the sound."""
+"""Features with drift: class balance, numbers, and audio scalars."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Answers:
-    """What the champion answers to some notes of a span."""
+    """The champion's predictions on some notes of a span."""
 
-    labels: np.ndarray  # int [notes], the families that the data names
+    labels: np.ndarray  # int [notes], the labels of the data
     probabilities: np.ndarray  # float [notes, families]
 
     @property
@@ -28,17 +28,17 @@ class Answers:
 
     @property
     def agreement(self) -> float:
-        """Share of the notes whose label the champion answers."""
+        """Label agreement: share of the notes that the champion predicts as labelled."""
         return float((self.probabilities.argmax(axis=1) == self.labels).mean())
 
     @property
     def confidence(self) -> float:
-        """Mean probability of its first answer."""
+        """Mean of the highest probability."""
         return float(self.probabilities.max(axis=1).mean())
 
 
 def jensen_shannon(one: np.ndarray, other: np.ndarray) -> float:
-    """Jensen-Shannon divergence of two distributions [values], to base 2: 0 where equal, 1 where apart.
+    """Compute the Jensen-Shannon divergence of two distributions [values], base 2: 0 if equal, 1 without overlap.
 
     Source: J. Lin, "Divergence measures based on the Shannon entropy" (1991).
     """
@@ -57,7 +57,7 @@ def distances_by_span(
     statistics: statistics_pb2.DatasetFeatureStatisticsList,
     others: Mapping[int, statistics_pb2.DatasetFeatureStatisticsList],
 ) -> dict[int, dict[str, float]]:
-    """Span → feature → distance of the new span from it.
+    """Compute span → feature → distance of the new span from it.
 
     Args:
       schema: the curated schema.
@@ -68,14 +68,14 @@ def distances_by_span(
 
 
 def check_answers(new: Answers, before: Answers, max_drift: float, min_agreement: float) -> list[DataCheck]:
-    """Judges the champion's answers to the new span beside those to the span before.
+    """Compare the champion's predictions on the new span with those on the previous one.
 
     Args:
-      new: answers to the new span.
-      before: answers to the one before.
-      max_drift: bar for the divergence of the mean answers; above it the round warns.
-      min_agreement: how much of the agreement with the labels must be left; below it the span is refused, since
-        most likely its labels are wrong.
+      new: predictions on the new span.
+      before: predictions on the previous span.
+      max_drift: limit of the divergence of the mean predictions; above it the round warns.
+      min_agreement: lowest label agreement relative to the previous span; below it the span is refused, since its
+        labels are most likely wrong.
     """
     moved = jensen_shannon(new.mean, before.mean)
     left = new.agreement / before.agreement if before.agreement else 1.0
@@ -85,46 +85,48 @@ def check_answers(new: Answers, before: Answers, max_drift: float, min_agreement
             moved,
             max_drift,
             "ok" if moved <= max_drift else "warn",
-            f"the champion's answers moved by {moved:.3f} from the span before",
+            f"the champion's mean predictions moved by {moved:.3f} from the previous span",
         ),
         DataCheck(
-            "labels that the champion doubts",
+            "loss of label agreement with the champion",
             1 - left,
             1 - min_agreement,
             "ok" if left >= min_agreement else "stop",
-            f"the champion agrees with {new.agreement:.0%} of the labels, with {before.agreement:.0%} of those "
-            "of the span before" + ("" if left >= min_agreement else ": are the notes labelled wrongly?"),
+            f"label agreement with the champion is {new.agreement:.0%}, on the previous span {before.agreement:.0%}"
+            + ("" if left >= min_agreement else ": check the labels of the span"),
         ),
     ]
 
 
 def check_distances(
-    of_champion: Mapping[str, float], bars: Mapping[str, float], span: int
+    of_champion: Mapping[str, float], limits: Mapping[str, float], span: int
 ) -> list[DataCheck]:
-    """Warns of features that lie far from the newest data that the champion has learnt from.
+    """Warn of features far from the champion's newest training data.
 
     Args:
       of_champion: feature → distance from that data.
-      bars: feature → bar on it.
-      span: where that data lies.
+      limits: feature → limit of the distance.
+      span: number of that data's span.
     """
     return [
         DataCheck(
-            f"drift of {feature} from the champion's data",
+            f"drift of {feature} from the champion's training data",
             distance,
-            bars[feature],
-            "ok" if distance <= bars[feature] else "warn",
-            f"{feature} moved by {distance:.3f} from span {span}, the newest that the champion has learnt from",
+            limits[feature],
+            "ok" if distance <= limits[feature] else "warn",
+            f"{feature} moved by {distance:.3f} from span {span}, the champion's newest training data",
         )
         for feature, distance in of_champion.items()
-        if feature in bars
+        if feature in limits
     ]
 
 
 def in_words(checks: Sequence[DataCheck], table: Mapping[int, Mapping[str, float]]) -> str:
-    """The report in Markdown: what was measured, and the distance from every span before."""
+    """Write the report in Markdown: checks, and distances from all earlier spans."""
     lines = ["# Drift of the new span", ""]
-    lines += [f"- {check.words} ({check.outcome})" for check in checks] or ["- nothing to compare with yet"]
+    lines += [f"- {check.words} ({check.outcome})" for check in checks] or [
+        "- no earlier span or champion to compare with"
+    ]
     if table:
         lines += ["", f"| from span | {' | '.join(FEATURES)} |", f"|---|{'---|' * len(FEATURES)}"]
         lines += [f"| {span} | {' | '.join(_cells(row))} |" for span, row in table.items()]

@@ -1,4 +1,4 @@
-"""The model card beside each version: what it is, what it was made of, how good it is and where it fails."""
+"""The model card of each version: purpose, data, recipe, metrics and limits."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ from components.documents import TABLES, CanaryReport, GateReport, IngestAccount
 from components.version import Record
 
 LIMITS = f"""\
-- It knows {len(nsynth.CLASSES)} {nsynth.LABEL.plural} and always answers with one of them, also for other sounds.
-- It hears {nsynth.NOTE_SECONDS:g} s at {nsynth.SAMPLE_RATE_HZ:,} Hz, mono; mixtures were not in its data.
-- The figures hold for {nsynth.GROUP.plural} like those it was judged on; the intervals say how far other
-  {nsynth.GROUP.plural} of the same kind may lie.
-- Slices marked "too small" were not judged."""
+- The model has {len(nsynth.CLASSES)} classes and always predicts one of them, also for other sounds.
+- Input: {nsynth.NOTE_SECONDS:g} s, mono, {nsynth.SAMPLE_RATE_HZ:,} Hz; the training data has single notes, no mixtures.
+- The metrics apply to {nsynth.GROUP.plural} like those in the evaluation split; the intervals cover the variation
+  between such {nsynth.GROUP.plural}.
+- Slices marked "too small" were not checked."""
 
 
 def model_card(
@@ -25,14 +25,14 @@ def model_card(
     recipe: dict[str, Any],
     accounts: Sequence[IngestAccount] = (),
 ) -> str:
-    """Writes the card in Markdown; what is not known is left out.
+    """Write the card in Markdown; unknown facts are omitted.
 
     Args:
       record: the version's record.
       gate: the gate's report, if there is one.
       canary: likewise.
-      recipe: how the model was trained, as it lies beside its weights, or empty.
-      accounts: of every ingest that its data came from.
+      recipe: the training recipe stored with the weights, or empty.
+      accounts: the ingest accounts of its data.
     """
     parts = [
         _head(record),
@@ -47,9 +47,9 @@ def model_card(
 
 def _head(record: Record) -> str:
     lines = [f"# {nsynth.NAME} {nsynth.LABEL.word} classifier, version {record.version}", ""]
-    lines.append(f"Answers with one of {', '.join(nsynth.CLASSES)}. Pushed {record.created}.")
+    lines.append(f"Predicts one of {', '.join(nsynth.CLASSES)}. Pushed {record.created}.")
     if record.verdict:
-        lines.append(f"\nThe gate: {record.verdict}")
+        lines.append(f"\nGate: {record.verdict}")
     if record.by_hand:
         lines.append(f"\n**Pushed by hand.** Reason: {record.reason}")
     return "\n".join(lines)
@@ -64,7 +64,7 @@ def _data(record: Record, gate: GateReport | None, accounts: Sequence[IngestAcco
         lines.append(f"- Trained on notes{spans}.")
     if gate:
         lines.append(
-            f"- Judged on {gate.notes:,} notes of {gate.instruments} {nsynth.GROUP.plural} that it never heard."
+            f"- Evaluated on {gate.notes:,} notes of {gate.instruments} {nsynth.GROUP.plural} not used in training."
         )
     lines.append(
         f"- Model `{record.model_uri}` (artifact {record.model_id}), run `{record.run or 'unknown'}`."
@@ -73,7 +73,7 @@ def _data(record: Record, gate: GateReport | None, accounts: Sequence[IngestAcco
 
 
 def _counted(accounts: Sequence[IngestAccount], spans: str) -> list[str]:
-    """What it was trained on, by family and by source, and what was left out."""
+    """Count the training notes by family and by source, and the quarantined notes."""
     train = [account.splits["train"] for account in accounts]
     instruments = f" of {train[0].instruments:,} {nsynth.GROUP.plural}" if len(train) == 1 else ""
     lines = [f"- Trained on {sum(table.notes for table in train):,} notes{instruments}{spans}."]
@@ -87,7 +87,7 @@ def _counted(accounts: Sequence[IngestAccount], spans: str) -> list[str]:
         lines.append(f"- {category.plural.capitalize()}: {named}.")
     refused = sum(account.quarantined for account in accounts)
     came = sum(account.notes_in for account in accounts)
-    lines.append(f"- {refused:,} of {came:,} notes that came in were set aside as unfit.")
+    lines.append(f"- {refused:,} of {came:,} notes were quarantined.")
     return lines
 
 
@@ -102,9 +102,9 @@ def _figures(gate: GateReport | None) -> str:
         return ""
     percent = f"{gate.confidence:.0%}"
     lines = [
-        "## How good it is",
+        "## Metrics",
         "",
-        f"| measure | value | {percent} interval, by {nsynth.GROUP.word} |",
+        f"| metric | value | {percent} confidence interval |",
         "|---|---|---|",
     ]
     for name, figure in gate.overall.items():
@@ -135,7 +135,7 @@ def _slices(gate: GateReport | None) -> str:
 def _serving(canary: CanaryReport | None) -> str:
     if not canary:
         return ""
-    lines = ["## As a served model", "", "| measure | value | bar |", "|---|---|---|"]
+    lines = ["## Serving", "", "| check | measured | requirement |", "|---|---|---|"]
     for check in canary.checks:
         lines.append(f"| {check.name} | {check.measured} | {check.asked} |")
     return "\n".join(lines)

@@ -74,16 +74,16 @@ def test_a_sound_model_is_blessed(canary, good_model):
     assert measured["hostile"]["bytes that are no Example"].startswith("error")
     assert measured["foreign_modules"] == []
     assert 100 < measured["memory_mb"]["before"] <= measured["memory_mb"]["peak"]
-    assert "no TensorFlow Serving here" in report["text"]
+    assert "TensorFlow Serving not found" in report["text"]
 
 
 def test_other_answers_than_the_judged_ones_too_slow_and_too_large(canary):
-    bars = {"latency": {1: {"p50_ms": 0.001, "p95_ms": 0.001, "calls": 3}}, "max_memory_mb": 1}
-    report, blessing = canary(off_by=0.01, **bars)
+    limits = {"latency": {1: {"p50_ms": 0.001, "p95_ms": 0.001, "calls": 3}}, "max_memory_mb": 1}
+    report, blessing = canary(off_by=0.01, **limits)
     assert failed(report) == {
-        "serving_default: difference to the judged answers",
-        "serving_waveform: difference to the judged answers",
-        "latency, 1 at once",
+        "serving_default: difference from the gate's predictions",
+        "serving_waveform: difference from the gate's predictions",
+        "latency, batch size 1",
         "peak memory",
     }
     assert blessing.get_int_custom_property("blessed") == 0
@@ -95,7 +95,7 @@ def test_a_model_that_cannot_be_loaded(canary, tmp_path, good_model):
     shutil.copytree(good_model, broken)
     (broken / "Format-Serving" / "variables" / "variables.index").unlink()
     report, blessing = canary(broken)
-    assert failed(report) == {"loads and answers"}
+    assert failed(report) == {"load and predict"}
     assert "process failed" in report["verdict"]
     assert blessing.get_int_custom_property("blessed") == 0
 
@@ -188,14 +188,14 @@ def test_every_fault_is_seen():
         "serving_waveform: probabilities"
     }
     assert spoiled(answers__serving_waveform__max_difference=None) == {
-        "serving_waveform: difference to the judged answers"
+        "serving_waveform: difference from the gate's predictions"
     }
     assert spoiled(hostile={"a sample that is not a number": "spoiled: ..."}) == {
-        "hostile: a sample that is not a number"
+        "malformed input: a sample that is not a number"
     }
-    assert spoiled(hostile={"one sample short": "1 answers"}) == {"hostile: one sample short"}
+    assert spoiled(hostile={"one sample short": "1 answers"}) == {"malformed input: one sample short"}
     assert spoiled(transform_finite=False) == {"signature transform_features"}
-    assert spoiled(foreign_modules=["tfx"]) == {"needs"}
+    assert spoiled(foreign_modules=["tfx"]) == {"dependencies"}
 
 
 SERVER = """
@@ -234,4 +234,4 @@ def test_where_there_is_a_model_server_it_is_asked_too(tmp_path, monkeypatch):
     assert (other.present, other.passed) == (True, False)
     broken = ask_server(str(model), [b"third"], expected[:1], tolerance=0.01)
     assert not broken.passed
-    assert "did not answer" in broken.detail
+    assert "no answer" in broken.detail

@@ -1,4 +1,4 @@
-"""Each bar of the data gate: passes what is right, catches what is wrong, and says so in words."""
+"""Each check of the data gate: passes good data, refuses bad data, and explains why."""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
 
 import nsynth
 from components.data_gate.checks import check_all
-from components.data_gate.options import Bar, DataGateOptions
+from components.data_gate.options import DataGateOptions, Limit
 from components.distances import distances
 
 SCHEMA = text_format.Parse(
@@ -62,7 +62,7 @@ def judge(stats, *, accepted=None, anomalies=None, quarantined=0, options=None):
     return {check.name: check for check in checks}
 
 
-def test_ordinary_data_pass_every_bar(ordinary):
+def test_ordinary_data_pass_every_check(ordinary):
     outcomes = {c.outcome for c in judge(ordinary, accepted=statistics(notes(seed=1))).values()}
     assert outcomes == {"ok"}
 
@@ -72,20 +72,20 @@ def test_without_accepted_data_there_is_no_drift_to_measure(ordinary):
 
 
 def test_one_family_only_is_stopped_and_named():
-    check = judge(statistics(notes(families=("organ",))))["largest family's share"]
+    check = judge(statistics(notes(families=("organ",))))["share of the largest family"]
     assert (check.outcome, check.measured) == ("stop", 1.0)
     assert "organ has 100.0%" in check.words
 
 
 def test_a_missing_family_is_warned_of_by_name():
-    check = judge(statistics(notes(families=nsynth.FAMILIES[:-1])))["families missing"]
+    check = judge(statistics(notes(families=nsynth.FAMILIES[:-1])))["missing families"]
     assert (check.outcome, check.measured) == ("warn", 1)
     assert "vocal" in check.words
 
 
 @pytest.mark.parametrize(("quarantined", "outcome"), [(10, "ok"), (11, "stop")])
-def test_the_quarantine_bar_is_a_share_of_all_notes(ordinary, quarantined, outcome):
-    assert judge(ordinary, quarantined=quarantined)["quarantined share"].outcome == outcome
+def test_the_quarantine_limit_is_a_share_of_all_notes(ordinary, quarantined, outcome):
+    assert judge(ordinary, quarantined=quarantined)["share of quarantined notes"].outcome == outcome
 
 
 def test_an_anomaly_stops_and_says_where(ordinary):
@@ -113,6 +113,6 @@ def test_equal_data_have_distance_zero(ordinary):
     assert set(distances(DataGateOptions().drift, SCHEMA, ordinary, ordinary).values()) == {0.0}
 
 
-def test_a_bar_can_warn_instead(ordinary):
-    options = DataGateOptions(quarantined_share=Bar(limit=0.0, action="warn"))
-    assert judge(ordinary, quarantined=1, options=options)["quarantined share"].outcome == "warn"
+def test_a_limit_can_warn_instead(ordinary):
+    options = DataGateOptions(quarantined_share=Limit(limit=0.0, action="warn"))
+    assert judge(ordinary, quarantined=1, options=options)["share of quarantined notes"].outcome == "warn"

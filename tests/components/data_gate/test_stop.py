@@ -1,4 +1,4 @@
-"""What a refusal tells: what was measured, and which setting moves the bar."""
+"""The error of a refusal: what was measured, and which setting changes the limit."""
 
 import json
 
@@ -23,7 +23,7 @@ def stop(folder, accepted: bool) -> None:
 def test_a_refusal_names_what_was_measured_and_the_setting_that_helps(tmp_path):
     with pytest.raises(nsynth.RefusedDataError) as told:
         stop(tmp_path, accepted=False)
-    assert "labels: labelled wrongly? (measured 0.5, allowed 0.4)" in str(told.value)
+    assert "labels: labelled wrongly? (measured 0.5, limit 0.4)" in str(told.value)
     assert "in the configuration: retrain.drift.min_agreement" in str(told.value)
     assert "data gate" not in str(told.value)
 

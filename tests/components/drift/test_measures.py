@@ -31,8 +31,8 @@ def test_wrong_labels_stop_the_span():
     moved, doubted = check_answers(answers(0.1), answers(0.8), max_drift=0.2, min_agreement=0.6)
     assert moved.outcome == "ok"
     assert doubted.outcome == "stop"
-    assert "10% of the labels, with 80%" in doubted.words
-    assert "labelled wrongly" in doubted.words
+    assert "is 10%, on the previous span 80%" in doubted.words
+    assert "check the labels" in doubted.words
 
 
 def test_a_span_as_good_as_the_one_before_passes():
@@ -48,7 +48,7 @@ def test_answers_that_all_change_warn():
     assert check_answers(one_family, answers(0.8), 0.2, 0.0)[0].outcome == "warn"
 
 
-def test_distance_from_the_champions_data_warns_above_its_bar():
+def test_distance_from_the_champions_data_warns_above_its_limit():
     checks = check_distances(
         {"pitch": 0.3, "rms_dbfs": 0.1, "velocity": 0.9}, {"pitch": 0.2, "rms_dbfs": 0.2}, 7
     )

@@ -133,7 +133,7 @@ def test_a_blessed_model_is_pushed_whole_with_record_and_card(push, good_model, 
         "Limits",
         "Trained on 1,225 notes of 49 instruments.",
         "Families: bass 1,200, reed 25.",
-        "7 of 1,300 notes that came in were set aside",
+        "7 of 1,300 notes were quarantined",
     ):
         assert expected in version.card
 

@@ -50,7 +50,7 @@ def test_a_refused_run_says_what_was_asked_what_was_measured_by_how_much_and_wha
 
 def test_a_model_that_the_canary_refused_is_not_to_be_promoted(tmp_path):
     text = told(tmp_path, Told(canary=False, pushed=False))
-    assert "verdict     Blessed by the gate, but not fit to serve: needs" in text
+    assert "verdict     Blessed by the gate, but not fit to serve: dependencies" in text
     assert "promote" not in text
     assert "nsynth report" in text
 

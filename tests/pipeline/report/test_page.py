@@ -60,7 +60,7 @@ def test_what_each_section_has_to_tell(text):
         "slices": ("family=bass: accuracy fell from", "champion (version 17)", "velocity, MIDI"),
         "confusion": ("predicted as <strong>reed</strong>", "precision"),
         "mistakes": ("predicted reed", "<audio"),
-        "canary": ("latency, 1 at once", "peak memory", "no TensorFlow Serving here"),
+        "canary": ("latency, batch size 1", "peak memory", "TensorFlow Serving not found"),
         "lineage": ("source files", "ExampleGen", "PushedModel"),
         "steps": ("1,500 MB", "Trainer", "Timeline of the steps"),
         "versions": ("2222222222222222", "changed since", "tensorflow"),
@@ -105,7 +105,11 @@ def test_text_from_files_is_never_taken_for_html(text):
         (Told(), "pushed", "Pushed as version"),
         (Told(until="Transform", failed=True), "failed", "The run failed in Transform."),
         (Told(blessed=False, pushed=False), "not pushed", "Not blessed: accuracy"),
-        (Told(canary=False, pushed=False), "not pushed", "Blessed by the gate, but not fit to serve: needs"),
+        (
+            Told(canary=False, pushed=False),
+            "not pushed",
+            "Blessed by the gate, but not fit to serve: dependencies",
+        ),
         (Told(until="Trainer"), "running", "was still running"),
     ],
 )
@@ -166,7 +170,7 @@ def test_the_page_shows_the_reason_and_the_configuration_of_then(tmp_path):
             "✗ failed",
             {"data", "gallery", "gate", "slices", "mistakes"},
         ),
-        (Told(canary=False, pushed=False), "also tfx", set()),
+        (Told(canary=False, pushed=False), "TensorFlow, tfx", set()),
     ],
 )
 def test_a_run_that_did_not_push_has_a_page_too(tmp_path, told, shown, hidden):
