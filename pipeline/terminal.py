@@ -34,6 +34,7 @@ def prepare() -> None:
         os.execve(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]], environment)
     sys.stdout = Stream(1, sys.stdout)
     sys.stderr = Stream(2, sys.stderr)
+    sys.stderr.reconfigure(line_buffering=True)  # an error shows at once, wherever it goes
 
 
 def make_output_expendable() -> None:
