@@ -117,7 +117,7 @@ def test_nothing_of_nsynth_is_left_in_schema_slices_and_card(forked, run):
     gate = json.loads((artifact(forked, "Gate", "report") / "gate.json").read_text())
     assert {part["name"].partition("=")[0] for part in gate["slices"]} == {"drum"}
     card = Registry(forked.workspace / "models").serving().card
-    assert "Answers with one of kick, snare, tom, hat, clap." in card
+    assert "Predicts one of kick, snare, tom, hat, clap." in card
     for text in (schema, card):
         for word in ("pitch", "velocity", "instrument", "NSynth", "bass"):
             assert word not in text
@@ -133,7 +133,7 @@ def test_the_report_speaks_of_drums_and_kits(forked, run):
     [page] = (forked.workspace / "reports").glob("*.html")
     text = page.read_text()
     assert "could not be read" not in text
-    for words in ("unseen kits", "By drum", "One note of each drum"):
+    for words in ("unseen kits", "By drum", "One note per drum"):
         assert words in text
     assert "By source" not in text
     assert "pitch, MIDI" not in text

@@ -110,7 +110,7 @@ def test_runs_promotion_lineage_and_the_way_back(project, refused, nsynth_in):
     assert all(step["unchanged"] for step in told["steps"])
     assert sum(file["notes"] for source in told["sources"] for file in source["files"]) == 220
     assert {"Gate", "Canary", "BulkInferrer", "Pusher"} <= set(told["read_by"])
-    assert told["artifact"]["uri"].startswith("refused/artifacts/Trainer/model/")
+    assert "/refused/artifacts/Trainer/model/" in told["artifact"]["uri"]
 
 
 def test_it_is_asked_about_a_recording(project, refused, nsynth_in, tmp_path):
