@@ -66,7 +66,7 @@ def container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
     """Runs the instructions of the Dockerfile's first stage for folders of this test."""
     folder = tmp_path_factory.mktemp("container")
     for above in (folder, *folder.parents):
-        if above.name.startswith(("container", "pytest")):
+        if above.name.startswith(("container", "popen", "pytest")):
             above.chmod(0o755)  # pytest's folders are for their owner alone, the image's for all
     inside = {path: folder / path[1:] for path in ("/venv", "/wheel", "/build")}
     context, here = folder / "context", Path("/")
