@@ -56,6 +56,18 @@ def push(models: Path, content: bytes, record: Record | None = None) -> None:
         (saved_model(output="dense"), "does not answer with probabilities of 11 families"),
         (saved_model(families=10), "does not answer with probabilities of 11 families"),
     ],
+    # The order of a serialized map differs between processes, and pytest-xdist compares the names of the tests.
+    ids=[
+        "damaged",
+        "empty",
+        "signature",
+        "one input",
+        "two inputs",
+        "no input",
+        "type",
+        "output",
+        "families",
+    ],
 )
 def test_a_foreign_model_that_serves_is_told_with_what_is_wrong(tmp_path, content, fault):
     push(tmp_path, content)
