@@ -95,10 +95,13 @@ def _describe(font: Font, preset: Preset) -> tuple[Voice | None, set[str]]:
     """The labels of a preset, None if it is no instrument for us, and what the catalogue knows it shares."""
     if font.known:
         return _catalog().get((font.known.name, preset.bank, preset.program), (None, set()))
+    return general_midi_voice(preset), set()
+
+
+def general_midi_voice(preset: Preset) -> Voice | None:
+    """The labels of a preset by General MIDI; none for drums, effects and programs outside the dataset."""
     variation = preset.bank != 0 and any(word in preset.name.lower() for word in NO_INSTRUMENT)
-    if preset.bank >= FIRST_DRUM_BANK or variation:
-        return None, set()
-    return VOICES.get(preset.program), set()
+    return None if preset.bank >= FIRST_DRUM_BANK or variation else VOICES.get(preset.program)
 
 
 @cache

@@ -17,9 +17,9 @@ import numpy as np
 import soxr
 
 import nsynth
-from corpus.catalog import CATALOG_FILE, FIRST_DRUM_BANK, NO_INSTRUMENT, connected
+from corpus.catalog import CATALOG_FILE, connected, general_midi_voice
 from corpus.fonts import KNOWN_FONTS, find_font
-from corpus.general_midi import VOICES, Voice
+from corpus.general_midi import Voice
 from corpus.soundfont import Preset, SoundFont
 
 RATE_HZ = 11_025
@@ -54,9 +54,8 @@ def main() -> None:
 def _instruments(font: SoundFont) -> Iterator[tuple[Preset, Voice]]:
     """The presets that are instruments of the dataset by General MIDI, at keys that sound."""
     for preset in font.presets:
-        variation = preset.bank != 0 and any(word in preset.name.lower() for word in NO_INSTRUMENT)
-        voice = VOICES.get(preset.program)
-        if voice is None or preset.bank >= FIRST_DRUM_BANK or variation:
+        voice = general_midi_voice(preset)
+        if voice is None:
             continue
         lowest, highest = preset.key_range
         if max(lowest, voice.lowest_pitch) <= min(highest, voice.highest_pitch):

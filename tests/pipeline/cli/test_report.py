@@ -3,7 +3,6 @@
 import contextlib
 import io
 import json
-import re
 import shutil
 import subprocess
 import sys
@@ -55,6 +54,7 @@ def call(past):
             [*arguments, "--set", f"workspace={past.config.workspace}"],
             obj={"verbose": False},
             standalone_mode=False,
+            env={"COLUMNS": "120"},  # whatever the terminal of the tests is
         )
         if result.exception:
             raise result.exception
@@ -72,8 +72,8 @@ def test_runs_are_listed_with_their_verdicts_the_newest_first(call, past):
     assert first["accuracy"]["low"] < first["accuracy"]["value"] < first["accuracy"]["high"]
     assert first["version"] == Registry(past.config.models).serving().number
     lines = call("runs").splitlines()
-    assert "Transform" in next(line for line in lines if "03-03T10:00:00" in line)
-    assert re.search("all (cached|  )", next(line for line in lines if "03-02T10:00:00" in line))
+    assert "Transform failed" in next(line for line in lines if "03-03T10:00:00" in line)
+    assert "all cached" in next(line for line in lines if "03-02T10:00:00" in line)
     assert "90.9% (" in next(line for line in lines if "03-01T10:00:00" in line)
     assert len(json.loads(call("runs", "--json", "--limit", "1"))) == 1
 
