@@ -3,11 +3,13 @@
 To add one, write a click command in the room that it belongs to and name it in COMMANDS.
 """
 
+import contextlib
 import importlib
 import importlib.metadata
 import logging
 import os
 import sys
+from collections.abc import Iterator
 
 import click
 
@@ -88,22 +90,30 @@ def cli() -> None:
     """Trains, judges and pushes a classifier of short sounds."""
 
 
-def _settle_environment() -> None:
+@contextlib.contextmanager
+def _own_environment() -> Iterator[None]:
     """Keeps what the user set for other programs, and files in the current folder, from changing ours."""
+    before = dict(os.environ)
     os.environ["PYTHONSAFEPATH"] = "1"  # a process that we start imports nothing from the current folder
     for name in [name for name in os.environ if name.startswith("KERAS_")]:
         del os.environ[name]
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ["KERAS_HOME"] = os.devnull  # no keras.json is read or written
+    try:
+        yield
+    finally:  # who calls `main` in a process that goes on finds it as it was
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def main() -> None:
     """Entry point: runs one command; an error is one line on stderr and an exit code other than 0."""
     terminal.prepare()
-    _settle_environment()
     settings: dict[str, bool] = {"verbose": False}
     try:
-        sys.exit(cli.main(standalone_mode=False, obj=settings, prog_name="nsynth") or exit_codes.OK)
+        with _own_environment():
+            code = cli.main(standalone_mode=False, obj=settings, prog_name="nsynth")
+        sys.exit(code or exit_codes.OK)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

@@ -1,5 +1,6 @@
 """The command line: fast to answer, one clear line on an error, an exit code that scripts can use."""
 
+import os
 import re
 import subprocess
 import sys
@@ -22,6 +23,19 @@ def run_nsynth(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "pipeline.cli.main", *arguments], capture_output=True, text=True
     )
+
+
+def test_a_call_leaves_the_environment_as_it_was():
+    code = (
+        "import os, sys\n"
+        "from pipeline.cli.main import main\n"
+        "sys.argv, before = ['nsynth', '--help'], dict(os.environ)\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "assert dict(os.environ) == before\n"
+    )
+    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, stdout=subprocess.DEVNULL)
 
 
 def test_help_lists_every_command():
