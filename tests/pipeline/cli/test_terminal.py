@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,14 @@ def nsynth(
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG"))}
     return subprocess.run(
         [sys.executable, "-c", code], env={**inherited, **environment}, check=False, **kwargs
+    )
+
+
+def command(body: str) -> str:
+    """Statements that make `body` the command `nsynth probe`."""
+    return (
+        "import click\nfrom pipeline.cli.main import COMMANDS\nCOMMANDS['probe'] = ('__main__:probe', '')\n"
+        f"@click.command()\ndef probe():\n{textwrap.indent(body, '    ')}"
     )
 
 
@@ -164,11 +173,11 @@ def foreign(tmp_path) -> Path:
 
 
 def test_modules_in_the_current_folder_are_not_imported_by_a_round(foreign):
-    after = (
+    body = (
         "import os\nfrom pathlib import Path\nfrom pipeline.retrain.child import spawn\n"
         "started = spawn(Path('missing'), os.pipe()[0], 2); started.wait()"
     )
-    answer = nsynth("config", "show", cwd=foreign, after=after, before="sys.path.remove('')")
+    answer = nsynth("probe", cwd=foreign, before=f"sys.path.remove('')\n{command(body)}")
     assert MARKER not in answer.stderr.decode()
     assert b"FileNotFoundError" in answer.stderr, "the round's process came to its request"
 
@@ -183,9 +192,12 @@ def test_nor_by_the_rendering_of_the_demo_notes(foreign):
 @pytest.mark.slow
 def test_the_user_s_settings_of_keras_do_not_reach_ours(tmp_path):
     (tmp_path / "keras.json").write_text('{"floatx": "float16", "image_data_format": "channels_first"}')
-    after = "import keras; print(keras.backend.backend(), keras.config.floatx(), keras.config.image_data_format())"
+    body = (
+        "import keras; print(keras.backend.backend(), keras.config.floatx(), keras.config.image_data_format(),"
+        " keras.config.max_epochs())"
+    )
     environment = {"KERAS_BACKEND": "jax", "KERAS_HOME": str(tmp_path), "KERAS_MAX_EPOCHS": "1"}
-    answer = nsynth("config", "show", env=environment, after=f"{after}; print(keras.config.max_epochs())")
+    answer = nsynth("probe", env=environment, before=command(body))
     assert answer.stdout.split()[-4:] == [b"tensorflow", b"float32", b"channels_last", b"None"]
 
 
