@@ -139,12 +139,17 @@ def _prepare_ours(variant: str, data: str, out: str) -> Callable[[], None]:
     from components.ingest.component import NSynthExampleGen
     from components.ingest.executor import Executor
 
-    examples, quarantine = standard_artifacts.Examples(), QuarantinedNotes()
-    examples.uri, quarantine.uri = f"{out}/examples/1", f"{out}/quarantine/1"
+    outputs: dict[str, list[Any]] = {
+        "examples": [standard_artifacts.Examples()],
+        "scalars": [standard_artifacts.Examples()],
+        "quarantine": [QuarantinedNotes()],
+    }
+    for name, [artifact] in outputs.items():
+        artifact.uri = f"{out}/{name}/1"
     beam_args = [*BEAM_ARGS, *(_TWO_WORKERS if variant == "ours-2" else ())]
     executor = Executor(BaseBeamExecutor.Context(beam_pipeline_args=beam_args))
     properties = _properties(NSynthExampleGen(data))
-    return lambda: executor.Do({}, {"examples": [examples], "quarantine": [quarantine]}, properties)
+    return lambda: executor.Do({}, outputs, properties)
 
 
 def _prepare_stock(variant: str, data: str, out: str) -> Callable[[], None]:

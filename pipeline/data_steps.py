@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import tensorflow_data_validation as tfdv
 from tfx.components import ExampleValidator, StatisticsGen
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.common.importer import Importer
@@ -11,7 +10,6 @@ from tfx.types import BaseChannel
 from tfx.types.channel_utils import union
 from tfx.types.standard_artifacts import TransformCache
 
-import nsynth
 from components.apart.component import Apart
 from components.champion.component import Champion
 from components.data_gate.component import DataGate, Stop
@@ -24,8 +22,6 @@ from pipeline.fingerprint import step_fingerprint as code
 from transform.component import Transform
 
 EVALUATED_SPLIT = "valid"
-SCALARS = [name for name in (*nsynth.FEATURES, *nsynth.SOUND_FEATURES) if name != nsynth.AUDIO]
-"""What statistics are computed over: never the samples of `audio`."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +50,8 @@ class Data:
     steps: list[BaseComponent]
     examples: BaseChannel
     """All that is trained on."""
+    scalars: BaseChannel
+    """The same without the sound: labels and scalars of each note."""
     quarantine: BaseChannel
     """The account of it: what came in, and what was not used."""
     held_out: BaseChannel
@@ -83,6 +81,7 @@ def prepare(config: Config) -> Data:
     return Data(
         steps=[ingest, schema, *judge.steps, transform],
         examples=examples,
+        scalars=ingest.outputs["scalars"],
         quarantine=ingest.outputs["quarantine"],
         held_out=examples,
         schema=schema.outputs["schema"],
@@ -116,6 +115,7 @@ def prepare_spans(config: Config, spans: Spans) -> Data:
         # What is new comes first: if it is refused, nothing has been spent on the rest.
         steps=[*steps, schema, *ingests.values(), *held_out, apart, transform],
         examples=union(examples.values()),
+        scalars=union(ingest.outputs["scalars"] for ingest in ingests.values()),
         quarantine=quarantine,
         held_out=held_out[0].outputs["examples"] if held_out else newest,
         schema=schema.outputs["schema"],
@@ -191,9 +191,9 @@ class _Judge:
     def __init__(self, config: Config, ingest: BaseComponent, schema: BaseChannel, span: int | None = None):
         self._config, self._schema, self._span = config, schema, span
         self._examples = ingest.outputs["examples"]
+        scalars = ingest.outputs["scalars"]
         statistics = StatisticsGen(
-            examples=self._examples,
-            stats_options=tfdv.StatsOptions(feature_allowlist=SCALARS),
+            examples=scalars,
             # Ingest has checked every note; each split here costs seconds of Beam set-up.
             exclude_splits=["dev", "test"],
         ).with_id(self._name("StatisticsGen"))
@@ -201,7 +201,7 @@ class _Judge:
         validator = ExampleValidator(statistics=self._statistics, schema=schema)
         validator = validator.with_id(self._name("ExampleValidator"))
         gate = DataGate(
-            examples=self._examples,
+            examples=scalars,
             statistics=self._statistics,
             schema=schema,
             anomalies=validator.outputs["anomalies"],

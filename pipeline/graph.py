@@ -131,7 +131,7 @@ def _judge_and_push(config: Config, data: Data, model: _Model) -> list[BaseCompo
         gate_report=gate.outputs["report"],
         canary_report=canary.outputs["report"],
         push_destination=config.models,
-        examples=data.examples,
+        examples=data.scalars,
         quarantine=data.quarantine,
         options=config.push,
         code=code("Pusher"),

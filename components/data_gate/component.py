@@ -41,7 +41,8 @@ class DataGate(BaseComponent):
     """Check anomalies, class balance, quarantine and drift against the limits of the configuration.
 
     Args:
-      examples, statistics, schema, anomalies, quarantine: outputs of the steps before.
+      examples: the notes, for their span; they are not read.
+      statistics, schema, anomalies, quarantine: outputs of the steps before.
       options: the limits.
       accepted_folder: where statistics of accepted data are kept from run to run.
       code: fingerprint of this step's code.

@@ -9,12 +9,12 @@ from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
 from components.artifacts import QuarantinedNotes
 from components.ingest.driver import Driver
-from components.ingest.executor import CODE_KEY, OPTIONS_KEY, QUARANTINE_KEY, Executor
+from components.ingest.executor import CODE_KEY, OPTIONS_KEY, QUARANTINE_KEY, SCALARS_KEY, Executor
 from components.ingest.options import IngestOptions
 
 
 class NSynthExampleGenSpec(standard_component_specs.FileBasedExampleGenSpec):
-    """TFX's file-based spec, with options and the quarantine."""
+    """TFX's file-based spec, with options, the scalars and the quarantine."""
 
     PARAMETERS = {
         **standard_component_specs.FileBasedExampleGenSpec.PARAMETERS,
@@ -23,6 +23,7 @@ class NSynthExampleGenSpec(standard_component_specs.FileBasedExampleGenSpec):
     }
     OUTPUTS = {
         **standard_component_specs.FileBasedExampleGenSpec.OUTPUTS,
+        SCALARS_KEY: ChannelParameter(type=standard_artifacts.Examples),
         QUARANTINE_KEY: ChannelParameter(type=QuarantinedNotes),
     }
 
@@ -32,6 +33,7 @@ class NSynthExampleGen(FileBasedExampleGen):
 
     Outputs:
         examples: `standard_artifacts.Examples`, splits train, dev, valid, test.
+        scalars: the same notes in the same shards and order, without their sound: for whoever needs no samples.
         quarantine: `QuarantinedNotes`, what was not used and the account of all.
     """
 
@@ -70,8 +72,9 @@ class NSynthExampleGen(FileBasedExampleGen):
             output_file_format=example_gen_pb2.FORMAT_TFRECORDS_GZIP,  # TFX knows no other; readers go by suffix
             range_config=range_config,
             examples=Channel(type=standard_artifacts.Examples),
+            scalars=Channel(type=standard_artifacts.Examples),
             quarantine=Channel(type=QuarantinedNotes),
             **{OPTIONS_KEY: (options or IngestOptions()).model_dump_json(), CODE_KEY: code},
         )
-        # FileBasedExampleGen's own constructor would build a spec without options and quarantine.
+        # FileBasedExampleGen's own constructor would build a spec without options, scalars and quarantine.
         super(FileBasedExampleGen, self).__init__(spec=spec)

@@ -86,6 +86,8 @@ class Note(NamedTuple):
     lacks: tuple[str, ...]
     """Optional features that it does not have."""
     audio: np.ndarray  # float32[nsynth.NOTE_SAMPLES]
+    labels: bytes
+    """The record without its sound and without features that the dataset does not have."""
 
 
 def check(record: bytes, complete: bool = True) -> Note:
@@ -105,13 +107,14 @@ def check(record: bytes, complete: bool = True) -> Note:
         raise ContractError(Reason.NOT_EXAMPLE, f"{len(record)} bytes that protobuf refuses") from error
     features = example.features.feature
     try:
-        return _check_features(features, complete)
+        return _check_features(example, complete)
     except ContractError as error:
         error.note_str = _name(features)
         raise
 
 
-def _check_features(features: Any, complete: bool) -> Note:
+def _check_features(example: Any, complete: bool) -> Note:
+    features = example.features.feature
     lacks = () if complete else tuple(key for key in nsynth.OPTIONAL if key not in features)
     for key, wanted in nsynth.FEATURES.items():
         if key not in lacks:
@@ -133,7 +136,10 @@ def _check_features(features: Any, complete: bool) -> Note:
         raise ContractError(Reason.NAMES_DISAGREE, fault)
     audio = floats(features[nsynth.AUDIO].float_list)
     _check_audio(audio)
-    return Note(values[nsynth.NOTE_STR], values[nsynth.GROUP.key], attributes, lacks, audio)
+    for key in [key for key in features if key == nsynth.AUDIO or key not in nsynth.FEATURES]:
+        del features[key]
+    labels = example.SerializeToString(deterministic=True)
+    return Note(values[nsynth.NOTE_STR], values[nsynth.GROUP.key], attributes, lacks, audio, labels)
 
 
 def _first(features: Any, key: str) -> Any:

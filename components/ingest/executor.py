@@ -1,6 +1,7 @@
 """The Beam executor of ingest: index, deal out, let each worker write its shards, account for every record."""
 
 import errno
+import itertools
 import json
 import os
 import re
@@ -23,15 +24,16 @@ from components.documents import IngestAccount
 from components.ingest import account, files
 from components.ingest.index import Index, open_indexes
 from components.ingest.options import IngestOptions
-from components.ingest.shard import Layout, Refused, reports, write_shard
+from components.ingest.shard import Layout, Refused, reports, scratch, split_folder, write_shard
 from components.ingest.shuffle import Shard, plan
 from components.ingest.sources import Source, find
 
+SCALARS_KEY = "scalars"
 QUARANTINE_KEY = "quarantine"
 OPTIONS_KEY = "options"
 CODE_KEY = "code"
 
-_SCALARS_BYTES = 200  # upper bound of what is appended to a record
+_SCALARS_BYTES = 2_000  # upper bound of what is written of a note besides its record
 _USER_ERROR = re.compile(r"nsynth\.UserError: (.*?)(?: \[while running .*\])?$", re.MULTILINE)
 
 
@@ -57,11 +59,11 @@ class Executor(BaseBeamExecutor):
         output_dict: dict[str, list[Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Read the notes, write the examples and the quarantine.
+        """Read the notes, write the examples, their scalars and the quarantine.
 
         Args:
             input_dict: nothing.
-            output_dict: `examples` and `quarantine`.
+            output_dict: `examples`, `scalars` and `quarantine`.
             exec_properties: `input_base`, `input_config` (patterns with the span filled in), `options`.
 
         Raises:
@@ -71,8 +73,9 @@ class Executor(BaseBeamExecutor):
         self._log_startup(input_dict, output_dict, exec_properties)
         options = IngestOptions.model_validate_json(exec_properties.get(OPTIONS_KEY) or "{}")
         examples = artifact_utils.get_single_instance(output_dict[standard_component_specs.EXAMPLES_KEY])
+        scalars = artifact_utils.get_single_instance(output_dict[SCALARS_KEY])
         quarantine = artifact_utils.get_single_instance(output_dict[QUARANTINE_KEY])
-        layout = Layout(examples.uri, quarantine.uri)
+        layout = Layout(examples.uri, scalars.uri, quarantine.uri)
         splits: list[str] = []
         try:
             shards, summary = self._ingest(exec_properties, options, layout)
@@ -80,19 +83,17 @@ class Executor(BaseBeamExecutor):
             account.write(summary, layout)
             account.stop_if_unusable(summary, splits, layout)
         except BaseException:
-            for split in nsynth.SPLITS:
-                files.remove_tree(layout.split_folder(split))
+            for artifact, split in itertools.product(layout.notes, nsynth.SPLITS):
+                files.remove_tree(split_folder(artifact, split))
             raise
         finally:
-            files.remove_tree(layout.scratch)
+            for artifact in layout.notes:
+                files.remove_tree(scratch(artifact))
             files.remove_tree(layout.reports)
-        examples.split_names = artifact_utils.encode_split_names(splits)
-        examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
-        if utils.SPAN_PROPERTY_NAME in exec_properties:
-            # TFX's driver writes it as a custom property, which Kubeflow forgets; the type has a property for it.
-            examples.span = int(exec_properties[utils.SPAN_PROPERTY_NAME])
-            for artifact in (examples, quarantine):
-                artifact.set_int_custom_property(utils.SPAN_PROPERTY_NAME, examples.span)
+        for notes in (examples, scalars):
+            notes.split_names = artifact_utils.encode_split_names(splits)
+            examples_utils.set_payload_format(notes, example_gen_pb2.FORMAT_TF_EXAMPLE)
+        _name_span(exec_properties, [examples, scalars], quarantine)
         counts = {"in": summary.notes_in, "used": summary.used, "quarantined": summary.quarantined}
         for name, count in counts.items():
             quarantine.set_int_custom_property(f"notes_{name}", count)
@@ -134,6 +135,22 @@ class Executor(BaseBeamExecutor):
             if told:
                 raise nsynth.UserError(told[-1]) from error
             raise
+
+
+def _name_span(exec_properties: dict[str, Any], notes: list[Artifact], quarantine: Artifact) -> None:
+    """Say of each artifact which data it is of: TFX's driver tells the one that it knows, `examples`."""
+    if utils.SPAN_PROPERTY_NAME in exec_properties:
+        span = int(exec_properties[utils.SPAN_PROPERTY_NAME])
+        for artifact in (*notes, quarantine):
+            artifact.set_int_custom_property(utils.SPAN_PROPERTY_NAME, span)
+        for artifact in notes:
+            artifact.span = span  # a custom property alone is forgotten by Kubeflow
+    if (version := exec_properties.get(utils.VERSION_PROPERTY_NAME)) is not None:
+        for artifact in notes:
+            artifact.set_int_custom_property(utils.VERSION_PROPERTY_NAME, int(version))
+    if fingerprint := exec_properties.get(utils.FINGERPRINT_PROPERTY_NAME):
+        for artifact in notes:
+            artifact.set_string_custom_property(utils.FINGERPRINT_PROPERTY_NAME, fingerprint)
 
 
 def cache_folder(options: IngestOptions, examples: str) -> str:

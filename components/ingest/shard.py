@@ -27,19 +27,16 @@ _NAME, _DETAIL = 100, 400  # characters kept of what a record says
 
 
 class Layout(NamedTuple):
-    """Where a run writes: the folders of its two artifacts."""
+    """Where a run writes: the folders of its artifacts."""
 
     examples: str
+    scalars: str
     quarantine: str
 
-    def split_folder(self, split: str) -> str:
-        """Folder of a split's shards, named as TFX wants it."""
-        return os.path.join(self.examples, f"Split-{split}")
-
     @property
-    def scratch(self) -> str:
-        """Folder of files that are being written; no reader of a split looks into it."""
-        return os.path.join(self.examples, ".writing")
+    def notes(self) -> tuple[str, str]:
+        """The two artifacts that hold every note, in the same shards and order: with its sound and without."""
+        return self.examples, self.scalars
 
     @property
     def reports(self) -> str:
@@ -49,6 +46,16 @@ class Layout(NamedTuple):
     def report(self, shard: Shard) -> str:
         """File with what a worker tells about a shard."""
         return os.path.join(self.reports, f"{shard.split}-{shard.number:05d}.json")
+
+
+def split_folder(artifact: str, split: str) -> str:
+    """Folder of a split's shards, named as TFX wants it."""
+    return os.path.join(artifact, f"Split-{split}")
+
+
+def scratch(artifact: str) -> str:
+    """Folder of files that are being written; no reader of a split looks into it."""
+    return os.path.join(artifact, ".writing")
 
 
 class Used(NamedTuple):
@@ -124,9 +131,14 @@ def _copy(shard: Shard, layout: Layout) -> tuple[list[Used], list[Refused]]:
     used: list[Used] = []
     with contextlib.ExitStack() as stack:
         outputs = {
-            split: stack.enter_context(
-                files.whole_file(os.path.join(layout.split_folder(split), shard.name), layout.scratch)
-            )
+            split: [
+                stack.enter_context(
+                    files.whole_file(
+                        os.path.join(split_folder(artifact, split), shard.name), scratch(artifact)
+                    )
+                )
+                for artifact in layout.notes
+            ]
             for split in shard.routes.splits
         }
         quarantine = stack.enter_context(Quarantine(shard, layout))
@@ -139,7 +151,9 @@ def _copy(shard: Shard, layout: Layout) -> tuple[list[Used], list[Refused]]:
                 quarantine.add(shard.sources[source_id], place, error)
                 continue
             split = shard.routes.split(note.group)
-            outputs[split].write(tfrecord.frame(raw + described(note)))
+            scalars = described(note)
+            for output, record in zip(outputs[split], (raw, note.labels), strict=True):
+                output.write(tfrecord.frame(record + scalars))
             used.append(Used.of(split, note))
     return used, quarantine.refused
 

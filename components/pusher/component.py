@@ -65,7 +65,7 @@ class Pusher(base_component.BaseComponent):
           infra_blessing: the canary's.
           gate_report: for the record and the model card beside the version.
           canary_report: likewise.
-          examples: the data that the model was made of, for its span.
+          examples: the data that the model was made of, for its spans; the notes are not read.
           quarantine: the account of that data, for the model card.
           options: what the configuration says.
           code: fingerprint of the code behind this step.

@@ -18,7 +18,7 @@ def test_mutated_records_neither_crash_nor_slip_through() -> None:
 
 
 def test_the_oracle_catches_a_validator_that_lets_things_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    nothing = Note("", "", {}, (), np.zeros(0))
+    nothing = Note("", "", {}, (), np.zeros(0), b"")
     monkeypatch.setattr(ingest_fuzz, "check", lambda record: nothing)
     with pytest.raises(Exception, match=r"accepted although|Error parsing"):
         ingest_fuzz.run(200, seed=1)

@@ -68,6 +68,10 @@ def test_the_newest_span_is_read_and_nothing_twice(workspace: Workspace, notes, 
         found = workspace.artifacts(standard_artifacts.Examples.TYPE_NAME)
         spans = [artifact.custom_properties["span"].int_value for artifact in found]
         assert spans == [artifact.properties["span"].int_value for artifact in found]
+        assert spans[::2] == spans[1::2], "examples and scalars tell different spans"
+        fingerprints = [artifact.custom_properties["input_fingerprint"].string_value for artifact in found]
+        assert fingerprints[::2] == fingerprints[1::2]
+        spans = spans[::2]
         accounts = workspace.artifacts(QuarantinedNotes.TYPE_NAME)
         assert spans == [account.custom_properties["span"].int_value for account in accounts]
         return spans
@@ -91,7 +95,7 @@ def test_changed_code_or_options_run_the_step_again(workspace: Workspace, notes,
     for code, seed in (("a", 1), ("a", 1), ("b", 1), ("b", 2)):
         options = OPTIONS.model_copy(update={"seed": seed})
         workspace.run(NSynthExampleGen(str(workspace.data), options=options, code=code))
-        runs.append(len(workspace.artifacts(standard_artifacts.Examples.TYPE_NAME)))
+        runs.append(len(workspace.artifacts(QuarantinedNotes.TYPE_NAME)))
     assert runs == [1, 1, 2, 3]
 
 
@@ -186,9 +190,10 @@ def test_kubeflow_resolves_the_span_in_its_driver(
     }
     kinds = {str: "STRING", int: "NUMBER_INTEGER"}
     spec = {"parameters": {key: {"parameterType": kinds[type(value)]} for key, value in parameters.items()}}
+    titles = {"examples": "tfx.Examples", "scalars": "tfx.Examples", "quarantine": "tfx.File"}
     artifacts = {
         name: {"artifacts": [{"name": name, "uri": str(tmp_path / name), "type": {"schemaTitle": title}}]}
-        for name, title in (("examples", "tfx.Examples"), ("quarantine", "tfx.File"))
+        for name, title in titles.items()
     }
     result = tmp_path / "executor_output.json"
     invocation = {
@@ -204,8 +209,9 @@ def test_kubeflow_resolves_the_span_in_its_driver(
     kubeflow_v2_run_executor.main(
         kubeflow_v2_run_executor._parse_flags(["executor", executor, *arguments, *BEAM_ARGS])
     )
-    [examples] = json.loads(result.read_text())["artifacts"]["examples"]["artifacts"]
-    assert examples["metadata"]["custom:span"] == 7
-    assert json.loads(examples["metadata"]["split_names"]) == list(nsynth.SPLITS)
-    assert list((tmp_path / "examples").glob("Split-train/data_tfrecord-*"))
+    for name in ("examples", "scalars"):
+        [notes_of] = json.loads(result.read_text())["artifacts"][name]["artifacts"]
+        assert notes_of["metadata"]["custom:span"] == notes_of["metadata"]["span"] == 7
+        assert json.loads(notes_of["metadata"]["split_names"]) == list(nsynth.SPLITS)
+        assert list((tmp_path / name).glob("Split-train/data_tfrecord-*"))
     assert json.loads((tmp_path / "quarantine" / "summary.json").read_text())["used"] == len(notes)

@@ -41,14 +41,16 @@ def run(data, out, options, pattern="*", beam_args=()):
         for key, value in component.exec_properties.items()
         if key in ("input_base", "input_config", "options")
     }
-    examples, quarantine = standard_artifacts.Examples(), QuarantinedNotes()
-    examples.uri, quarantine.uri = f"{out}/examples/1", f"{out}/quarantine/1"
+    outputs = {"examples": standard_artifacts.Examples(), "scalars": standard_artifacts.Examples()}
+    outputs["quarantine"] = QuarantinedNotes()
+    for name, artifact in outputs.items():
+        artifact.uri = f"{out}/{name}/1"
     runner = "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"
     # Else TFX would build a source package each time.
     setup = "--setup_file=" + nsynth.__file__.replace("nsynth.py", "setup.py")
     executor = Executor(BaseBeamExecutor.Context(beam_pipeline_args=[runner, setup, *beam_args]))
-    executor.Do({}, {"examples": [examples], "quarantine": [quarantine]}, properties)
-    return examples, quarantine
+    executor.Do({}, {name: [artifact] for name, artifact in outputs.items()}, properties)
+    return outputs
 """
 
 Folders = tuple[Path, Path]  # data, outputs
@@ -75,8 +77,9 @@ def no_fault_of_the_data(error: Exception) -> bool:
 
 
 def shards(out: Path) -> dict[str, bytes]:
-    root = out / "examples" / "1"
-    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    """All that is left of the notes, with their sound and without, by its path below `out`."""
+    files = (path for name in ("examples", "scalars") for path in (out / name / "1").rglob("*"))
+    return {str(path.relative_to(out)): path.read_bytes() for path in files if path.is_file()}
 
 
 def summary(out: Path) -> dict[str, Any]:
@@ -95,16 +98,17 @@ def names(out: Path) -> dict[str, list[str]]:
 
 
 def test_all_notes_arrive_in_any_form(any_form: Path, notes: list[dict], tmp_path: Path) -> None:
-    examples, quarantine = ingest((any_form, tmp_path))
+    outputs = ingest((any_form, tmp_path))
     found = names(tmp_path)
     assert sorted(itertools.chain(*found.values())) == sorted(note[nsynth.NOTE_STR] for note in notes)
-    assert json.loads(examples.split_names) == list(nsynth.SPLITS)
+    for name in ("examples", "scalars"):
+        assert json.loads(outputs[name].split_names) == list(nsynth.SPLITS)
     assert {split: len(found[split]) for split in nsynth.SPLITS} == {
         split: table["notes"] for split, table in summary(tmp_path)["splits"].items()
     }
     instruments = {split: {name[:-8] for name in found[split]} for split in found}
     assert sum(map(len, instruments.values())) == len(set().union(*instruments.values())) == 11
-    assert quarantine.get_int_custom_property("notes_used") == len(notes)
+    assert outputs["quarantine"].get_int_custom_property("notes_used") == len(notes)
     assert not list(tmp_path.rglob(".writing"))
     assert not list(tmp_path.rglob(".reports"))
 
@@ -290,7 +294,7 @@ def test_after_an_interruption_a_second_run_writes_the_same_bytes(how: int, fold
     victim.send_signal(how)
     assert victim.wait(60) != 0
 
-    left = {name: content for name, content in shards(folders[1]).items() if name.startswith("Split-")}
+    left = {name: content for name, content in shards(folders[1]).items() if "/Split-" in name}
     assert len(left) < len(wanted), "nothing was left to do"
     assert all(content == wanted[name] for name, content in left.items()), "a half-written shard is visible"
     if how == signal.SIGINT:
@@ -321,7 +325,7 @@ def test_beam_counts_what_went_in_and_out(folders: Folders, notes: list[dict]) -
     write(folders[0] / "nsynth-train.tfrecord", [*broken_notes(notes[:9]), b"rubbish"])
     indexes = [load_or_scan(source, str(folders[1] / "cache")) for source in find(str(folders[0]))]
     pipeline = beam.Pipeline(runner="FnApiRunner")
-    layout = Layout(str(folders[1] / "examples"), str(folders[1] / "quarantine"))
+    layout = Layout(*(str(folders[1] / name) for name in Layout._fields))
     _ = pipeline | beam.Create(plan(indexes, IngestOptions())) | beam.ParDo(WriteShard(layout))
     result = pipeline.run()
     result.wait_until_finish()

@@ -86,7 +86,7 @@ def test_ingest_elsewhere_writes_the_same_bytes(any_form: Path, tmp_path: Path) 
     written = []
     for prefix in ("", PREFIX):
         root = tmp_path / (prefix.removesuffix("://") or "here")
-        layout = Layout(f"{prefix}{root}/examples", f"{prefix}{root}/quarantine")
+        layout = Layout(*(f"{prefix}{root}/{name}" for name in Layout._fields))
         sources = find(f"{prefix}{any_form}")
         indexes = [load_or_scan(source, f"{prefix}{root}/cache") for source in sources]
         again = [load_or_scan(source, f"{prefix}{root}/cache") for source in sources]

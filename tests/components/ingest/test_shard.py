@@ -27,7 +27,7 @@ def shards_of(data: Path, cache: Path) -> list[Shard]:
 
 
 def layout_in(folder: Path) -> Layout:
-    return Layout(str(folder / "examples"), str(folder / "quarantine"))
+    return Layout(*(str(folder / name) for name in Layout._fields))
 
 
 def written(folder: Path) -> dict[str, bytes]:
@@ -63,6 +63,40 @@ def test_every_note_is_written_once_unaltered_and_with_its_scalars(
             scalars = [features[key].float_list.value[0] for key in nsynth.SOUND_FEATURES]
             np.testing.assert_allclose(scalars, sound.describe(note.audio), rtol=1e-6)
     assert sorted(names) == sorted(by_name)
+
+
+def test_the_same_notes_lie_beside_without_their_sound(any_form: Path, tmp_path: Path) -> None:
+    layout = layout_in(tmp_path)
+    for shard in shards_of(any_form, tmp_path / "cache"):
+        write_shard(shard, layout)
+    names = {path.relative_to(tmp_path / "examples") for path in (tmp_path / "examples").glob("Split-*/*")}
+    assert names == {path.relative_to(tmp_path / "scalars") for path in (tmp_path / "scalars").glob("*/*")}
+    for name in names:
+        for whole, scalars in zip(
+            records(tmp_path / "examples" / name), records(tmp_path / "scalars" / name), strict=True
+        ):
+            assert len(scalars) < 1_000
+            wanted = Example.FromString(whole)
+            del wanted.features.feature[nsynth.AUDIO]
+            assert Example.FromString(scalars) == wanted
+
+
+def test_what_the_dataset_does_not_know_and_earlier_scalars_are_left_out(
+    notes: list[dict], tmp_path: Path
+) -> None:
+    """Such as the notes of an earlier ingest, read again."""
+    data = tmp_path / "data"
+    data.mkdir()
+    example = Example.FromString(serialize(notes[0]) + described(check(serialize(notes[1]))))
+    example.features.feature["colour"].bytes_list.value.append(b"red")
+    (data / "nsynth-train.tfrecord").write_bytes(tfrecord.frame(example.SerializeToString()))
+    for shard in shards_of(data, tmp_path / "cache"):
+        write_shard(shard, layout_in(tmp_path))
+    [scalars] = [record for path in (tmp_path / "scalars").glob("Split-*/*") for record in records(path)]
+    features = Example.FromString(scalars).features.feature
+    assert set(features) == {*nsynth.FEATURES, *nsynth.SOUND_FEATURES} - {nsynth.AUDIO}
+    audio = check(serialize(notes[0])).audio
+    assert features[nsynth.PEAK_DBFS].float_list.value[0] == np.float32(sound.describe(audio).peak_dbfs)
 
 
 def test_appended_scalars_are_read_by_all_readers(notes: list[dict]) -> None:
@@ -135,7 +169,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(any_form: Path, tmp_path: Path, 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(nsynth.UserError, match="disk is full"):
         write_shard(shards[0], layout)
-    assert written(tmp_path / "examples") == {}
+    assert written(tmp_path / "examples") == written(tmp_path / "scalars") == {}
 
 
 def test_a_source_that_goes_away_is_named(notes, writers, tmp_path: Path) -> None:
