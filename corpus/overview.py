@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, ValidationError
 import nsynth
 from corpus.fonts import KNOWN_FONTS, Font
 from corpus.options import CorpusOptions
-from corpus.plan import Instrument
+from corpus.plan import Delivery, Instrument
 from corpus.splits import SPLITS, missing
 
 SUMMARY_FILE, TABLE_FILE, LICENCES_FILE = "corpus.json", "corpus.csv", "LICENCES.md"
@@ -57,12 +57,15 @@ class CorpusSummary(BaseModel, frozen=True):
         return sum(self.notes.values())
 
 
-def parameters(options: CorpusOptions, fonts: Sequence[Font]) -> dict[str, Any]:
+def parameters(
+    options: CorpusOptions, fonts: Sequence[Font], delivery: Delivery | None = None
+) -> dict[str, Any]:
     """All that the bytes depend on, in JSON's types: fonts by content, wherever they lie."""
     return {
         "version": VERSION,
         **options.model_dump(mode="json", exclude={"soundfonts"}),
         "soundfonts": [{"name": font.name, "sha256": font.file.sha256} for font in fonts],
+        **({"span": delivery.number, "spans": delivery.count} if delivery else {}),
     }
 
 

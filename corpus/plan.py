@@ -1,5 +1,6 @@
 """Which notes will be rendered: decided before the first sound, so that the work can be shared out freely."""
 
+import dataclasses
 import math
 import random
 from collections import Counter
@@ -48,6 +49,39 @@ class Instrument:
     group: int
     """Instruments of one number share recordings."""
     notes: tuple[PlannedNote, ...]
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One folder of a corpus that is delivered in spans, as retraining wants them."""
+
+    number: int
+    """The span, from 1 on; 0 for the notes that every candidate is evaluated on."""
+    count: int
+    """Spans in all."""
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that this folder holds."""
+        return ("train", "valid") if self.number else ("valid",)
+
+    def of(self, instruments: Sequence[Instrument]) -> list[Instrument]:
+        """Choose this folder's notes of a whole plan; no two folders share a note.
+
+        Every span has train and valid notes of all instruments that have enough; the held-out folder has the
+        instruments of the plan's test split, as valid.
+        """
+        if not self.number:
+            return [dataclasses.replace(each, split="valid") for each in instruments if each.split == "test"]
+        shares = [
+            dataclasses.replace(each, notes=self._share(each)) for each in instruments if each.split != "test"
+        ]
+        return [share for share in shares if share.notes]
+
+    def _share(self, instrument: Instrument) -> tuple[PlannedNote, ...]:
+        """Drawn, since pitches and velocities take turns: one span must not get all the loud notes."""
+        notes = random.Random(instrument.name).sample(instrument.notes, len(instrument.notes))
+        return tuple(sorted(notes[self.number - 1 :: self.count], key=lambda note: note.number))
 
 
 def plan_corpus(options: CorpusOptions, fonts: Sequence[Font]) -> list[Instrument]:

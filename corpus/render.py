@@ -19,9 +19,10 @@ from corpus.fonts import Font, open_fonts
 from corpus.note import FULL_SCALE, Note
 from corpus.options import CorpusOptions
 from corpus.overview import SUMMARY_FILE, CorpusSummary, find_finished, parameters, summarize, write_tables
-from corpus.plan import Instrument, plan_corpus
+from corpus.plan import Delivery, Instrument, plan_corpus
 from corpus.publish import published, sole_writer
 from corpus.qualities import measure
+from corpus.splits import SPLITS
 from corpus.synth import normalize, player
 from corpus.write import JsonWavWriter, TFRecordWriter, Writer
 
@@ -40,6 +41,7 @@ def render_corpus(
     progress: Progress | None = None,
     workers: int | None = None,
     force: bool = False,
+    delivery: Delivery | None = None,
 ) -> CorpusSummary:
     """Renders a corpus into the folder `out`, unless the same one is there already.
 
@@ -49,6 +51,7 @@ def render_corpus(
         progress: called from time to time.
         workers: processes; by default one for each core. The bytes do not depend on it.
         force: replace a corpus in `out` even if it is the same, or one of other options.
+        delivery: which part of the corpus to render; by default all.
 
     Returns:
         What is in `out`; its `rendered` tells whether this call made it.
@@ -59,10 +62,10 @@ def render_corpus(
     fonts = open_fonts(options.soundfonts)
     with sole_writer(out):
         finished = find_finished(out)
-        if finished and not force and finished.parameters == parameters(options, fonts):
+        if finished and not force and finished.parameters == parameters(options, fonts, delivery):
             return finished
         _require_replaceable(out, force)
-        return _render(options, fonts, out, progress, workers or os.cpu_count() or 1)
+        return _render(options, fonts, out, progress, workers or os.cpu_count() or 1, delivery)
 
 
 def render_notes(instruments: Sequence[Instrument], workers: int = 1) -> Iterator[list[Note]]:
@@ -95,10 +98,18 @@ def render_notes(instruments: Sequence[Instrument], workers: int = 1) -> Iterato
 
 
 def _render(
-    options: CorpusOptions, fonts: Sequence[Font], out: Path, progress: Progress | None, workers: int
+    options: CorpusOptions,
+    fonts: Sequence[Font],
+    out: Path,
+    progress: Progress | None,
+    workers: int,
+    delivery: Delivery | None,
 ) -> CorpusSummary:
     began = time.monotonic()
     instruments = plan_corpus(options, fonts)
+    if delivery:
+        instruments = delivery.of(instruments)
+    splits = delivery.splits if delivery else SPLITS
     planned = sum(len(instrument.notes) for instrument in instruments)
     bytes_needed = planned * (BYTES_PER_NOTE + (BYTES_PER_WAV if options.json_wav else 0))
     _require_space(out, bytes_needed)
@@ -106,9 +117,9 @@ def _render(
     try:
         with published(out) as folder:
             with ExitStack() as stack:
-                writers: list[Writer] = [stack.enter_context(TFRecordWriter(folder))]
+                writers: list[Writer] = [stack.enter_context(TFRecordWriter(folder, splits))]
                 if options.json_wav:
-                    writers.append(stack.enter_context(JsonWavWriter(folder)))
+                    writers.append(stack.enter_context(JsonWavWriter(folder, splits)))
                 for notes in render_notes(instruments, workers):
                     for note in notes:
                         for writer in writers:
@@ -117,7 +128,7 @@ def _render(
                     if progress:
                         progress(sum(map(len, pitches.values())), planned)
             write_tables(folder, instruments, pitches, fonts)
-            summary = summarize(folder, instruments, pitches, parameters(options, fonts))
+            summary = summarize(folder, instruments, pitches, parameters(options, fonts, delivery))
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise nsynth.UserError(_no_space(out, bytes_needed)) from error

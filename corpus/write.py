@@ -1,7 +1,7 @@
 """Writes notes to disk in NSynth's two layouts: one TFRecord a split, and JSON with WAV files."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -38,9 +38,9 @@ class Writer(AbstractContextManager["Writer"]):
 class TFRecordWriter(Writer):
     """nsynth-train.tfrecord, nsynth-valid.tfrecord and nsynth-test.tfrecord, uncompressed as downloaded."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, splits: Sequence[str] = SPLITS):
         self._files: dict[str, BinaryIO] = {
-            split: (folder / f"nsynth-{split}.tfrecord").open("wb") for split in SPLITS
+            split: (folder / f"nsynth-{split}.tfrecord").open("wb") for split in splits
         }
 
     def add(self, note: Note) -> None:
@@ -56,9 +56,9 @@ class TFRecordWriter(Writer):
 class JsonWavWriter(Writer):
     """nsynth-<split>/examples.json and nsynth-<split>/audio/<note_str>.wav, 16-bit PCM."""
 
-    def __init__(self, folder: Path):
-        self._folders = {split: folder / f"nsynth-{split}" for split in SPLITS}
-        self._labels: dict[str, dict[str, Any]] = {split: {} for split in SPLITS}
+    def __init__(self, folder: Path, splits: Sequence[str] = SPLITS):
+        self._folders = {split: folder / f"nsynth-{split}" for split in splits}
+        self._labels: dict[str, dict[str, Any]] = {split: {} for split in splits}
         for split_folder in self._folders.values():
             (split_folder / "audio").mkdir(parents=True)
 

@@ -1,7 +1,7 @@
 """`nsynth corpus`: renders the demo corpus."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     import rich.console
 
     from corpus.overview import CorpusSummary
+    from corpus.plan import Delivery
 
 DEFAULT_OUT = Path("workspace/data")
+DELIVERIES = Path("workspace/deliveries")
 
 
 class Size(click.ParamType):  # type: ignore[type-arg]  # click itself is not generic at run time
@@ -37,7 +39,9 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # click itself is not ge
 
 
 @click.command()
-@click.option("--out", type=LocalPath(), default=DEFAULT_OUT, show_default=True, help="Folder to make.")
+@click.option(
+    "--out", type=LocalPath(), help=f"Folder to make.  [default: {DEFAULT_OUT}; {DELIVERIES} with --spans]"
+)
 @click.option("--soundfont", "soundfonts", multiple=True, metavar="NAME|PATH",
               help="TimGM6mb (default), FluidR3Mono, sonivox, FluidR3_GM, GeneralUser, or an .sf2 or .sf3 file. "
                    "May be repeated.")  # fmt: skip
@@ -49,6 +53,8 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # click itself is not ge
               help="How many of the velocities 25, 50, 75, 100, 127 each pitch gets. Fewer: more pitches.")  # fmt: skip
 @click.option("--extra-semitones", type=click.IntRange(0, 48), default=0, show_default=True,
               help="Play so far beyond each instrument's natural range.")  # fmt: skip
+@click.option("--spans", type=click.IntRange(1, 100), metavar="N",
+              help="Render N spans for `nsynth retrain` instead, and notes to evaluate candidates on.")  # fmt: skip
 @click.option("--json-wav", is_flag=True, help="Write JSON and WAV files too.")
 @click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Equal seeds give equal bytes."
@@ -56,12 +62,13 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # click itself is not ge
 @click.option("--workers", type=click.IntRange(1), help="Processes. Default: one for each core.")
 @click.option("--force", is_flag=True, help="Replace a corpus that is there.")
 def corpus(
-    out: Path,
+    out: Path | None,
     soundfonts: tuple[str, ...],
     fetch: bool,
     size: str | int,
     velocities: int,
     extra_semitones: int,
+    spans: int | None,
     json_wav: bool,
     seed: int,
     workers: int | None,
@@ -84,7 +91,29 @@ def corpus(
         "json_wav": json_wav,
         "seed": seed,
     })  # fmt: skip
-    render_with_progress(options, out, make_console(), workers=workers, force=force)
+    if spans:
+        _render_spans(options, out or DELIVERIES, spans, make_console(), workers=workers, force=force)
+    else:
+        render_with_progress(options, out or DEFAULT_OUT, make_console(), workers=workers, force=force)
+
+
+def _render_spans(
+    options: CorpusOptions, out: Path, count: int, console: "rich.console.Console", **how: Any
+) -> None:
+    """Renders a corpus in parts: span folders for retraining, and one folder to evaluate every candidate on."""
+    from corpus.plan import Delivery
+    from pipeline.retrain.spans import folder_name
+
+    spans, held_out = out / "spans", out / "held-out"
+    spans.mkdir(parents=True, exist_ok=True)
+    render_with_progress(options, held_out, console, delivery=Delivery(0, count), **how)
+    for number in range(1, count + 1):
+        folder = spans / folder_name(number)
+        render_with_progress(options, folder, console, delivery=Delivery(number, count), **how)
+    console.print(
+        f"To train on them: nsynth retrain --spans {spans} --set retrain.holdout={held_out}",
+        markup=False, soft_wrap=True,
+    )  # fmt: skip
 
 
 def _fetch(names: tuple[str, ...]) -> None:
@@ -114,6 +143,7 @@ def render_with_progress(
     *,
     workers: int | None = None,
     force: bool = False,
+    delivery: "Delivery | None" = None,
 ) -> "CorpusSummary":
     """Renders a corpus as corpus.render.render_corpus does, with a progress bar and a closing line.
 
@@ -138,7 +168,7 @@ def render_with_progress(
             elapsed_s = bar.tasks[task].elapsed or 1e-9
             bar.update(task, completed=done, total=total, speed=done / elapsed_s, visible=True)
 
-        summary = render_corpus(options, out, progress=show, workers=workers, force=force)
+        summary = render_corpus(options, out, progress=show, workers=workers, force=force, delivery=delivery)
     _report(summary, out, console)
     return summary
 
@@ -154,5 +184,7 @@ def _report(summary: "CorpusSummary", out: Path, console: "rich.console.Console"
     console.print(f"Rendered {what}, {summary.seconds:.0f} s, {speed:.0f} notes/s", markup=False)
     if summary.silent:
         console.print(f"{summary.silent} notes were silent and left out.")
-    for family, splits_without in summary.missing.items():
+    for family, without in summary.missing.items():
+        if not (splits_without := [split for split in without if summary.notes[split]]):
+            continue  # a delivery has no such split
         console.print(f"No {family} in {' and '.join(splits_without)}: too few independent recordings.")

@@ -6,7 +6,7 @@ import pytest
 import nsynth
 from corpus.fonts import open_fonts
 from corpus.options import VELOCITIES, CorpusOptions
-from corpus.plan import PEAKS, plan_corpus
+from corpus.plan import PEAKS, Delivery, plan_corpus
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +86,16 @@ def test_a_font_without_any_family_is_a_user_error(make_soundfont):
     path = make_soundfont([(0, 21, "accordion", [(0, 127, 0)])], [np.arange(100)])
     with pytest.raises(nsynth.UserError, match=r"No preset of .*made\.sf2"):
         plan_corpus(CorpusOptions(), open_fonts([str(path)]))
+
+
+def test_deliveries_share_no_note_and_training_shares_no_instrument_with_evaluation(fonts):
+    plan = plan_corpus(CorpusOptions(size=10), fonts)
+    spans = [Delivery(number, 3).of(plan) for number in (1, 2, 3)]
+    dealt = sorted(note.number for span in spans for each in span for note in each.notes)
+    assert dealt == sorted(note.number for each in plan if each.split != "test" for note in each.notes)
+    held_out = Delivery(0, 3).of(plan)
+    assert {each.split for each in held_out} == {"valid"}
+    assert {each.name for each in held_out} == {each.name for each in plan if each.split == "test"}
+    for span in spans:
+        assert {each.family for each in span if each.split == "train"} == set(nsynth.FAMILIES)
+        assert {note.velocity for each in span for note in each.notes} == set(VELOCITIES)

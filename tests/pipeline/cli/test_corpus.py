@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 import nsynth
 from pipeline.cli.corpus import corpus
+from pipeline.retrain.spans import find_spans, folder_name
 
 
 @pytest.fixture
@@ -41,6 +42,14 @@ def test_every_option_reaches_the_renderer(call, tmp_path):
     ):
         assert line in text
     assert (tmp_path / "out" / "nsynth-train" / "examples.json").is_file()
+
+
+def test_spans_are_folders_that_retraining_takes(call, tmp_path):
+    printed = call("--size", "4", "--spans", "2")
+    spans, held_out = tmp_path / "out" / "spans", tmp_path / "out" / "held-out"
+    assert f"nsynth retrain --spans {spans} --set retrain.holdout={held_out}" in printed
+    assert [folder_name(span.number) for span in find_spans(spans).spans] == ["span-000001", "span-000002"]
+    assert "Already rendered" in call("--size", "4", "--spans", "2")
 
 
 @pytest.mark.parametrize("size", ["huge", "0", "-5", "2.5"])
