@@ -22,10 +22,10 @@ from transform.shards import Shard
 
 # Notes a step: some 10 MB of frames, near what a core's cache holds, and enough to hide the cost of a step.
 BATCH_NOTES = 8
-_READ_BUFFER_BYTES = 8 << 20
+_READ_BUFFER_BYTES = 1 << 20
 
 FeatureSpec = Mapping[str, tf.io.FixedLenFeature]
-Mapped = Callable[[tf.Tensor], dict[str, tf.Tensor]]
+Mapped = Callable[..., dict[str, tf.Tensor]]
 
 
 class Measure(beam.DoFn):
@@ -49,15 +49,24 @@ class Measure(beam.DoFn):
     def _measure(self, shard: Shard) -> Sums:
         if self._mapped is None:
             self._mapped = _traced(self._upper_half, tf.TensorSpec([None], tf.string))
-        sums = Sums(self._upper.analysis.analyzers)
+        sums, beside = Sums(self._upper.analysis.analyzers), waist.Beside(self._upper.travellers)
         records = tf.data.TFRecordDataset(shard.notes, buffer_size=_READ_BUFFER_BYTES).batch(BATCH_NOTES)
-        with _whole_file(shard.middle, self._temporary) as path, tf.io.TFRecordWriter(path) as writer:
+        with self._file(shard.middle) as middle:
             for batch in _parallel_map(records, self._mapped).as_numpy_iterator():
-                writer.write(waist.encode({name: batch[name] for name in self._upper.kept}))
-                sums.add(batch, len(batch[self._upper.waist]))
-        with _whole_file(shard.sums, self._temporary) as path, tf.io.gfile.GFile(path, "wb") as file:
-            file.write(sums.store())
+                spectrograms = batch[self._upper.waist]
+                middle.write(waist.numbers(spectrograms))
+                beside.add(batch)
+                sums.add(batch, len(spectrograms))
+        for path, content in ((shard.beside, beside.serialize()), (shard.sums, sums.store())):
+            with self._file(path) as file:
+                file.write(content)
         return sums
+
+    @contextmanager
+    def _file(self, path: str) -> Iterator[tf.io.gfile.GFile]:
+        with _whole_file(path, self._temporary) as unfinished, tf.io.gfile.GFile(unfinished, "wb") as file:
+            file.write(b"")  # or there is no file where there is no note
+            yield file
 
     def _upper_half(self, serialized: tf.Tensor) -> dict[str, tf.Tensor]:
         raw = tf.io.parse_example(serialized, self._spec)
@@ -103,9 +112,8 @@ class Finish(beam.DoFn):
     """Runs the transform graph's lower half over a measured shard and writes the transformed notes."""
 
     def __init__(self, upper: graph.UpperHalf, feature_spec: FeatureSpec, temporary: str):
-        self._waist = upper.waist
-        self._spec = {name: tf.TensorSpec([None], feature_spec[name].dtype) for name in upper.travellers}
-        self._spec[upper.waist] = tf.TensorSpec([None, *upper.waist_shape], tf.float32)
+        self._waist, self._shape = upper.waist, upper.waist_shape
+        self._types = {name: feature_spec[name].dtype for name in upper.travellers}
         self._temporary = temporary
         self._mapped: Mapped | None = None
         self._notes = beam.metrics.Metrics.counter("transform", "notes_transformed")
@@ -114,13 +122,13 @@ class Finish(beam.DoFn):
         """Yields the file of transformed notes, made by the graph in the folder `transform_fn`."""
         if self._mapped is None:
             self._mapped = self._lower_half(transform_fn)
-        records = tf.data.TFRecordDataset(shard.middle, buffer_size=_READ_BUFFER_BYTES)
         with (
             _telling_which(shard.middle),
             _whole_file(shard.transformed, self._temporary) as path,
             tf.io.TFRecordWriter(path) as writer,
         ):
-            for batch in _parallel_map(records, self._mapped).as_numpy_iterator():
+            notes = waist.read(shard.middle, shard.beside, self._types, self._shape, BATCH_NOTES)
+            for batch in _parallel_map(notes, self._mapped).as_numpy_iterator():
                 for note in codec.encode_batch(batch):
                     writer.write(note)
                 self._notes.inc(len(batch[features.LOG_MEL]))
@@ -129,17 +137,18 @@ class Finish(beam.DoFn):
     def _lower_half(self, transform_fn: str) -> Mapped:
         lower = graph.load_lower_half(transform_fn, self._waist)
 
-        def decode_and_finish(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
-            outputs = lower(waist.decode(serialized, self._spec))
+        def decode_and_finish(spectrograms: tf.Tensor, beside: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+            outputs = lower({self._waist: waist.decode(spectrograms, self._shape), **beside})
             return {**outputs, features.LOG_MEL: tf.cast(outputs[features.LOG_MEL], tf.float16)}
 
-        return _traced(decode_and_finish, tf.TensorSpec([], tf.string))
+        beside = {name: tf.TensorSpec([None], kind) for name, kind in self._types.items()}
+        return _traced(decode_and_finish, tf.TensorSpec([None], tf.string), beside)
 
 
-def _traced(function: Mapped, serialized: tf.TensorSpec) -> Mapped:
+def _traced(function: Mapped, *specs: Any) -> Mapped:
     """Traces once what is mapped over many files: tracing costs as much as hundreds of notes."""
-    concrete = tf.function(function, autograph=False).get_concrete_function(serialized)
-    return tf.autograph.experimental.do_not_convert(lambda records: concrete(records))
+    concrete = tf.function(function, autograph=False).get_concrete_function(*specs)
+    return tf.autograph.experimental.do_not_convert(lambda *notes: concrete(*notes))
 
 
 def _parallel_map(records: tf.data.Dataset, function: Mapped) -> tf.data.Dataset:

@@ -30,7 +30,8 @@ class Shard:
 
     place: int  # among all shards of the step: sums are merged in this order
     notes: str  # TFRecord of raw notes
-    middle: str  # TFRecord of batches at the graph's waist
+    middle: str  # spectrograms at the graph's waist
+    beside: str  # what else passes there
     sums: str  # JSON of what the analyzers summed up
     transformed: str  # TFRecord of transformed notes
     analysed: bool
@@ -38,7 +39,12 @@ class Shard:
     @property
     def is_measured(self) -> bool:
         """Whether the first pass has been over it, in this run or an earlier one."""
-        return bool(tf.io.gfile.exists(self.middle) and tf.io.gfile.exists(self.sums))
+        return all(tf.io.gfile.exists(path) for path in self.kept)
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """All files that the first pass leaves."""
+        return (self.middle, self.beside, self.sums)
 
 
 def shards_of(splits: Sequence[Split], store: str) -> list[Shard]:
@@ -46,7 +52,7 @@ def shards_of(splits: Sequence[Split], store: str) -> list[Shard]:
     return [Shard(place, *files) for place, files in enumerate(_files(splits, store))]
 
 
-def _files(splits: Sequence[Split], store: str) -> Iterator[tuple[str, str, str, str, bool]]:
+def _files(splits: Sequence[Split], store: str) -> Iterator[tuple[str, str, str, str, str, bool]]:
     for split in splits:
         notes = sorted(tf.io.gfile.glob(os.path.join(split.notes, "*")))
         if not notes:
@@ -57,6 +63,7 @@ def _files(splits: Sequence[Split], store: str) -> Iterator[tuple[str, str, str,
             yield (
                 path,
                 os.path.join(kept, f"middle-{of}"),
+                os.path.join(kept, f"beside-{of}"),
                 os.path.join(kept, f"sums-{of}"),
                 os.path.join(split.transformed, f"transformed_examples-{of}"),
                 split.analysed,
@@ -68,8 +75,8 @@ def adopt(shards: Sequence[Shard], earlier: Sequence[Shard]) -> None:
     for shard, measured in zip(shards, earlier, strict=True):
         if measured.is_measured:
             tf.io.gfile.makedirs(os.path.dirname(shard.middle))
-            _link_or_copy(measured.middle, shard.middle)
-            _link_or_copy(measured.sums, shard.sums)
+            for source, target in zip(measured.kept, shard.kept, strict=True):
+                _link_or_copy(source, target)
 
 
 def _link_or_copy(source: str, target: str) -> None:

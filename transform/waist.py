@@ -1,50 +1,82 @@
-"""How a batch of notes is stored at the waist of the graph, between the two passes: one tf.Example a batch.
+"""How a file's notes are kept at the waist of the graph, between the two passes.
 
-Spectrograms not yet normalized are kept in full: rounding them before normalization would cost a bin that hardly
-moves most of its precision.
+Spectrograms not yet normalized are bare numbers, one note after the other: nothing serializes, copies or checks them
+but the disk. They are kept in full, since rounding them before normalization would cost a bin that hardly moves most of
+its precision. What else the lower half needs of the notes lies beside them, in one tf.Example.
 """
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 _FLOAT = np.dtype("<f4")
+_READ_BUFFER_BYTES = 1 << 20  # more costs the core's cache what it saves in calls
 
 
-def encode(batch: Mapping[str, np.ndarray]) -> bytes:
-    """Serializes a batch: float arrays of any shape [batch, ...], integers and bytes [batch]."""
-    example = tf.train.Example()
-    for name, values in batch.items():
-        feature = example.features.feature[name]
-        if np.issubdtype(values.dtype, np.floating):
-            feature.bytes_list.value.append(np.ascontiguousarray(values, _FLOAT).tobytes())
-        elif np.issubdtype(values.dtype, np.integer):
-            feature.int64_list.value.extend(values.tolist())
-        else:
-            feature.bytes_list.value.extend(values.tolist())
-    return example.SerializeToString(deterministic=True)
+def numbers(spectrograms: np.ndarray) -> bytes:
+    """Bytes of float32 [batch, ...] spectrograms, to be appended to the file."""
+    return np.ascontiguousarray(spectrograms, _FLOAT).tobytes()
 
 
-def decode(serialized: tf.Tensor, spec: Mapping[str, tf.TensorSpec]) -> dict[str, tf.Tensor]:
-    """Reads a batch back.
+class Beside:
+    """Collects what the lower half needs of each note beside the spectrogram: a few dozen bytes."""
+
+    def __init__(self, names: Iterable[str]):
+        """Collects these features, integers or bytes [batch]."""
+        self._names = tuple(names)
+        self._values: defaultdict[str, list[Any]] = defaultdict(list)
+
+    def add(self, batch: Mapping[str, np.ndarray]) -> None:
+        """Takes in the notes of a batch."""
+        for name in self._names:
+            self._values[name] += batch[name].tolist()
+
+    def serialize(self) -> bytes:
+        """All notes as one tf.Example."""
+        example = tf.train.Example()
+        for name, values in self._values.items():
+            feature = example.features.feature[name]
+            kind = feature.bytes_list if isinstance(values[0], bytes) else feature.int64_list
+            kind.value.extend(values)
+        return example.SerializeToString(deterministic=True)
+
+
+def read(
+    spectrograms: str, beside: str, types: Mapping[str, tf.DType], shape: Sequence[int], batch: int
+) -> tf.data.Dataset:
+    """Reads a file's notes back, in batches.
 
     Args:
-      serialized: string [], as `encode` wrote it.
-      spec: type of each feature; its shape begins with the unknown batch.
+      spectrograms: file of `numbers`.
+      beside: file of `Beside.serialize`.
+      types: of the features beside.
+      shape: of one spectrogram.
+      batch: notes.
 
     Returns:
-      the features, tensors of that type and shape.
+      dataset of (string [batch], to be decoded by `decode`; features [batch] by name).
+
+    Raises:
+      tf.errors.DataLossError: the two files do not hold the same number of notes.
     """
-    stored = {
-        name: tf.io.FixedLenSequenceFeature(
-            [], tf.string if s.dtype.is_floating else s.dtype, allow_missing=True
-        )
-        for name, s in spec.items()
-    }
-    batch = tf.io.parse_single_example(serialized, stored)
-    for name, s in spec.items():
-        if s.dtype.is_floating:
-            flat = tf.io.decode_raw(batch[name][0], s.dtype, little_endian=True)
-            batch[name] = tf.reshape(flat, [-1, *s.shape[1:]])
-    return batch
+    with tf.io.gfile.GFile(beside, "rb") as file:
+        stored = {
+            name: tf.io.FixedLenSequenceFeature([], kind, allow_missing=True) for name, kind in types.items()
+        }
+        features = tf.io.parse_single_example(file.read(), stored)
+    note_bytes = int(np.prod(shape)) * _FLOAT.itemsize
+    found = tf.io.gfile.stat(spectrograms).length
+    for name, values in features.items():
+        if len(values) * note_bytes != found:
+            message = f"{found:,} bytes of spectrograms do not fit {len(values):,} notes of {name}"
+            raise tf.errors.DataLossError(None, None, message)
+    records = tf.data.FixedLengthRecordDataset(spectrograms, note_bytes, buffer_size=_READ_BUFFER_BYTES)
+    return tf.data.Dataset.zip((records, tf.data.Dataset.from_tensor_slices(features))).batch(batch)
+
+
+def decode(spectrograms: tf.Tensor, shape: Sequence[int]) -> tf.Tensor:
+    """Spectrograms float32 [batch, *shape] of their bytes, string [batch]."""
+    return tf.reshape(tf.io.decode_raw(spectrograms, tf.float32, little_endian=True), [-1, *shape])
