@@ -1,4 +1,4 @@
-"""The model card of each version: purpose, data, recipe, metrics and limits."""
+"""The model card of each version, in the form that model hubs read: YAML front matter, then Markdown."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,6 +16,25 @@ LIMITS = f"""\
 - The metrics apply to {nsynth.GROUP.plural} like those in the evaluation split; the intervals cover the variation
   between such {nsynth.GROUP.plural}.
 - Slices marked "too small" were not checked."""
+
+USE = f"""\
+To predict the {nsynth.LABEL.word} of single sounds of {nsynth.NOTE_SECONDS:g} s, for search, sorting and as a baseline
+for other models. Not for mixtures of several sounds, and not for decisions about people."""
+
+LOADING = f"""\
+The version's folder is a TensorFlow SavedModel. TensorFlow Serving and KServe serve it as it is; in Python:
+
+```python
+model = tf.saved_model.load("path/of/this/version")
+samples = tf.zeros([1, {nsynth.NOTE_SAMPLES}])  # mono, {nsynth.SAMPLE_RATE_HZ:,} Hz, from -1 to 1
+answer = model.signatures["serving_waveform"]({nsynth.AUDIO}=samples)
+```
+
+`nsynth classify FILE` reads audio files of any rate and asks the version that serves."""
+
+LICENCE = """\
+The code is under the Apache License 2.0. The weights were computed from the training data: check what its licences
+allow before you pass them on. For the rendered demo notes, `LICENCES.md` beside the notes lists them."""
 
 
 def model_card(
@@ -35,14 +54,41 @@ def model_card(
       accounts: the ingest accounts of its data.
     """
     parts = [
+        _front_matter(gate),
         _head(record),
+        f"## Intended use\n\n{USE}",
+        f"## Limits\n\n{LIMITS}",
         _data(record, gate, accounts),
-        _recipe(recipe),
         _figures(gate),
         _slices(gate),
         _serving(canary),
+        f"## How to load it\n\n{LOADING}",
+        _recipe(recipe),
+        f"## Licence\n\n{LICENCE}",
     ]
-    return "\n\n".join([*(part for part in parts if part), f"## Limits\n\n{LIMITS}"]) + "\n"
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _front_matter(gate: GateReport | None) -> str:
+    facts: dict[str, Any] = {
+        "license": "other",
+        "license_name": "as-the-training-data-allows",
+        "library_name": "tensorflow",
+        "pipeline_tag": "audio-classification",
+        "tags": ["audio", nsynth.NAME.lower(), nsynth.LABEL.word],
+    }
+    if gate:
+        results = {
+            "task": {"type": "audio-classification"},
+            "dataset": {"name": f"{nsynth.NAME} notes, split {gate.split}", "type": nsynth.NAME.lower()},
+            "metrics": [
+                {"type": name, "value": round(figure.value, 4)} for name, figure in gate.overall.items()
+            ],
+        }
+        facts["model-index"] = [
+            {"name": f"{nsynth.NAME} {nsynth.LABEL.word} classifier", "results": [results]}
+        ]
+    return f"---\n{yaml.safe_dump(facts, sort_keys=False)}---"
 
 
 def _head(record: Record) -> str:

@@ -1,6 +1,8 @@
 """`nsynth models`: what is in the serving folder, and the ways to change it by hand."""
 
 import json
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -63,8 +65,9 @@ def models(ctx: click.Context, as_json: bool) -> None:
 @models.command()
 @_configured
 @click.argument("version", type=int, required=False)
+@json_option
 @click.pass_context
-def show(ctx: click.Context, version: int | None) -> None:
+def show(ctx: click.Context, version: int | None, as_json: bool) -> None:
     """Show record and model card of VERSION, by default of the serving one."""
     registry = _registry(ctx)
     chosen = registry.get(version) if version is not None else registry.serving()
@@ -72,14 +75,49 @@ def show(ctx: click.Context, version: int | None) -> None:
         raise nsynth.UserError(
             f"no model has been pushed to {short(registry.destination)} yet: start `nsynth run`"
         )
+    looks = looks_at(chosen, registry.destination)
+    if as_json:
+        facts = _facts(chosen, registry.serving()) | {"evaluated": looks, "card": chosen.card}
+        click.echo(json.dumps(facts, indent=1))
+        return
     console = make_console()
     table = rich.table.Table.grid(padding=(0, 2))
-    for name, value in _facts(chosen, registry.serving()).items():
-        table.add_row(f"[bold]{name.replace('_', ' ')}[/]", rich.markup.escape(str(value)))
-    for look in looks_at(chosen, registry.destination):
+    for name, value in _in_words(chosen, registry.serving()):
+        table.add_row(f"[bold]{name}[/]", rich.markup.escape(value))
+    for look in looks:
         table.add_row("[bold]evaluated[/]", describe(look))
     console.print(table)
-    console.print(rich.markdown.Markdown(chosen.card))
+    console.print(rich.markdown.Markdown(_FRONT_MATTER.sub("", chosen.card)))
+
+
+_FRONT_MATTER = re.compile(r"\A---\n.*?^---\n", re.DOTALL | re.MULTILINE)
+
+
+def _in_words(version: Version, serving: Version | None) -> Iterator[tuple[str, str]]:
+    """The record, line by line; what is not known is left out."""
+    record = version.record
+    yield "version", f"{version.number}{', serving' if serving and version.number == serving.number else ''}"
+    if version.fault:
+        yield "fault", version.fault
+    if version.pushed:
+        yield "pushed", version.pushed.astimezone().strftime("%Y-%m-%d %H:%M %Z")
+    if record.accuracy:
+        yield "accuracy", _percent(record.accuracy)
+    if record.macro_recall:
+        yield "macro recall", _percent(record.macro_recall)
+    if record.verdict:
+        yield "verdict", record.verdict
+    if record.by_hand or record.restored_from:
+        yield "published by hand", _verdict(version)
+    if record.compared_with:
+        yield "compared with", f"version {record.compared_with}"
+    if any(record.spans):
+        yield "trained on", f"span {in_short(record.spans)}"
+    if record.run:
+        yield "run", record.run
+    yield "files", f"{short(version.path)}, {version.size_bytes / 1e6:.1f} MB"
+    if record.digest:
+        yield "digest", record.digest
 
 
 @models.command()

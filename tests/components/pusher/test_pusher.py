@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 import nsynth
 from components import storage
@@ -136,6 +137,13 @@ def test_a_blessed_model_is_pushed_whole_with_record_and_card(push, good_model, 
         "7 of 1,300 notes were quarantined",
     ):
         assert expected in version.card
+
+
+def test_the_card_begins_with_what_hubs_read():
+    front, _, rest = model_card(Record(version=3), None, None, {}).removeprefix("---\n").partition("\n---\n")
+    assert yaml.safe_load(front)["pipeline_tag"] == "audio-classification"
+    headings = [line for line in rest.splitlines() if line.startswith("## ")]
+    assert headings == ["## Intended use", "## Limits", "## Data", "## How to load it", "## Licence"]
 
 
 def test_the_card_adds_up_several_spans():

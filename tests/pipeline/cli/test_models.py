@@ -66,12 +66,17 @@ def test_show(registry):
     version = registry.publish(
         lambda folder: storage.write_bytes(f"{folder}/saved_model.pb", b"x"),
         Record(verdict="blessed: yes"),
-        card=lambda record: "# The card\n\nLimits",
+        card=lambda record: "---\nlicense: other\n---\n\n# The card\n\nLimits",
     )
     for arguments in ((), (str(version.number),)):
         shown = call("show", *arguments)
+        assert f"{version.number}, serving" in shown
         assert "blessed: yes" in shown
         assert "The card" in shown
+        assert "license" not in shown, "what programs read is not for the terminal"
+    told = json.loads(call("show", "--json"))
+    assert (told["version"], told["serving"], told["evaluated"]) == (version.number, True, [])
+    assert told["card"].startswith("---\nlicense: other")
     with pytest.raises(nsynth.UserError, match="there is no version 3"):
         call("show", "3")
 
