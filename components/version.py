@@ -24,13 +24,18 @@ class Record(pydantic.BaseModel, frozen=True):
     created: str = ""
     """Time of the push, ISO 8601, UTC."""
     model_uri: str = ""
-    """Where the Trainer left the model."""
+    """Where the Trainer left the model: a folder, or on a cluster its address in the object store."""
     model_id: int = 0
-    """Its id in the metadata store."""
+    """Its id in the metadata store; 0 if it has none."""
     digest: str = ""
     """Hash of the model's files as they were judged (`model_digest`): tells whether it has been pushed already,
     wherever it lies now, and whether a version still holds what was judged. Empty: nobody judged it."""
     run: str = ""
+    """Name of the run; on a cluster its id."""
+    run_name: str = ""
+    """Name of the run on a cluster; empty elsewhere."""
+    run_page: str = ""
+    """Address of the run's page, if the configuration names the cluster's host."""
     spans: tuple[int, ...] = ()
     accuracy: Figure | None = None
     macro_recall: Figure | None = None

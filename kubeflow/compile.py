@@ -34,6 +34,9 @@ SPAN_STEP = "ExampleGen"
 SPAN_PARAMETER = "range_config"
 """Which span ExampleGen reads: TFX's RangeConfig as JSON; empty means the newest."""
 
+PUSH_STEP = "Pusher"
+RUN_PLACEHOLDERS = {"run": "{{$.pipeline_job_uuid}}", "run_name": "{{$.pipeline_job_name}}"}
+
 
 def compile_pipeline(pipeline: Pipeline, options: KubeflowOptions, target: Target = "kfp") -> Package:
     """Compiles a TFX pipeline.
@@ -49,6 +52,7 @@ def compile_pipeline(pipeline: Pipeline, options: KubeflowOptions, target: Targe
     _connect_dynamic_properties(spec)
     _choose_files(spec, options)
     _offer_run_parameters(spec)
+    _name_the_run(spec, options)
     for name, task in spec["root"]["dag"]["tasks"].items():
         step = options.step(name)
         container = _container(spec, task)
@@ -157,6 +161,17 @@ def _offer_run_parameters(spec: Spec) -> None:
         component["inputDefinitions"]["parameters"][SPAN_PARAMETER] = {"parameterType": "STRING"}
     if not declared:
         del spec["root"]["inputDefinitions"]
+
+
+def _name_the_run(spec: Spec, options: KubeflowOptions) -> None:
+    """Tells the step that pushes which run it is in: the driver replaces a constant that is just a placeholder."""
+    task = spec["root"]["dag"]["tasks"].get(PUSH_STEP)
+    if task is None:
+        return
+    component = spec["components"][task["componentRef"]["name"]]
+    for name, value in {**RUN_PLACEHOLDERS, "host": options.host or ""}.items():
+        task["inputs"]["parameters"][name] = {"runtimeValue": {"constant": value}}
+        component["inputDefinitions"]["parameters"][name] = {"parameterType": "STRING", "isOptional": True}
 
 
 def _text_parameter(default: str) -> Spec:

@@ -7,10 +7,12 @@ something else. This command mends the difference and starts TFX's, unpatched, a
 
 On Vertex AI one thing is left for it to do: our steps work in folders, and there gs://bucket is one, /gcs/bucket.
 
-It imports the standard library alone, so that it costs nothing and outlives a child that runs out of memory.
+It imports the standard library and one module of names, so that it costs nothing and outlives a child that runs
+out of memory.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -19,7 +21,10 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
+
+from components.staging import ADDRESS
 
 TFX_COMMAND = "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor"
 EXECUTOR_INPUT = "--json_serialized_invocation_args"
@@ -78,6 +83,8 @@ def run_step(
         take_over_metadata(executor_input, _read(output_file))
     code = _run(TFX_COMMAND, executor_input, inputs_spec, tfx_args)
     if code == 0:
+        for _, artifact in _artifacts(executor_input, "outputs"):
+            mend_files(Path(artifact["uri"]))
         mended = to_addresses(_read(output_file))
         with open(output_file, "w") as file:
             json.dump(mended, file)
@@ -92,11 +99,12 @@ def mend_input(executor_input: dict[str, Any], inputs_spec: dict[str, Any]) -> N
         artifact["type"] = declared[name]["artifactType"]
         # TFX opens no minio://, and the launcher has copied the artifact here in any case.
         address, artifact["uri"] = artifact["uri"], to_staged(artifact["uri"])
+        artifact.setdefault("metadata", {})[ADDRESS] = address
         # An object store knows no empty folders: an empty artifact was not copied at all.
         if artifact["uri"] != address and not os.path.exists(artifact["uri"]):
             os.makedirs(artifact["uri"])
         # KFP stores a list as {"list": [...]} and a dict as {"struct": {...}}, and leaves them so.
-        artifact["metadata"] = {key: unwrapped(value) for key, value in artifact.get("metadata", {}).items()}
+        artifact["metadata"] = {key: unwrapped(value) for key, value in artifact["metadata"].items()}
     # With log publishing on, the driver adds an output that no component declares, of a type TFX cannot import.
     executor_input.get("outputs", {}).get("artifacts", {}).pop(LOGS_OUTPUT, None)
     for _, artifact in _artifacts(executor_input, "outputs"):
@@ -113,6 +121,18 @@ def take_over_metadata(executor_input: dict[str, Any], driver_output: dict[str, 
         artifact["metadata"] = {**artifact.get("metadata", {}), **found.get(name, {})}
 
 
+def mend_files(folder: Path) -> None:
+    """Writes addresses where the JSON files of an output name folders of this pod, which outlive it."""
+    for path in folder.rglob("*.json") if folder.is_dir() else ():
+        text = path.read_text(errors="replace")
+        if not any(staged in text for staged in STAGED.values()):
+            continue
+        with contextlib.suppress(ValueError):  # TFX and TFMA have files of that name that hold something else
+            content = json.loads(text)
+            if (mended := to_addresses(content, drop_null=False)) != content:
+                path.write_text(json.dumps(mended, indent=1))
+
+
 def to_staged(uri: str) -> str:
     """minio://bucket/key → /minio/bucket/key; another address stays as it is."""
     for scheme, folder in STAGED.items():
@@ -121,16 +141,17 @@ def to_staged(uri: str) -> str:
     return uri
 
 
-def to_addresses(value: Any) -> Any:
+def to_addresses(value: Any, drop_null: bool = True) -> Any:
     """The way back, for every string in `value`: the launcher uploads and records addresses, not folders.
 
     Metadata too, since properties such as the Evaluator's `current_model` hold addresses of artifacts. Properties
-    without a value are left out: the launcher fails the step over a null.
+    without a value are left out (`drop_null`): the launcher fails the step over a null.
     """
     if isinstance(value, dict):
-        return {key: to_addresses(item) for key, item in value.items() if item is not None}
+        kept = {key: item for key, item in value.items() if item is not None or not drop_null}
+        return {key: to_addresses(item, drop_null) for key, item in kept.items()}
     if isinstance(value, list):
-        return [to_addresses(item) for item in value]
+        return [to_addresses(item, drop_null) for item in value]
     if isinstance(value, str):
         for scheme, folder in STAGED.items():
             if value.startswith(folder):

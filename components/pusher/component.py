@@ -12,12 +12,15 @@ from components.pusher.options import PushOptions
 
 
 class PusherSpec(ComponentSpec):
-    """Interface of Pusher."""
+    """Interface of Pusher. A cluster fills in `run` and `run_name` (id and name of its run) and `host`."""
 
     PARAMETERS = {
         "push_destination": ExecutionParameter(type=str),
         "options": ExecutionParameter(type=str),
         "code": ExecutionParameter(type=str),
+        "run": ExecutionParameter(type=str, optional=True),
+        "run_name": ExecutionParameter(type=str, optional=True),
+        "host": ExecutionParameter(type=str, optional=True),
     }
     INPUTS = {
         "model": ChannelParameter(type=standard_artifacts.Model),

@@ -11,6 +11,7 @@ from components import storage
 from components.documents import CanaryReport, GateReport, IngestAccount
 from components.pusher.options import PushOptions
 from components.pusher.push import Evidence, push_model
+from components.staging import ADDRESS, RUN_PAGE
 from components.version import Record
 
 Report = TypeVar("Report", GateReport, CanaryReport)
@@ -31,12 +32,13 @@ class PushExecutor(tfx_pusher.Executor):
             self._MarkNotPushed(pushed)
             return
         model = artifact_utils.get_single_instance(input_dict["model"])
+        address = model.get_string_custom_property(ADDRESS) or model.uri
         options = PushOptions.model_validate_json(exec_properties["options"])
         examples = input_dict.get("examples") or []
         record = Record(
-            model_uri=model.uri,
-            model_id=model.id,
-            run=getattr(self._context, "pipeline_run_id", None) or "",
+            model_uri=address,
+            model_id=0 if address != model.uri else model.id,  # there TFX makes up a number
+            **self._run(exec_properties),
             spans=tuple(sorted(artifact.span for artifact in examples)),
             code=exec_properties["code"],
         )
@@ -48,10 +50,19 @@ class PushExecutor(tfx_pusher.Executor):
         version = push_model(
             exec_properties["push_destination"], self.GetModelPath(input_dict), record, evidence, options.keep
         )
-        if version.record.model_uri != model.uri:
+        if version.record.model_uri != address:
             logging.info("the same model is version %d already: nothing to push", version.number)
         storage.copy_folder(version.path, pushed.uri)
         self._MarkPushed(pushed, pushed_destination=version.path, pushed_version=str(version.number))
+
+    def _run(self, exec_properties: dict[str, Any]) -> dict[str, str]:
+        """The run that pushes: as the cluster told it, else as TFX's local runner calls it."""
+        run = exec_properties.get("run")
+        if not run:
+            return {"run": getattr(self._context, "pipeline_run_id", None) or ""}
+        host = (exec_properties.get("host") or "").rstrip("/")
+        page = f"{host}{RUN_PAGE}{run}" if host else ""
+        return {"run": run, "run_name": exec_properties.get("run_name") or "", "run_page": page}
 
 
 def _read(input_dict: dict[str, list[types.Artifact]], key: str, kind: type[Report]) -> Report | None:

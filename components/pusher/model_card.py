@@ -112,10 +112,16 @@ def _data(record: Record, gate: GateReport | None, accounts: Sequence[IngestAcco
         lines.append(
             f"- Evaluated on {gate.notes:,} notes of {gate.instruments} {nsynth.GROUP.plural} not used in training."
         )
-    lines.append(
-        f"- Model `{record.model_uri}` (artifact {record.model_id}), run `{record.run or 'unknown'}`."
-    )
+    number = f" (artifact {record.model_id})" if record.model_id else ""
+    lines.append(f"- Model `{record.model_uri}`{number}, run {_run(record)}.")
     return "\n".join(lines)
+
+
+def _run(record: Record) -> str:
+    if not record.run_name:
+        return f"`{record.run or 'unknown'}`"
+    page = f", {record.run_page}" if record.run_page else ""
+    return f"`{record.run_name}` (`{record.run}` on Kubeflow Pipelines{page})"
 
 
 def _counted(accounts: Sequence[IngestAccount], spans: str) -> list[str]:

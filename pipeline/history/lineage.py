@@ -100,6 +100,12 @@ def _model_of(store: MetadataStore, version: Version) -> past_runs.Output:
     # By its place in the workspace, whose address may have changed since; another workspace may have the same places.
     here = found and tail_of(found.uri) == tail_of(record.model_uri) != ""
     if not (found and here) or (record.run and record.run not in past_runs.run_names(store)):
+        if record.run_name:
+            page = f" ({record.run_page})" if record.run_page else ""
+            raise nsynth.UserError(
+                f"version {version.number} was made on a cluster, by Kubeflow's run {record.run_name}, id {record.run}"
+                f"{page}, from {record.model_uri}: its history is in that cluster's metadata store"
+            )
         said = f"run {record.run}, {record.model_uri}" if record.model_uri else "nothing"
         raise nsynth.UserError(
             f"version {version.number} was not made in this history; its record says: {said}"

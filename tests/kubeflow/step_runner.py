@@ -116,6 +116,11 @@ class Run:
     parameters: Spec
     id: str
 
+    @property
+    def _placeholders(self) -> dict[str, str]:
+        """Constants that the driver replaces: only where they are all of a value."""
+        return {"{{$.pipeline_job_uuid}}": self.id, "{{$.pipeline_job_name}}": f"run {self.id[:8]}"}
+
     def task(self, name: str, done: dict[str, Task]) -> Task:
         """What driver and launcher do to one task."""
         task = self.spec["root"]["dag"]["tasks"][name]
@@ -163,7 +168,8 @@ class Run:
                 ref = source["taskOutputParameter"]
                 values[name] = done[ref["producerTask"]].parameters[ref["outputParameterKey"]]
             elif "constant" in source.get("runtimeValue", {}):
-                values[name] = source["runtimeValue"]["constant"]
+                constant = source["runtimeValue"]["constant"]
+                values[name] = self._placeholders.get(constant, constant)
             else:
                 raise Refused(f"{name}: param runtime value spec of {source} not implemented")
         for name, parameter in component.get("inputDefinitions", {}).get("parameters", {}).items():

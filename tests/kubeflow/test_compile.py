@@ -68,6 +68,13 @@ def test_the_set_up_file_of_this_machine_gives_way_to_the_image(small_package: P
     assert "--setup_file" not in small_package.text()
 
 
+def test_the_step_that_pushes_is_told_its_run(small_package: Package) -> None:
+    told = task(small_package, "Pusher")["inputs"]["parameters"]
+    assert told["run"]["runtimeValue"]["constant"] == "{{$.pipeline_job_uuid}}"
+    assert told["run_name"]["runtimeValue"]["constant"] == "{{$.pipeline_job_name}}"
+    assert "run" not in task(small_package, "Count").get("inputs", {}).get("parameters", {})
+
+
 def test_artifact_types_of_our_own_pass_as_files(small_package: Package) -> None:
     components = small_package.spec["components"]
     out = components["Count"]["outputDefinitions"]["artifacts"]["tally"]["artifactType"]["instanceSchema"]

@@ -1,5 +1,6 @@
 """The container's command: each thing that it mends in what it is handed and in what it answers."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +86,28 @@ def test_the_output_for_logs_is_left_to_the_launcher(staging: Path) -> None:
     assert list(given["outputs"]["artifacts"]) == ["examples"]
 
 
+def test_a_step_can_tell_where_its_input_lies(staging: Path) -> None:
+    given = executor_input()
+    entrypoint.mend_input(given, INPUTS_SPEC)
+    schema = given["inputs"]["artifacts"]["schema"]["artifacts"][0]
+    assert schema["uri"] == f"{staging}/minio/bucket/root/Schema/schema"
+    assert schema["metadata"]["address"] == "minio://bucket/root/Schema/schema"
+
+
+def test_files_of_an_output_name_addresses_too(staging: Path) -> None:
+    out = staging / "minio" / "bucket" / "report"
+    (out / "deep").mkdir(parents=True)
+    (out / "deep" / "report.json").write_text(
+        json.dumps({"model": [f"{staging}/minio/bucket/model"], "none": None})
+    )
+    other = f"{{ no JSON {staging}/minio/bucket/model"
+    (out / "other.json").write_text(other)
+    entrypoint.mend_files(out)
+    mended = json.loads((out / "deep" / "report.json").read_text())
+    assert mended == {"model": ["minio://bucket/model"], "none": None}
+    assert (out / "other.json").read_text() == other
+
+
 @pytest.mark.parametrize(("scheme", "folder"), [("minio", "minio"), ("s3", "s3"), ("gs", "gcs")])
 def test_addresses_become_staged_folders_and_back(staging: Path, scheme: str, folder: str) -> None:
     uri = f"{scheme}://bucket/a/b"
@@ -137,6 +160,7 @@ def test_lists_and_dicts_are_unwrapped(staging: Path) -> None:
     given = executor_input()
     entrypoint.mend_input(given, INPUTS_SPEC)
     metadata = given["inputs"]["artifacts"]["schema"]["artifacts"][0]["metadata"]
+    del metadata["address"]
     assert metadata == {"display_name": "schema", "names": ["a", "b"], "by_split": {"train": 1.0}}
 
 

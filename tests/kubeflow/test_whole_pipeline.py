@@ -26,6 +26,7 @@ SETTINGS = [
     "recipe.warm_start=true",
     "kubeflow.pattern=span-{SPAN}/*",
     "kubeflow.image=registry.example/nsynth:1",
+    "kubeflow.host=http://kubeflow.example",
 ]
 VERTEX_SETTINGS = [
     *SETTINGS,
@@ -151,6 +152,27 @@ def test_no_folder_of_a_pod_is_recorded(runs: Runs) -> None:
     for done in runs.done:
         for task in done.values():
             assert str(runs.cluster.folder) not in json.dumps(task.artifacts)
+    pods = str(runs.cluster.folder / "pods").encode()
+    kept = (runs.cluster.folder / "bucket", runs.models, runs.accepted)
+    named = [
+        file for folder in kept for file in folder.rglob("*") if file.is_file() and pods in file.read_bytes()
+    ]
+    assert named == []
+
+
+@pytest.mark.e2e
+def test_the_record_names_the_run_and_the_address_of_the_model(runs: Runs) -> None:
+    for version, done in zip(runs.versions(), runs.done, strict=True):
+        record = runs.record(version)
+        address = done["Trainer"].artifacts["model"]["uri"]
+        assert record["model_uri"] == address
+        assert f"/{record['run']}/" in address
+        assert record["run_name"] == f"run {record['run'][:8]}"
+        assert record["run_page"] == f"http://kubeflow.example/#/runs/details/{record['run']}"
+        assert (
+            f"`{record['run_name']}`"
+            in (runs.models / str(version) / "assets.extra" / "MODEL_CARD.md").read_text()
+        )
 
 
 @pytest.mark.e2e

@@ -64,6 +64,8 @@ def push(new_artifact, good_model, tmp_path):
         keep: int = 5,
         judged: str = "",
         tried: str = "",
+        told: dict[str, str] | None = None,
+        address: str = "",
     ):
         report = new_artifact("ModelEvaluation", "gate")
         Path(report.uri, "gate.json").write_text(json.dumps(GATE | {"candidate": {"digest": judged}}))
@@ -91,11 +93,32 @@ def push(new_artifact, good_model, tmp_path):
             "push_destination": str(tmp_path / "models"),
             "options": json.dumps({"keep": keep}),
             "code": "abc",
+            **(told or {}),
         }
+        if address:
+            candidate.set_string_custom_property("address", address)
         PushExecutor().Do(inputs, {"pushed_model": [pushed]}, properties)
         return pushed
 
     return run
+
+
+def test_on_a_cluster_the_record_names_its_run_and_the_address_of_the_model(push, tmp_path):
+    address = "minio://mlpipeline/nsynth/Trainer/model"
+    push(told={"run": "1f2e", "run_name": "night", "host": "http://kubeflow.example/"}, address=address)
+    version = Registry(tmp_path / "models").serving()
+    record = version.record
+    assert (record.model_uri, record.model_id) == (address, 0)
+    assert (record.run, record.run_name) == ("1f2e", "night")
+    assert record.run_page == "http://kubeflow.example/#/runs/details/1f2e"
+    for expected in (address, "`night`", record.run_page):
+        assert expected in version.card
+
+
+def test_a_cluster_without_a_known_host_has_no_page(push, tmp_path):
+    push(told={"run": "1f2e", "run_name": "night", "host": ""})
+    record = Registry(tmp_path / "models").serving().record
+    assert (record.run, record.run_page) == ("1f2e", "")
 
 
 @pytest.mark.parametrize(("blessed", "infra"), [(0, 1), (1, 0), (0, None)])
@@ -125,6 +148,7 @@ def test_a_blessed_model_is_pushed_whole_with_record_and_card(push, good_model, 
             assert copy.read_bytes() == file.read_bytes()
     record = version.record
     assert (record.model_uri, record.model_id, record.code) == (str(good_model), 7, "abc")
+    assert (record.run_name, record.run_page) == ("", "")
     assert (record.accuracy.value, record.accuracy.low) == (0.91, 0.85)
     assert (record.verdict, record.compared_with) == (GATE["verdict"], 3)
     for expected in (

@@ -15,6 +15,7 @@ from rich.console import Console
 
 import nsynth
 from components.registry import Registry
+from components.version import Record
 from pipeline.cli import main
 from pipeline.cli.lineage import tree
 from pipeline.cli.runs import list_runs, table
@@ -167,6 +168,23 @@ def test_what_is_not_there_is_said(call, past, named):
     number = Registry(past.config.models).serving().number
     with pytest.raises(nsynth.UserError, match=rf"{named} is neither an artifact .* \(there are: {number}\)"):
         call("lineage", named)
+
+
+def test_of_a_version_from_a_cluster_the_run_is_named(call, past):
+    folder = Path(past.config.models, "6")
+    record = Record(
+        version=6, model_uri="minio://b/m", run="1f2e", run_name="night", run_page="http://kf/#/1f2e"
+    )
+    (folder / "assets.extra").mkdir(parents=True)
+    (folder / "saved_model.pb").write_bytes(b"m")
+    (folder / "assets.extra" / "nsynth.json").write_text(record.model_dump_json())
+    try:
+        with pytest.raises(
+            nsynth.UserError, match=r"run night, id 1f2e \(http://kf/#/1f2e\), from minio://b/m"
+        ):
+            call("lineage", "6")
+    finally:
+        shutil.rmtree(folder)
 
 
 def test_a_version_from_elsewhere_is_not_guessed_at(call, past, tmp_path):
