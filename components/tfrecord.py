@@ -51,17 +51,19 @@ class DamagedEverywhereError(Exception):
     """A file has so many damaged or forged headers that a scan would not end in linear time."""
 
 
-def masked_crc(data: bytes) -> int:
-    """CRC-32C of `data`, rotated and shifted as TFRecord stores it."""
-    crc = google_crc32c.value(data)
+def masked_crc(*data: bytes) -> int:
+    """CRC-32C of `data`, one after the other, rotated and shifted as TFRecord stores it."""
+    crc = 0
+    for part in data:
+        crc = google_crc32c.extend(crc, part)
     return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF
 
 
-def frame(data: bytes) -> bytes:
-    """`data` as a TFRecord record."""
-    length = struct.pack("<Q", len(data))
+def frame(*data: bytes) -> bytes:
+    """`data`, one after the other, as one TFRecord record."""
+    length = struct.pack("<Q", sum(map(len, data)))
     return b"".join(
-        (length, struct.pack("<I", masked_crc(length)), data, struct.pack("<I", masked_crc(data)))
+        (length, struct.pack("<I", masked_crc(length)), *data, struct.pack("<I", masked_crc(*data)))
     )
 
 

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import nsynth
 from components import tfrecord
 from components.example_proto import Example
-from components.ingest import files, sound
+from components.ingest import files, sound, threads
 from components.ingest.contract import ContractError, Note
-from components.ingest.readers import Readers
+from components.ingest.readers import Readers, Taken, examine
 from components.ingest.shuffle import Shard
 from components.ingest.sources import Source
 from components.printable import printable
@@ -69,9 +69,9 @@ class Used(NamedTuple):
     lacks: Sequence[str] = ()  # as in Note
 
     @classmethod
-    def of(cls, split: str, note: Note) -> "Used":
+    def of(cls, split: str, note: Note, sound: str) -> "Used":
         """The entry of a note."""
-        return cls(split, note.note_str, digest(note), note.group, note.attributes, note.lacks)
+        return cls(split, note.note_str, sound, note.group, note.attributes, note.lacks)
 
 
 class Refused(NamedTuple):
@@ -143,19 +143,27 @@ def _copy(shard: Shard, layout: Layout) -> tuple[list[Used], list[Refused]]:
         }
         quarantine = stack.enter_context(Quarantine(shard, layout))
         readers = stack.enter_context(Readers(shard.sources))
-        for source_id, offset, length in zip(shard.source_ids, shard.offsets, shard.lengths, strict=True):
-            place = Record(int(offset), int(length))
+        places = zip(shard.source_ids, shard.offsets, shard.lengths, strict=True)
+        taken = (
+            readers.take(int(source), Record(int(offset), int(length))) for source, offset, length in places
+        )
+        for record, examined in stack.enter_context(threads.mapped(_examine, taken)):
             try:
-                raw, note = readers.note(int(source_id), place)
+                raw, note, scalars, digest = examined()
             except ContractError as error:
-                quarantine.add(shard.sources[source_id], place, error)
+                quarantine.add(record.source, record.place, error)
                 continue
             split = shard.routes.split(note.group)
-            scalars = described(note)
-            for output, record in zip(outputs[split], (raw, note.labels), strict=True):
-                output.write(tfrecord.frame(record + scalars))
-            used.append(Used.of(split, note))
+            for output, content in zip(outputs[split], (raw, note.labels), strict=True):
+                output.write(tfrecord.frame(content, scalars))
+            used.append(Used.of(split, note, digest))
     return used, quarantine.refused
+
+
+def _examine(taken: Taken) -> tuple[bytes, Note, bytes, str]:
+    """All that takes time: the note's record, what it is, its scalars and the name of its waveform."""
+    raw, note = examine(taken)
+    return raw, note, described(note), waveform_name(note)
 
 
 def described(note: Note) -> bytes:
@@ -169,7 +177,7 @@ def described(note: Note) -> bytes:
     return example.SerializeToString(deterministic=True)
 
 
-def digest(note: Note) -> str:
+def waveform_name(note: Note) -> str:
     """A name for a waveform: equal for byte-identical samples only."""
     return hashlib.sha256(note.audio.data).hexdigest()[:32]
 
