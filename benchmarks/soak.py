@@ -25,11 +25,11 @@ import click
 import nsynth
 from benchmarks.soak_checks import Champion, faults_of_day, kept_notes, levels_off
 from components.registry import Registry
+from components.storage import disk_use
 from pipeline.config import Config, load_config
 from pipeline.history.ledger import Round
 from pipeline.retrain.child import Process
 from pipeline.retrain.round import Retraining
-from pipeline.retrain.status import disk_use
 
 MONTH = (
     "ordinary", "ordinary", "ordinary", "no data", "corrupt file", "better recipe", "one family", "killed", "ordinary",

@@ -67,6 +67,19 @@ def folder_bytes(path: str) -> int:
     return sum(file_bytes(f"{path}/{name}") for name in _files(path))
 
 
+def disk_use(folder: Path) -> int:
+    """Bytes of all files below a local `folder`, linked ones once; files that vanish meanwhile do not count."""
+    sizes = {}
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            try:
+                found = os.lstat(os.path.join(parent, name))
+            except FileNotFoundError:
+                continue
+            sizes[found.st_dev, found.st_ino] = found.st_size
+    return sum(sizes.values())
+
+
 def digest(path: str, leave_out: Collection[str] = ()) -> str:
     """First 32 hex digits of the SHA-256 over names and contents of all files below `path` but those in `leave_out`.
 

@@ -81,6 +81,7 @@ def run_once(config: Config, verbose: bool, given: Sequence[str] = ()) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if verbose else "2")
 
     from pipeline.cli.console import make_console
+    from pipeline.history.past_runs import newest_run
     from pipeline.logs import chatter_to, follow_steps
 
     console = make_console()
@@ -89,12 +90,18 @@ def run_once(config: Config, verbose: bool, given: Sequence[str] = ()) -> int:
         _demo_notes(config, console)
     else:
         _say_what_is_there(config, console)
+    before = newest_run(config.metadata)
     try:
         with chatter_to(log_file, verbose), follow_steps(console):
             _run(config)
         with console.status("Writing the report …"), chatter_to(log_file, verbose):
             report = _report(config)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, Exception):  # nobody waits after Ctrl-C
+            with console.status("Writing the report …"), chatter_to(log_file, verbose):
+                failed = _report_failure(config, before)
+            if failed:
+                console.print(f"[dim]report: {short(failed)}[/]")
         console.print(f"[dim]log: {short(log_file)}[/]")
         raise
 
@@ -132,8 +139,20 @@ def _run(config: Config) -> None:
 
 def _report(config: Config) -> Path | None:
     from pipeline.report import write_if_possible
+    from pipeline.retrain.index import write_index_if_possible
 
-    return write_if_possible(config)
+    report = write_if_possible(config)
+    write_index_if_possible(config)
+    return report
+
+
+def _report_failure(config: Config, before: str) -> Path | None:
+    from pipeline.report import write_failed_if_possible
+    from pipeline.retrain.index import write_index_if_possible
+
+    report = write_failed_if_possible(config, before)
+    write_index_if_possible(config)
+    return report
 
 
 def _say_what_is_there(config: Config, console: rich.console.Console) -> None:

@@ -67,13 +67,18 @@ class Run:
     """The configuration that it ran with, as JSON."""
 
 
+def is_there(where: Path | str) -> bool:
+    """Whether there is a history: `where` is `config.metadata`. Of a server it is taken for granted."""
+    return is_server(where) or Path(where).exists()
+
+
 def open_store(where: Path | str) -> MetadataStore:
     """Opens the history: `where` is `config.metadata`.
 
     Raises:
       UserError: there is none yet, or its server does not answer.
     """
-    if not is_server(where) and not Path(where).exists():
+    if not is_there(where):
         raise nsynth.UserError(f"no run yet: {where} does not exist; start one with `nsynth run`")
     return connect(where)
 
@@ -83,6 +88,11 @@ def run_names(store: MetadataStore) -> list[str]:
     # Not by name, which is a local time: an hour of it comes twice when summer time ends.
     contexts = sorted(store.get_contexts_by_type(RUN_CONTEXT), key=lambda context: context.id, reverse=True)
     return [context.name for context in contexts]
+
+
+def newest_run(where: Path | str) -> str:
+    """Name of the newest run, empty if there is none; `where` is `config.metadata`."""
+    return next(iter(run_names(open_store(where))), "") if is_there(where) else ""
 
 
 def load_run(store: MetadataStore, name: str | None = None) -> Run:

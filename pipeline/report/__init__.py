@@ -1,11 +1,10 @@
-"""The run report: one self-contained HTML file, made of a run's artifacts alone."""
+"""The pages about runs: one file for each run, and an index of all, made of artifacts and the ledger alone."""
 
 import logging
-import os
-import tempfile
 from pathlib import Path
 
 from pipeline.config import Config
+from pipeline.report.files import INDEX, write_whole
 
 
 def report_path(config: Config, run: str) -> Path:
@@ -14,7 +13,7 @@ def report_path(config: Config, run: str) -> Path:
 
 
 def write_report(config: Config, run: str | None = None, path: Path | None = None) -> Path:
-    """Write the report of a run, by default the newest, and return its path.
+    """Write the report of a run, by default the newest, and its main facts; return the path of the report.
 
     Args:
       config: names the workspace.
@@ -25,12 +24,17 @@ def write_report(config: Config, run: str | None = None, path: Path | None = Non
       nsynth.UserError: there is no such run.
     """
     from pipeline.history import past_runs
+    from pipeline.report.facts import facts_of, facts_path
     from pipeline.report.page import render
     from pipeline.report.record import RunRecord
 
     loaded = past_runs.load_run(past_runs.open_store(config.metadata), run)
+    record = RunRecord(loaded, config)
     path = path or report_path(config, loaded.name)
-    _write_whole(path, render(RunRecord(loaded, config)).encode())
+    reports = config.workspace / "reports"
+    write_whole(facts_path(reports, loaded.name), facts_of(record).model_dump_json(indent=1).encode())
+    index = INDEX if path.absolute().parent == reports.absolute() else ""
+    write_whole(path, render(record, index).encode())
     return path
 
 
@@ -43,17 +47,18 @@ def write_if_possible(config: Config, run: str | None = None) -> Path | None:
         return None
 
 
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write the file atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+def write_failed_if_possible(config: Config, before: str) -> Path | None:
+    """Write the report of a run that has just failed, if it got as far as to be recorded; log any error.
+
+    Args:
+      config: names the workspace.
+      before: name of the newest run before it.
+    """
+    from pipeline.history import past_runs
+
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(draft, 0o644)
-        os.replace(draft, path)
-    except BaseException:
-        os.unlink(draft)
-        raise
+        newest = past_runs.newest_run(config.metadata)
+        return write_report(config, newest) if newest != before else None
+    except Exception:
+        logging.getLogger(__name__).warning("cannot write the report of the failed run", exc_info=True)
+        return None

@@ -8,6 +8,7 @@ from typing import Literal, TypeVar
 import nsynth
 from components.documents import GateReport
 from pipeline.history.endings import INTERRUPTED
+from pipeline.report.html import capital
 from pipeline.report.record import Absent, RunRecord
 
 T = TypeVar("T")
@@ -82,11 +83,6 @@ def _data_refused(record: RunRecord) -> str:
     return (
         "The data gate refused the data: " + "; ".join(f"{c.name}: {c.words}" for c in content.stops()) + "."
     )
-
-
-def capital(words: str) -> str:
-    """Capitalize the first letter."""
-    return words[:1].upper() + words[1:]
 
 
 def or_none(read: Callable[..., T], *arguments: str) -> T | None:

@@ -4,13 +4,12 @@ import datetime
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
-import nsynth
+from pipeline.report.html import environment, frame
 from pipeline.report.record import Absent, RunRecord
 from pipeline.report.sections import (
     augmentation,
@@ -29,7 +28,6 @@ from pipeline.report.sections import (
     versions,
 )
 
-TEMPLATES = Path(__file__).parent / "templates"
 _log = logging.getLogger(__name__)
 
 
@@ -59,32 +57,29 @@ SECTIONS = (
 )
 
 
-def render(record: RunRecord) -> str:
-    """Render the whole page as HTML; a section whose artifacts are missing or damaged says so and fails nothing."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals["dataset"] = nsynth
-    environment.filters["percent"] = lambda share, digits=1: f"{share:.{digits}%}"
-    parts = [(section, *_body(environment, section, record)) for section in SECTIONS]
-    return environment.get_template("page.html").render(
+def render(record: RunRecord, index: str = "") -> str:
+    """Render the whole page as HTML; a section whose artifacts are missing or damaged says so and fails nothing.
+
+    Args:
+      record: the run.
+      index: address of the page about all runs, if this one lies beside it.
+    """
+    templates = environment()
+    parts = [(section, *_body(templates, section, record)) for section in SECTIONS]
+    return templates.get_template("page.html").render(
         headline=headline.build(record),
         parts=parts,
-        style=Markup((TEMPLATES / "style.css").read_text()),
-        script=Markup((TEMPLATES / "play.js").read_text()),
-        written=datetime.datetime.now().astimezone().isoformat(sep=" ", timespec="seconds"),
+        written=datetime.datetime.now(datetime.UTC),
         name=record.ran_with.name,
+        index=index,
+        **frame(("style.css",), ("page.js", "play.js")),
     )
 
 
-def _body(environment: jinja2.Environment, section: Section, record: RunRecord) -> tuple[Markup, str]:
+def _body(templates: jinja2.Environment, section: Section, record: RunRecord) -> tuple[Markup, str]:
     """Render one section; answer its HTML, or why there is none."""
     try:
-        template = environment.get_template(f"{section.id}.html")
+        template = templates.get_template(f"{section.id}.html")
         return Markup(template.render(section.build(record))), ""
     except Absent as absent:
         return Markup(""), str(absent)

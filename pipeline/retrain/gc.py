@@ -23,15 +23,16 @@ from rich.filesize import decimal
 
 import nsynth
 from components.registry import Registry
+from components.storage import disk_use
 from pipeline.config import Config
 from pipeline.history import past_runs
 from pipeline.history.identity import open_own, tail_of
 from pipeline.history.metadata import is_server
 from pipeline.history.outputs import TRASH, Outputs
 from pipeline.history.own_files import Reserve
+from pipeline.report.files import INDEX
 from pipeline.retrain import lock
 from pipeline.retrain.round import Retraining
-from pipeline.retrain.status import disk_use
 from pipeline.step_names import span_of
 
 _MADE = {mlmd.Event.OUTPUT, mlmd.Event.INTERNAL_OUTPUT, mlmd.Event.DECLARED_OUTPUT}
@@ -288,7 +289,8 @@ def _old_logs(config: Config) -> Iterator[Item]:
 
 
 def _old_reports(config: Config) -> Iterator[Item]:
-    newest_first = sorted((config.workspace / "reports").glob("*.html"), reverse=True)
+    pages = (path for path in (config.workspace / "reports").glob("*.html") if path.name != INDEX)
+    newest_first = sorted(pages, reverse=True)
     for path in newest_first[config.retrain.cleanup.keep_reports :]:
         yield Item(path, path.stat().st_size, "old reports")
 

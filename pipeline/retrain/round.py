@@ -17,6 +17,7 @@ from pipeline.retrain import lock
 from pipeline.retrain.child import Request, Result, Starter, run_child, spawn
 from pipeline.retrain.faults import may_pass
 from pipeline.retrain.hooks import call_hooks
+from pipeline.retrain.index import write_index_if_possible
 from pipeline.retrain.options import RetrainOptions
 from pipeline.retrain.spans import Work, choose, find_spans, nothing_new, within_spans
 from pipeline.retrain.watcher import Watcher
@@ -227,6 +228,7 @@ class Retraining:
             self.ledger.append(line)
         except (nsynth.UserError, OSError) as error:
             raise NotWrittenDownError(line, explain(error)) from error
+        write_index_if_possible(self._config)
         return line
 
 

@@ -14,7 +14,7 @@ from pipeline.history import past_runs
 from pipeline.history.identity import open_own
 from pipeline.history.ledger import Ledger, Round
 from pipeline.local_runner import run_local
-from pipeline.report import write_if_possible
+from pipeline.report import write_failed_if_possible, write_if_possible
 from pipeline.retrain.child import Request, Result
 from pipeline.retrain.gc import clean_alone, sweep
 from pipeline.step_names import without_span
@@ -32,7 +32,12 @@ def run_spans(request: Request) -> Result:
     if done := _pushed_before_a_crash(config, store, rounds):
         return done
     spans = Spans(request.window, request.judge, request.new, _transform_cache(store, rounds))
-    run_local(config, spans)
+    before = past_runs.newest_run(config.metadata)
+    try:
+        run_local(config, spans)
+    except Exception:
+        write_failed_if_possible(config, before)
+        raise
     result = result_of(past_runs.load_run(store))
     return _round_off(config, result)
 

@@ -13,13 +13,14 @@ from rich.filesize import decimal
 
 import nsynth
 from components.registry import Registry
+from components.storage import disk_use
 from components.version import Version
 from pipeline.config import Config
 from pipeline.errors import explain
 from pipeline.history.ledger import Round
 from pipeline.retrain import lock
+from pipeline.retrain.due import next_round
 from pipeline.retrain.round import Retraining
-from pipeline.retrain.schedule import next_round
 from pipeline.retrain.spans import Waiting, Work
 
 _OTHER_COLUMNS = 66  # characters that the table takes beside the reasons
@@ -134,19 +135,6 @@ def _work(retraining: Retraining) -> tuple[Work, str | None]:
 
 def _moment(text: str | None) -> datetime.datetime | None:
     return datetime.datetime.fromisoformat(text) if text else None
-
-
-def disk_use(folder: Path) -> int:
-    """Bytes of all files below `folder`, linked ones once; files that vanish meanwhile do not count."""
-    sizes = {}
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            try:
-                found = os.lstat(os.path.join(parent, name))
-            except FileNotFoundError:
-                continue
-            sizes[found.st_dev, found.st_ino] = found.st_size
-    return sum(sizes.values())
 
 
 def _disk_free(folder: Path) -> int:

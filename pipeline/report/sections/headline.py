@@ -8,6 +8,7 @@ from markupsafe import Markup
 from components.documents import Figure, GateReport, IngestAccount
 from pipeline.history import past_runs
 from pipeline.report import charts
+from pipeline.report.html import duration
 from pipeline.report.outcome import or_none, outcome_of
 from pipeline.report.record import RunRecord
 
@@ -55,12 +56,6 @@ def _tiles(
     cached = sum(step.state == "CACHED" for step in record.run.steps.values())
     tiles.append(("duration", duration(seconds), f"{cached} of {len(record.run.steps)} cached"))
     return tiles
-
-
-def duration(seconds: float) -> str:
-    """`2 min 5 s`."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _interval(gate: GateReport, options: dict[str, Any] | None) -> Markup:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.ranges import in_short
+from pipeline.report.html import duration
 from pipeline.report.outcome import pushed_version
 from pipeline.report.record import Absent, RunRecord
-from pipeline.report.sections.headline import duration
 from pipeline.step_names import without_span
 
 ROW, LANE, BOX, MARGIN = 54, 15, 450, 8  # heights and widths, px

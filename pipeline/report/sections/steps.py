@@ -7,8 +7,8 @@ from markupsafe import Markup
 
 from pipeline.history.step_memory import PEAK_MEMORY
 from pipeline.report import charts
+from pipeline.report.html import duration
 from pipeline.report.record import RunRecord
-from pipeline.report.sections.headline import duration
 
 _STATES = {"COMPLETE": "ran", "CACHED": "cached", "FAILED": "failed", "RUNNING": "running"}
 

@@ -23,4 +23,3 @@ for (const note of document.querySelectorAll("figure.note")) {
   audio.addEventListener("play", () => (note.classList.add("playing"), follow()));
   for (const end of ["pause", "ended"]) audio.addEventListener(end, () => note.classList.remove("playing"));
 }
-addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((d) => (d.open = d.querySelector("pre") === null)));

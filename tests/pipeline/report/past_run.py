@@ -85,7 +85,7 @@ def _example_gen(workspace: Workspace, ids: dict[str, int], notes: list[Note], t
         workspace.folder("ExampleGen", "quarantine"),
     )
     for split, count in (("train", CLASSES), ("valid", len(notes))):
-        (examples / f"Split-{split}").mkdir()
+        (examples / f"Split-{split}").mkdir(exist_ok=True)
         (examples / f"Split-{split}" / "data_tfrecord-00000-of-00001").write_bytes(_tfrecord(count))
     table = {
         "notes": len(notes),

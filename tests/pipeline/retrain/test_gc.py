@@ -10,11 +10,11 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 import nsynth
 from components.registry import Registry
+from components.storage import disk_use
 from components.version import RECORD_FILE, Record
 from pipeline.history.ledger import Outcome, Round
 from pipeline.retrain import gc, lock
 from pipeline.retrain.round import Retraining
-from pipeline.retrain.status import disk_use
 
 
 def uris(plan: gc.Plan) -> set[str]:

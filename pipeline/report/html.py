@@ -1,0 +1,76 @@
+"""What the pages have in common: templates, filters, and what a browser may do with them."""
+
+import base64
+import datetime
+import hashlib
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+import nsynth
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def environment() -> jinja2.Environment:
+    """Make the environment of the templates: everything is escaped, an unknown name is an error."""
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals["dataset"] = nsynth
+    made.filters.update(percent=percent, moment=moment, duration=duration, capital=capital)
+    return made
+
+
+def frame(styles: tuple[str, ...], scripts: tuple[str, ...]) -> dict[str, Markup]:
+    """Read style sheets and scripts for a page, with the content-security policy that allows just these.
+
+    Returns:
+      `style`, `script` and `policy`: the values that `frame.html` asks for.
+    """
+    style, script = (
+        "\n".join((TEMPLATES / name).read_text() for name in names) for names in (styles, scripts)
+    )
+    rules = (
+        "default-src 'none'",
+        "img-src data:",
+        "media-src data:",
+        f"style-src '{_digest(style)}'",
+        f"script-src '{_digest(script)}'",
+        "base-uri 'none'",
+        "form-action 'none'",
+    )
+    return {"style": Markup(style), "script": Markup(script), "policy": Markup("; ".join(rules))}
+
+
+def _digest(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """Write a share: `12.3%`."""
+    return f"{share:.{digits}%}"
+
+
+def moment(time: datetime.datetime) -> str:
+    """Write a time in the zone of this machine: `28 Nov 2026, 04:35 UTC`."""
+    return f"{time.astimezone():%-d %b %Y, %H:%M %Z}"
+
+
+def duration(seconds: float) -> str:
+    """Write a duration: `2 min 5 s`."""
+    hours, rest = divmod(round(seconds), 3600)
+    if hours:
+        return f"{hours} h {rest // 60} min"
+    minutes, rest = divmod(rest, 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def capital(words: str) -> str:
+    """Capitalize the first letter."""
+    return words[:1].upper() + words[1:]
