@@ -99,6 +99,10 @@ bench-train: $(READY)  ## measure training's speed against the same model fed fr
 bench-accuracy: $(READY)  ## measure accuracy on unheard instruments; goes on where it was stopped (ARGS=--quick: one fold)
 	@$(BIN)/python -m benchmarks.accuracy $(ARGS)
 
+.PHONY: bench-travel
+bench-travel: $(READY)  ## measure accuracy on sounds from elsewhere, which recipes are chosen by (ARGS=--final: the part put aside)
+	@$(BIN)/python -m benchmarks.travel $(ARGS)
+
 .PHONY: golden
 golden: $(READY)  ## accept what compiling for a cluster yields now as tests/kubeflow/golden.yaml
 	@UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q -k it_is_what_it_was tests/kubeflow/test_whole_pipeline.py

@@ -115,7 +115,7 @@ def main(
             click.echo(f"[{number}/{len(jobs)}] {job.contender} on {job.fold}, seed {job.seed}")
             answers = _train(job, notes, by_name[job.fold], transfer, settings, folder)
             result = {**job._asdict(), **answers, "made_of": made_of}
-            _keep(result, file)
+            keep(result, file)
         if result:
             results.append(result)
     accuracy_report.show(results, jobs, notes, transfer, folder)
@@ -152,7 +152,8 @@ def kept(file: Path, made_of: dict[str, Any]) -> dict[str, Any] | None:
     return result if before in (made_of, {**made_of, "real": True}) else None
 
 
-def _keep(result: dict[str, Any], file: Path) -> None:
+def keep(result: dict[str, Any], file: Path) -> None:
+    """Writes a result, whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_suffix(".part")
     part.write_text(json.dumps(result))

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import layers
 from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -28,6 +29,7 @@ Answer = Callable[[Notes, np.ndarray], np.ndarray]
 
 _TREES = 1000
 _SVM_C = 10.0
+_LOGISTIC_C = 0.001
 ANCESTOR_EPOCHS = 4
 """Takes more than twice the processor time of ours, see docs/training.md."""
 
@@ -73,10 +75,22 @@ def svm(task: Task) -> Answer:
     return _classical(task, make_pipeline(StandardScaler(), machine))
 
 
-def _classical(task: Task, model: Any) -> Answer:
+def frozen_svm(task: Task) -> Answer:
+    """The same machine on the features of a network that others trained on music."""
+    machine = SVC(C=_SVM_C, class_weight="balanced", random_state=task.seed)
+    return _classical(task, make_pipeline(StandardScaler(), machine), "frozen")
+
+
+def frozen_logistic(task: Task) -> Answer:
+    """Logistic regression on the same features."""
+    model = LogisticRegression(C=_LOGISTIC_C, class_weight="balanced", max_iter=500)
+    return _classical(task, make_pipeline(StandardScaler(), model), "frozen")
+
+
+def _classical(task: Task, model: Any, features: str = "statistics") -> Answer:
     known = task.fold.known
-    model.fit(task.notes.statistics[known], task.notes.family[known])
-    return lambda notes, chosen: model.predict(notes.statistics[chosen])
+    model.fit(getattr(task.notes, features)[known], task.notes.family[known])
+    return lambda notes, chosen: model.predict(getattr(notes, features)[chosen])
 
 
 def ancestor(task: Task) -> Answer:
@@ -179,4 +193,8 @@ ABLATIONS: dict[str, Callable[[Task], Answer]] = {
     "ours-without-balanced-sampling": _ours_with(balance=1.0),
     "ours-without-per-bin-normalization": lambda task: ours(task, per_bin=False),
 }
-CONTENDERS = MAIN | ABLATIONS
+FROZEN: dict[str, Callable[[Task], Answer]] = {
+    "musicnn, svm": frozen_svm,
+    "musicnn, logistic": frozen_logistic,
+}
+CONTENDERS = MAIN | ABLATIONS | FROZEN

@@ -51,6 +51,7 @@ class Notes:
       statistics: float32 [notes, k], the classical opponents' input, see `_statistics`; likewise.
       group: int [notes], recording group; no split may have notes of a group that another has.
       font: name of the SoundFont, [notes].
+      frozen: float32 [notes, k], features of another's network (benchmarks/musicnn.py), where they were computed.
     """
 
     labels: dict[str, np.ndarray]
@@ -59,6 +60,7 @@ class Notes:
     statistics: np.ndarray
     group: np.ndarray
     font: np.ndarray
+    frozen: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.group)
@@ -84,7 +86,7 @@ def rendered_notes(options: CorpusOptions, spectrogram: SpectrogramOptions, fold
     if summary.rendered:
         print(f"rendered {summary.total_notes:,} notes in {summary.seconds:.0f} s", flush=True)
     files = [folder / "corpus" / f"nsynth-{split}.tfrecord" for split in SPLITS]
-    made = _computed(files, spectrogram, folder / "spectrograms")
+    made = computed(files, spectrogram, folder / "spectrograms")
     with (folder / "corpus" / TABLE_FILE).open(newline="", encoding="utf-8") as table:
         rows = {row["instrument_str"].encode(): row for row in csv.DictReader(table)}
     names = made[0][nsynth.INSTRUMENT_STR]
@@ -94,15 +96,15 @@ def rendered_notes(options: CorpusOptions, spectrogram: SpectrogramOptions, fold
 
 def real_notes(file: Path, spectrogram: SpectrogramOptions, folder: Path) -> Notes:
     """Real NSynth notes from a TFRecord file; each instrument stands for itself."""
-    made = _computed([file], spectrogram, folder / "real")
+    made = computed([file], spectrogram, folder / "real")
     _, group = np.unique(made[0][nsynth.INSTRUMENT_STR], return_inverse=True)
     return Notes(*made, group=group, font=np.full(len(group), "NSynth"))
 
 
-def _computed(
+def computed(
     files: Sequence[Path], spectrogram: SpectrogramOptions, folder: Path
-) -> tuple[dict[str, np.ndarray], *tuple[np.ndarray, ...]]:
-    """Labels and arrays of all notes of the files, kept in `folder`."""
+) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, np.ndarray]:
+    """Labels, log_mel, image and statistics (see Notes) of all notes of the files, kept in `folder`."""
     written = {
         "options": spectrogram.model_dump_json(),
         "files": str([(f.name, f.stat().st_mtime) for f in files]),
@@ -117,7 +119,8 @@ def _computed(
         part.rename(kept)  # the mark that all is there
     with np.load(kept) as stored:
         labels = {name: stored[name] for name in _LABELS}
-    return labels, *(np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS)
+    log_mel, image, statistics = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS)
+    return labels, log_mel, image, statistics
 
 
 def _compute(files: Sequence[Path], spectrogram: SpectrogramOptions, folder: Path) -> dict[str, np.ndarray]:

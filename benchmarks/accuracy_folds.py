@@ -47,7 +47,7 @@ def cross_validation(notes: Notes) -> list[Fold]:
     """FOLDS folds; each instrument is tested in one of them, families are spread evenly."""
     everything = np.arange(len(notes))
     return [
-        _with_dev(f"fold{number}", notes, np.setdiff1d(everything, test), test)
+        with_dev(f"fold{number}", notes, np.setdiff1d(everything, test), test)
         for number, test in enumerate(_parts(notes, everything, FOLDS))
     ]
 
@@ -77,7 +77,7 @@ def choosing(notes: Notes, fold: Fold) -> list[Fold]:
     font = fonts[np.argmin(counts)]
     third = _parts(notes, fold.known, _CHOICE_PARTS)[0]
     return [
-        _with_dev(f"{fold.name}-choice", notes, np.setdiff1d(fold.known, third), third),
+        with_dev(f"{fold.name}-choice", notes, np.setdiff1d(fold.known, third), third),
         _without(notes, known, font, f"{fold.name}-choice-{HELD_OUT}{font}"),
     ]
 
@@ -87,10 +87,10 @@ def _without(notes: Notes, among: np.ndarray, font: str, name: str) -> Fold:
     of_font = notes.font[among] == font
     test = among[of_font]
     known = among[~of_font & ~np.isin(notes.group[among], notes.group[test])]
-    return _with_dev(name, notes, known, test)
+    return with_dev(name, notes, known, test)
 
 
-def _with_dev(name: str, notes: Notes, known: np.ndarray, test: np.ndarray) -> Fold:
+def with_dev(name: str, notes: Notes, known: np.ndarray, test: np.ndarray) -> Fold:
     """Takes dev off what is known: of the parts, one with the most families."""
     parts = _parts(notes, known, _DEV_PARTS)
     dev = max(parts, key=lambda part: (len(np.unique(notes.family[part])), -len(part)))

@@ -124,15 +124,15 @@ def test_contenders_learn_what_can_be_learned(name, notes, tmp_path):
 
 def test_a_result_is_kept_and_used_for_the_same_question_only(tmp_path):
     file = tmp_path / "fold0" / "ours-seed0.json"
-    accuracy._keep({"made_of": {"recipe": 1}, "answers": [3]}, file)
+    accuracy.keep({"made_of": {"recipe": 1}, "answers": [3]}, file)
     assert accuracy.kept(file, {"recipe": 1})["answers"] == [3]
     assert accuracy.kept(file, {"recipe": 2}) is None
     assert accuracy.kept(tmp_path / "none", {"recipe": 1}) is None
 
 
 def test_a_result_with_real_notes_will_do_without_them_too(tmp_path):
-    accuracy._keep({"made_of": {"real": True}}, tmp_path / "with.json")
-    accuracy._keep({"made_of": {"real": False}}, tmp_path / "without.json")
+    accuracy.keep({"made_of": {"real": True}}, tmp_path / "with.json")
+    accuracy.keep({"made_of": {"real": False}}, tmp_path / "without.json")
     assert accuracy.kept(tmp_path / "with.json", {"real": False})
     assert accuracy.kept(tmp_path / "without.json", {"real": True}) is None
 
