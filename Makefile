@@ -83,6 +83,10 @@ bench-transform: $(READY)  ## measure Transform against stock, tf.data and the b
 bench-classify: $(READY)  ## measure how fast nsynth classify starts and answers (after make run)
 	@$(BIN)/python -m benchmarks.classify $(ARGS)
 
+.PHONY: bench-serve
+bench-serve: $(READY)  ## measure nsynth serve: notes a second, p50, p95, beside TensorFlow alone (after make run)
+	@$(BIN)/python -m benchmarks.serve $(ARGS)
+
 .PHONY: bench-download
 bench-download: $(READY)  ## measure nsynth download: requests, bytes wasted, time, CPU, memory, instruments met
 	@$(BIN)/python -m benchmarks.download $(ARGS)

@@ -20,6 +20,7 @@ setup(
         "pipeline.engines": ["beam_worker"],
         "pipeline.install": ["*.lock"],
         "pipeline.report": ["templates/*"],
+        "pipeline.serve": ["page.html"],
     },
     # What the code imports, and what it uses without importing it (tests/test_dependencies.py says what for).
     install_requires=[
@@ -28,6 +29,7 @@ setup(
         "MarkupSafe>=2",
         "PyYAML>=6",
         "absl-py>=1.4",
+        "aiohttp>=3.11,<4",
         "altair>=5.5",
         "annotated-types>=0.6",
         "apache-beam>=2.77,<2.78",

@@ -30,6 +30,12 @@ WINDOWS_AHEAD = 4  # of each of these files: 1 MB
 READERS = 4
 
 
+def likeliest(probabilities: Iterable[float], count: int = 3) -> list[tuple[str, float]]:
+    """The likeliest families and their probabilities, which are in the order of nsynth.CLASSES."""
+    ranked = sorted(zip(probabilities, nsynth.CLASSES, strict=True), key=lambda pair: -pair[0])
+    return [(family, probability) for probability, family in ranked[:count]]
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a model says of one file; `probabilities` are in the order of nsynth.CLASSES, none with an error."""
@@ -41,8 +47,7 @@ class Answer:
 
     def top(self, count: int = 3) -> list[tuple[str, float]]:
         """The likeliest families and their probabilities."""
-        ranked = sorted(zip(self.probabilities, nsynth.CLASSES, strict=True), key=lambda pair: -pair[0])
-        return [(family, probability) for probability, family in ranked[:count]]
+        return likeliest(self.probabilities, count)
 
 
 def read_windows(path: Path) -> Iterator[np.ndarray]:
@@ -58,10 +63,9 @@ def read_windows(path: Path) -> Iterator[np.ndarray]:
     name, heard = printable(path), 0
     try:
         with open_regular(path) as file, audio.open_audio(file) as sound:
-            for window in _cut(sound.mono()):
-                if np.abs(window).max() >= SILENCE_BELOW:
-                    heard += 1
-                    yield window
+            for window in filter(audible, cut(sound.mono())):
+                heard += 1
+                yield window
     except AudioError as error:
         raise nsynth.UserError(f"{name}: {error}") from error
     except (OSError, ValueError) as error:
@@ -71,7 +75,17 @@ def read_windows(path: Path) -> Iterator[np.ndarray]:
         raise nsynth.UserError(f"{name}: silent, or silent once mixed to mono; there is nothing to classify")
 
 
-def _cut(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+def audible(window: np.ndarray) -> bool:
+    """Whether a window holds more than silence."""
+    return bool(np.abs(window).max() >= SILENCE_BELOW)
+
+
+def cut(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Cut a sound, float32[samples] in blocks, into windows of a note; silence fills up the last one.
+
+    Raises:
+        AudioError: the sound is empty.
+    """
     rest, whole = np.zeros(0, np.float32), 0
     for block in blocks:
         rest = np.concatenate([rest, block])
@@ -93,7 +107,7 @@ class Classifier:
         Raises:
             nsynth.UserError: there is none, or it was not exported by this project.
         """
-        tf = _tensorflow()
+        tf = tensorflow_without_keras()
         try:
             self._model = tf.saved_model.load(str(folder))
             self._signature = self._model.signatures["serving_waveform"]
@@ -232,8 +246,8 @@ def _below(folder: Path) -> Iterator[Path]:
         yield from (Path(parent, name) for name in names if not name.startswith("."))
 
 
-def _tensorflow() -> Any:
-    """TensorFlow without Keras, which an exported model does not need and which doubles the time to start."""
+def tensorflow_without_keras() -> Any:
+    """Import TensorFlow without Keras, which an exported model does not need and which doubles the time to start."""
     if "keras" in sys.modules or "tensorflow" in sys.modules:
         import tensorflow
 

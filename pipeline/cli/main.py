@@ -35,6 +35,10 @@ COMMANDS = {
     "evaluate": ("pipeline.cli.evaluate:evaluate", "Measure a model on test, once, on the record."),
     "lineage": ("pipeline.cli.lineage:lineage", "Tell which data and code made a model."),
     "classify": ("pipeline.cli.classify:classify", "Classify audio files."),
+    "serve": (
+        "pipeline.cli.serve:serve",
+        "Serve the champion: TensorFlow Serving's API and a page to try it.",
+    ),
     "config": ("pipeline.cli.config:config", "Show the settings: what each means, what a run would use."),
     "kubeflow": ("kubeflow.cli:kubeflow", "Compile, submit and schedule the pipeline on a cluster."),
 }

@@ -14,7 +14,6 @@ from components.canary.executor import CanaryExecutor
 from components.canary.options import CanaryOptions
 from components.canary.run_probe import ProbeError, run_probe
 from components.canary.server import ask_server
-from components.documents import ServerAnswer
 from components.version import model_digest
 
 pytestmark = pytest.mark.slow
@@ -199,39 +198,34 @@ def test_every_fault_is_seen():
 
 
 SERVER = """
-    # Speaks TensorFlow Serving's REST protocol; answers the records it knows.
-    import base64, http.server, json, sys
+    # `nsynth serve` in the place of TensorFlow Serving's binary.
+    import os, sys
     options = dict(a.lstrip("-").split("=", 1) for a in sys.argv[1:])
-    known = json.load(open(options["model_base_path"] + "/1/known.json"))
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def reply(self, content):
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(json.dumps(content).encode())
-        def do_GET(self):
-            self.reply({"model_version_status": [{"version": "1", "state": "AVAILABLE"}]})
-        def do_POST(self):
-            assert self.path == f"/v1/models/{options['model_name']}:predict"
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            records = [base64.b64decode(row["examples"]["b64"]).decode() for row in asked["instances"]]
-            self.reply({"predictions": [{"probabilities": known[record]} for record in records]})
-    http.server.HTTPServer(("127.0.0.1", int(options["rest_api_port"])), Handler).serve_forever()
+    asked = {"--models": "model_base_path", "--name": "model_name", "--port": "rest_api_port"}
+    words = [word for option, name in asked.items() for word in (option, options[name])]
+    os.execv(sys.executable, [sys.executable, "-m", "pipeline.cli.main", "serve", *words])
 """
 
 
-def test_where_there_is_a_model_server_it_is_asked_too(tmp_path, monkeypatch):
-    binary, model = tmp_path / "bin" / "tensorflow_model_server", tmp_path / "model"
+def test_where_there_is_a_model_server_it_is_asked_too(tmp_path, monkeypatch, good_model, valid_examples):
+    """The server is one of our own, a second implementation of the protocol."""
+    import tensorflow as tf
+
+    binary = tmp_path / "bin" / "tensorflow_model_server"
     binary.parent.mkdir()
-    model.mkdir()
     binary.write_text(f"#!{sys.executable}\n{textwrap.dedent(SERVER)}")
     binary.chmod(0o755)
-    (model / "known.json").write_text(json.dumps({"first": [0.25, 0.75], "second": [1.0, 0.0]}))
     monkeypatch.setenv("PATH", str(binary.parent), prepend=":")
-    expected = np.array([[0.25, 0.75], [1.0, 0.0]])
-    same = ask_server(str(model), [b"first", b"second"], expected, tolerance=0.01)
-    assert same == ServerAnswer(present=True, passed=True, detail="2 notes, largest difference 0.0e+00")
-    other = ask_server(str(model), [b"first", b"second"], expected[::-1], tolerance=0.01)
+    model = str(good_model / "Format-Serving")
+    [file] = Path(valid_examples.uri, "Split-valid").iterdir()
+    records = [record.numpy() for record in tf.data.TFRecordDataset(str(file)).shard(20, 0).take(4)]
+    served = tf.saved_model.load(model).signatures["serving_default"]
+    expected = served(examples=tf.constant(records))["probabilities"].numpy()
+    same = ask_server(model, records, expected, tolerance=1e-4)
+    assert same.detail.startswith("4 notes, largest difference")
+    assert (same.present, same.passed) == (True, True)
+    other = ask_server(model, records, expected[::-1], tolerance=1e-4)
     assert (other.present, other.passed) == (True, False)
-    broken = ask_server(str(model), [b"third"], expected[:1], tolerance=0.01)
+    broken = ask_server(model, [b"no example"], expected[:1], tolerance=1e-4)
     assert not broken.passed
-    assert "no answer" in broken.detail
+    assert "no answer: HTTP Error 400" in broken.detail

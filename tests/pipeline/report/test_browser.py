@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,34 +10,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.pipeline.browser import chromium
+
 pytestmark = pytest.mark.slow
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 WIDE, PHONE = (1280, 900), (390, 844)  # px
 
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory) -> Iterator:
-    """A browser without windows, its console and its network kept."""
-    browser = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    chromedriver = shutil.which("chromedriver")
-    if not browser or not chromedriver:
-        pytest.skip("Chromium and its chromedriver are not installed here")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    profile = tmp_path_factory.mktemp("profile")
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-                     "--hide-scrollbars", "--mute-audio", f"--user-data-dir={profile}"):  # fmt: skip
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    started = webdriver.Chrome(options, Service(chromedriver))
-    started.set_page_load_timeout(120)
-    started.set_script_timeout(60)
-    yield started
-    started.quit()
+    with chromium(tmp_path_factory.mktemp("profile")) as started:
+        yield started
 
 
 @pytest.fixture
