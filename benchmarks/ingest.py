@@ -142,6 +142,7 @@ def _prepare_ours(variant: str, data: str, out: str) -> Callable[[], None]:
     outputs: dict[str, list[Any]] = {
         "examples": [standard_artifacts.Examples()],
         "scalars": [standard_artifacts.Examples()],
+        "sample": [standard_artifacts.Examples()],
         "quarantine": [QuarantinedNotes()],
     }
     for name, [artifact] in outputs.items():

@@ -4,6 +4,7 @@ A record is `length: uint64 LE | masked CRC-32C of length | data | masked CRC-32
 12 bytes of each header and seeks over the data. Source: tensorflow/core/lib/io/record_writer.h.
 """
 
+import io
 import os
 import struct
 from collections.abc import Iterator
@@ -81,6 +82,20 @@ def read_data(file: BinaryIO, record: Record) -> tuple[bytes, bool]:
     framed = file.read(record.length + FOOTER_BYTES)
     data, footer = framed[: record.length], framed[record.length :]
     return data, len(footer) == FOOTER_BYTES and masked_crc(data) == struct.unpack("<I", footer)[0]
+
+
+def records(content: bytes) -> Iterator[bytes]:
+    """The data of every record of a whole file.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    file = io.BytesIO(content)
+    for place in scan(file, len(content)):
+        data, intact = read_data(file, place) if isinstance(place, Record) else (b"", False)
+        if not intact:
+            raise ValueError(f"the TFRecord is damaged at byte {place.offset:,}")
+        yield data
 
 
 def scan(file: BinaryIO, size: int) -> Iterator[Record | Damage]:

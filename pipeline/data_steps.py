@@ -56,6 +56,8 @@ class Data:
     """The account of it: what came in, and what was not used."""
     held_out: BaseChannel
     """What a candidate is judged on."""
+    sample: BaseChannel
+    """Some notes of that, with their sound."""
     schema: BaseChannel
     transformed_examples: BaseChannel
     transform_graph: BaseChannel
@@ -84,6 +86,7 @@ def prepare(config: Config) -> Data:
         scalars=ingest.outputs["scalars"],
         quarantine=ingest.outputs["quarantine"],
         held_out=examples,
+        sample=ingest.outputs["sample"],
         schema=schema.outputs["schema"],
         transformed_examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
@@ -111,13 +114,15 @@ def prepare_spans(config: Config, spans: Spans) -> Data:
     )
     transform.add_upstream_nodes([*stops, apart])
     newest = examples[spans.window[-1]]
+    judged = held_out[0] if held_out else ingests[spans.window[-1]]
     return Data(
         # What is new comes first: if it is refused, nothing has been spent on the rest.
         steps=[*steps, schema, *ingests.values(), *held_out, apart, transform],
         examples=union(examples.values()),
         scalars=union(ingest.outputs["scalars"] for ingest in ingests.values()),
         quarantine=quarantine,
-        held_out=held_out[0].outputs["examples"] if held_out else newest,
+        held_out=judged.outputs["examples"],
+        sample=judged.outputs["sample"],
         schema=schema.outputs["schema"],
         transformed_examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
@@ -178,7 +183,7 @@ def _judge_new(
     for before, span in zip((None, *spans.window), spans.window, strict=False):
         if span in spans.judge:
             judge = _Judge(config, ingests[span], schema, span)
-            earlier = ingests[before].outputs["examples"] if before is not None else None
+            earlier = ingests[before].outputs["sample"] if before is not None else None
             drift = judge.drift(champion.outputs["model"], earlier)
             steps += [*judge.steps, *drift]
             stops.append(drift[-1])
@@ -190,7 +195,7 @@ class _Judge:
 
     def __init__(self, config: Config, ingest: BaseComponent, schema: BaseChannel, span: int | None = None):
         self._config, self._schema, self._span = config, schema, span
-        self._examples = ingest.outputs["examples"]
+        self._sample = ingest.outputs["sample"]
         scalars = ingest.outputs["scalars"]
         statistics = StatisticsGen(
             examples=scalars,
@@ -219,7 +224,7 @@ class _Judge:
     def drift(self, champion: BaseChannel, earlier: BaseChannel | None) -> list[BaseComponent]:
         """The steps that look at the data with the champion's eyes; the last one stops the run."""
         drift = Drift(
-            examples=self._examples,
+            examples=self._sample,
             earlier=earlier,
             statistics=self._statistics,
             schema=self._schema,

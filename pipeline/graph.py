@@ -116,7 +116,7 @@ def _judge_and_push(config: Config, data: Data, model: _Model) -> list[BaseCompo
         code=code("Gate"),
     )
     canary = Canary(
-        examples=data.held_out,
+        examples=data.sample,
         model=model.model,
         predictions=gate.outputs["predictions"],
         options=config.canary,

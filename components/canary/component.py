@@ -51,7 +51,7 @@ class Canary(base_component.BaseComponent):
         """Create the step.
 
         Args:
-          examples: raw Examples.
+          examples: raw notes of `split` with their sound, each among the predictions: a sample is enough.
           model: the candidate.
           predictions: the candidate's predictions on the notes of `split`, as the gate saw them.
           options: the canary section of the configuration.

@@ -2,23 +2,23 @@
 
 import io
 import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from tfx import types
 from tfx.dsl.components.base import base_executor
-from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 import nsynth
-from components import storage
+from components import storage, tfrecord
 from components.blessing import bless_infra
 from components.canary.checks import judge, markdown, refused, report_of
 from components.canary.options import CanaryOptions
 from components.canary.run_probe import ProbeError, run_probe
 from components.canary.server import ask_server
+from components.example_proto import Example
 from components.version import model_digest
 
 Artifacts = dict[str, list[types.Artifact]]
@@ -34,14 +34,11 @@ class CanaryExecutor(base_executor.BaseExecutor):
         judged = model_digest(model)  # taken first: what is altered meanwhile is not pushed
         expected = _expected(artifact_utils.get_single_uri(input_dict["predictions"]))
         folders = artifact_utils.get_split_uris(input_dict["examples"], exec_properties["split"])
-        files = sorted(file for folder in folders for file in fileio.glob(f"{folder}/*"))
-        records = _spread(files, len(expected), options.notes)
+        records = _spread([record for folder in folders for record in _read(folder)], options.notes)
         probabilities = np.array([expected[_note(record)] for record in records])
         with tempfile.TemporaryDirectory() as scratch:
             notes, local_model = f"{scratch}/notes.tfrecord", model
-            with tf.io.TFRecordWriter(notes) as writer:
-                for record in records:
-                    writer.write(record)
+            storage.write_bytes(notes, b"".join(map(tfrecord.frame, records)))
             if storage.is_remote(model):
                 local_model = f"{scratch}/model"
                 storage.copy_folder(model, local_model)
@@ -71,12 +68,16 @@ def _expected(folder: str) -> dict[str, np.ndarray]:
         return dict(zip(arrays["note_str"].tolist(), arrays["candidate"], strict=True))
 
 
-def _spread(files: list[str], notes: int, wanted: int) -> list[bytes]:
-    """Pick at most `wanted` records evenly from the files: these are sorted, so the first records are similar."""
-    step = max(1, notes // wanted)
-    dataset = tf.data.Dataset.from_tensor_slices(files).flat_map(tf.data.TFRecordDataset)
-    return [record.numpy() for record in dataset.shard(step, 0).take(wanted)]
+def _read(folder: str) -> Iterator[bytes]:
+    """All records of a split: a sample fits into memory."""
+    for name in sorted(storage.children(folder)):
+        yield from tfrecord.records(storage.read_bytes(f"{folder}/{name}"))
+
+
+def _spread(records: list[bytes], wanted: int) -> list[bytes]:
+    """Pick at most `wanted` records evenly."""
+    return records[:: max(1, len(records) // wanted)][:wanted]
 
 
 def _note(record: bytes) -> str:
-    return tf.train.Example.FromString(record).features.feature[nsynth.NOTE_STR].bytes_list.value[0].decode()
+    return Example.FromString(record).features.feature[nsynth.NOTE_STR].bytes_list.value[0].decode()

@@ -18,7 +18,7 @@ class CanaryOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
     """Limits for the exported model in a separate process, as in a server."""
 
     notes: int = pydantic.Field(default=64, ge=1)
-    """Number of real notes sent to every signature."""
+    """Number of real notes sent to every signature; at most those of the sample that ingest puts aside."""
     max_difference: float = pydantic.Field(default=1e-3, gt=0)
     """Largest allowed difference of a probability from the gate's predictions."""
     latency: dict[int, LatencyLimit] = {

@@ -38,8 +38,8 @@ class Drift(BaseComponent):
     """Measures drift and writes a verdict as DataGate does; a Stop after it refuses the span.
 
     Args:
-      examples: of the new span.
-      earlier: of the span before it in the window; none if there is none.
+      examples: notes of the new span with their sound: its sample is enough.
+      earlier: likewise, of the span before it in the window; none if there is none.
       statistics: of the new span.
       schema: the curated schema.
       champion: Champion's output, possibly an empty folder.

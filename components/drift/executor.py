@@ -94,7 +94,7 @@ def _spans_of(destination: str, version: int) -> tuple[int, ...]:
 
 
 def _answers(examples: types.Artifact, model: str) -> Answers:
-    """Predict one shard of train notes with the champion: shards are random samples of the span."""
+    """Predict the train notes with the champion."""
     folder = artifact_utils.get_split_uris([examples], TRAIN)[0]
-    predictions = predict(sorted(fileio.glob(f"{folder}/*"))[:1], model, None)
+    predictions = predict(fileio.glob(f"{folder}/*"), model, None)
     return Answers(predictions.family, predictions.candidate)

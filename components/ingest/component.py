@@ -9,12 +9,19 @@ from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
 from components.artifacts import QuarantinedNotes
 from components.ingest.driver import Driver
-from components.ingest.executor import CODE_KEY, OPTIONS_KEY, QUARANTINE_KEY, SCALARS_KEY, Executor
+from components.ingest.executor import (
+    CODE_KEY,
+    OPTIONS_KEY,
+    QUARANTINE_KEY,
+    SAMPLE_KEY,
+    SCALARS_KEY,
+    Executor,
+)
 from components.ingest.options import IngestOptions
 
 
 class NSynthExampleGenSpec(standard_component_specs.FileBasedExampleGenSpec):
-    """TFX's file-based spec, with options, the scalars and the quarantine."""
+    """TFX's file-based spec, with options, scalars, the sample and the quarantine."""
 
     PARAMETERS = {
         **standard_component_specs.FileBasedExampleGenSpec.PARAMETERS,
@@ -24,6 +31,7 @@ class NSynthExampleGenSpec(standard_component_specs.FileBasedExampleGenSpec):
     OUTPUTS = {
         **standard_component_specs.FileBasedExampleGenSpec.OUTPUTS,
         SCALARS_KEY: ChannelParameter(type=standard_artifacts.Examples),
+        SAMPLE_KEY: ChannelParameter(type=standard_artifacts.Examples),
         QUARANTINE_KEY: ChannelParameter(type=QuarantinedNotes),
     }
 
@@ -34,6 +42,7 @@ class NSynthExampleGen(FileBasedExampleGen):
     Outputs:
         examples: `standard_artifacts.Examples`, splits train, dev, valid, test.
         scalars: the same notes in the same shards and order, without their sound: for whoever needs no samples.
+        sample: some of them with their sound (components/sample.py): for whoever needs a few.
         quarantine: `QuarantinedNotes`, what was not used and the account of all.
     """
 
@@ -73,8 +82,9 @@ class NSynthExampleGen(FileBasedExampleGen):
             range_config=range_config,
             examples=Channel(type=standard_artifacts.Examples),
             scalars=Channel(type=standard_artifacts.Examples),
+            sample=Channel(type=standard_artifacts.Examples),
             quarantine=Channel(type=QuarantinedNotes),
             **{OPTIONS_KEY: (options or IngestOptions()).model_dump_json(), CODE_KEY: code},
         )
-        # FileBasedExampleGen's own constructor would build a spec without options, scalars and quarantine.
+        # FileBasedExampleGen's own constructor would build a spec without what is added above.
         super(FileBasedExampleGen, self).__init__(spec=spec)

@@ -24,11 +24,13 @@ from components.documents import IngestAccount
 from components.ingest import account, files
 from components.ingest.index import Index, open_indexes
 from components.ingest.options import IngestOptions
+from components.ingest.sample import Sample
 from components.ingest.shard import Layout, Refused, reports, scratch, split_folder, write_shard
 from components.ingest.shuffle import Shard, plan
 from components.ingest.sources import Source, find
 
 SCALARS_KEY = "scalars"
+SAMPLE_KEY = "sample"
 QUARANTINE_KEY = "quarantine"
 OPTIONS_KEY = "options"
 CODE_KEY = "code"
@@ -59,11 +61,11 @@ class Executor(BaseBeamExecutor):
         output_dict: dict[str, list[Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Read the notes, write the examples, their scalars and the quarantine.
+        """Read the notes, write the examples, their scalars, a sample of them and the quarantine.
 
         Args:
             input_dict: nothing.
-            output_dict: `examples`, `scalars` and `quarantine`.
+            output_dict: `examples`, `scalars`, `sample` and `quarantine`.
             exec_properties: `input_base`, `input_config` (patterns with the span filled in), `options`.
 
         Raises:
@@ -74,47 +76,50 @@ class Executor(BaseBeamExecutor):
         options = IngestOptions.model_validate_json(exec_properties.get(OPTIONS_KEY) or "{}")
         examples = artifact_utils.get_single_instance(output_dict[standard_component_specs.EXAMPLES_KEY])
         scalars = artifact_utils.get_single_instance(output_dict[SCALARS_KEY])
+        sample = artifact_utils.get_single_instance(output_dict[SAMPLE_KEY])
         quarantine = artifact_utils.get_single_instance(output_dict[QUARANTINE_KEY])
-        layout = Layout(examples.uri, scalars.uri, quarantine.uri)
+        layout = Layout(examples.uri, scalars.uri, sample.uri, quarantine.uri)
         splits: list[str] = []
         try:
-            shards, summary = self._ingest(exec_properties, options, layout)
+            shards, summary, chosen = self._ingest(exec_properties, options, layout)
             splits = [split for split in nsynth.SPLITS if any(split in s.routes.splits for s in shards)]
             account.write(summary, layout)
             account.stop_if_unusable(summary, splits, layout)
+            sampled = chosen.write(layout)
         except BaseException:
-            for artifact, split in itertools.product(layout.notes, nsynth.SPLITS):
+            for artifact, split in itertools.product((*layout.notes, layout.sample), nsynth.SPLITS):
                 files.remove_tree(split_folder(artifact, split))
             raise
         finally:
-            for artifact in layout.notes:
+            for artifact in (*layout.notes, layout.sample):
                 files.remove_tree(scratch(artifact))
             files.remove_tree(layout.reports)
-        for notes in (examples, scalars):
-            notes.split_names = artifact_utils.encode_split_names(splits)
+        for notes, names in ((examples, splits), (scalars, splits), (sample, sampled)):
+            notes.split_names = artifact_utils.encode_split_names(names)
             examples_utils.set_payload_format(notes, example_gen_pb2.FORMAT_TF_EXAMPLE)
-        _name_span(exec_properties, [examples, scalars], quarantine)
+        _name_span(exec_properties, [examples, scalars, sample], quarantine)
         counts = {"in": summary.notes_in, "used": summary.used, "quarantined": summary.quarantined}
         for name, count in counts.items():
             quarantine.set_int_custom_property(f"notes_{name}", count)
 
     def _ingest(
         self, exec_properties: dict[str, Any], options: IngestOptions, layout: Layout
-    ) -> tuple[list[Shard], IngestAccount]:
+    ) -> tuple[list[Shard], IngestAccount, Sample]:
         cache_dir = cache_folder(options, layout.examples)
         with open_indexes(_sources(exec_properties), cache_dir) as indexes:
             shards = plan(indexes, options)
             _check_room(indexes, layout)
             logging.info("Writing %d notes in %d shards", sum(i.notes for i in indexes), len(shards))
             self._write(shards, layout)
-            counted = account.Account(indexes, options)
+            counted, sample = account.Account(indexes, options), Sample()
             with files.whole_file(
                 os.path.join(layout.quarantine, IngestAccount.RECORDS_FILE), layout.reports
             ) as lines:
-                for used, refused in reports(shards, layout):
+                for shard, (used, refused) in zip(shards, reports(shards, layout), strict=True):
                     counted.add(used, refused)
+                    sample.add(shard.name, used)
                     lines.writelines(_line(record) for record in refused)
-            return shards, counted.summary()
+            return shards, counted.summary(), sample
 
     def _write(self, shards: list[Shard], layout: Layout) -> None:
         """Run the workers. An error of theirs comes back wrapped in the runner's; the user gets its own words.

@@ -31,6 +31,7 @@ class Layout(NamedTuple):
 
     examples: str
     scalars: str
+    sample: str
     quarantine: str
 
     @property
@@ -67,11 +68,13 @@ class Used(NamedTuple):
     group: str
     attributes: dict[str, int]  # as in Note
     lacks: Sequence[str] = ()  # as in Note
+    offset: int = 0  # of the record in the shard of its split
+    length: int = 0
 
     @classmethod
-    def of(cls, split: str, note: Note, sound: str) -> "Used":
+    def of(cls, split: str, note: Note, sound: str, place: Record) -> "Used":
         """The entry of a note."""
-        return cls(split, note.note_str, sound, note.group, note.attributes, note.lacks)
+        return cls(split, note.note_str, sound, note.group, note.attributes, note.lacks, *place)
 
 
 class Refused(NamedTuple):
@@ -154,9 +157,10 @@ def _copy(shard: Shard, layout: Layout) -> tuple[list[Used], list[Refused]]:
                 quarantine.add(record.source, record.place, error)
                 continue
             split = shard.routes.split(note.group)
+            written = Record(outputs[split][0].tell(), len(raw) + len(scalars))
             for output, content in zip(outputs[split], (raw, note.labels), strict=True):
                 output.write(tfrecord.frame(content, scalars))
-            used.append(Used.of(split, note, digest))
+            used.append(Used.of(split, note, digest, written))
     return used, quarantine.refused
 
 

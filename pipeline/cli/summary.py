@@ -213,10 +213,10 @@ def program() -> str:
 
 
 def _example(summary: Summary) -> Path | None:
-    """Write one of the evaluated notes as a WAV file."""
+    """Write one of the notes as a WAV file."""
     path = summary.record.config.workspace / "example.wav"
     with contextlib.suppress(Absent, OSError, StopIteration):
-        audio = read_audio(next(catalogue(summary.record.examples())))
+        audio = read_audio(next(catalogue(summary.record.sample())))
         soundfile.write(path, audio, nsynth.SAMPLE_RATE_HZ)
         return path
     return None

@@ -177,10 +177,22 @@ class RunRecord:
         Raises:
           Absent: there are none.
         """
-        gate = self.step("Gate")
-        judged = gate.inputs.get("examples") if gate else None
-        artifact = judged[0] if judged else self.artifact("ExampleGen", "examples")
-        split = split or str((gate.properties.get("split") if gate else None) or EVALUATED_SPLIT)
+        return self._split("Gate", "examples", split)
+
+    def sample(self, split: str | None = None) -> Path:
+        """Folder with some raw notes of a split, by default the one that the model was judged on.
+
+        Raises:
+          Absent: there are none.
+        """
+        return self._split("Canary", "sample", split)
+
+    def _split(self, reader: str, key: str, split: str | None) -> Path:
+        """Folder of a split of what `reader` read; where it did not run, of the ExampleGen's output `key`."""
+        step = self.step(reader)
+        judged = step.inputs.get("examples") if step else None
+        artifact = judged[0] if judged else self.artifact("ExampleGen", key)
+        split = split or str((step.properties.get("split") if step else None) or EVALUATED_SPLIT)
         return self.locate(artifact, f"Split-{split}")
 
     @cached_property

@@ -27,6 +27,14 @@ def scan(file: bytes) -> list[Record | Damage]:
     return list(tfrecord.scan(io.BytesIO(file), len(file)))
 
 
+@given(several)
+def test_a_whole_file_is_read_record_by_record_and_a_damaged_one_is_told(contents: list[bytes]) -> None:
+    file, _ = frames(contents)
+    assert list(tfrecord.records(file)) == contents
+    with pytest.raises(ValueError, match="is damaged at byte"):
+        list(tfrecord.records(file[:-1]))
+
+
 def intact(file: bytes) -> list[bytes]:
     """Contents of the records whose checksums hold; checks that the scan accounts for each byte just once."""
     position, found = 0, []

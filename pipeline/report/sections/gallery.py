@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import nsynth
+from components.sample import distance_from_typical
 from pipeline.report.notes import Place, catalogue, flac_uri, log_mel_picture, read_audio
 from pipeline.report.record import Absent, RunRecord
 from transform.options import SpectrogramOptions
@@ -24,10 +25,10 @@ def build(record: RunRecord) -> dict[str, Any]:
 
 def _chosen(record: RunRecord) -> dict[str, Place]:
     """Family → its note, from the judged split; from train, if that split has none of the family."""
-    found = typical(record.places.values())
+    found = typical(catalogue(record.sample()))
     if len(found) < len(nsynth.CLASSES):
         with contextlib.suppress(Absent):
-            found = typical(catalogue(record.examples("train"))) | found
+            found = typical(catalogue(record.sample("train"))) | found
     return {family: found[family] for family in nsynth.CLASSES if family in found}
 
 
@@ -35,12 +36,7 @@ def typical(places: Iterable[Place]) -> dict[str, Place]:
     """Family → its note whose numbers are the nearest to the typical ones."""
 
     def distance(place: Place) -> tuple[float, str]:
-        away = 0.0
-        for number in nsynth.NUMBERS:
-            if number.word in place.attributes:
-                value, step = number.typical
-                away += abs(int(place.attributes[number.word]) - value) / step
-        return away, place.note_str
+        return distance_from_typical(place.attributes), place.note_str
 
     best: dict[str, Place] = {}
     for place in places:

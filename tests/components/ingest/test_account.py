@@ -11,7 +11,7 @@ from components.ingest.shard import Layout, Refused, Used
 from components.ingest.sources import Form, Source
 from components.tfrecord import Damage
 
-LAYOUT = Layout("out/examples", "out/scalars", "out/quarantine")
+LAYOUT = Layout("out/examples", "out/scalars", "out/sample", "out/quarantine")
 
 
 def index_of(notes: int, damage: list[Damage] | None = None) -> Index:

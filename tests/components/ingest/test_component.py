@@ -68,10 +68,10 @@ def test_the_newest_span_is_read_and_nothing_twice(workspace: Workspace, notes, 
         found = workspace.artifacts(standard_artifacts.Examples.TYPE_NAME)
         spans = [artifact.custom_properties["span"].int_value for artifact in found]
         assert spans == [artifact.properties["span"].int_value for artifact in found]
-        assert spans[::2] == spans[1::2], "examples and scalars tell different spans"
+        assert spans[::3] == spans[1::3] == spans[2::3], "the outputs tell different spans"
         fingerprints = [artifact.custom_properties["input_fingerprint"].string_value for artifact in found]
-        assert fingerprints[::2] == fingerprints[1::2]
-        spans = spans[::2]
+        assert fingerprints[::3] == fingerprints[1::3] == fingerprints[2::3]
+        spans = spans[::3]
         accounts = workspace.artifacts(QuarantinedNotes.TYPE_NAME)
         assert spans == [account.custom_properties["span"].int_value for account in accounts]
         return spans
@@ -190,7 +190,8 @@ def test_kubeflow_resolves_the_span_in_its_driver(
     }
     kinds = {str: "STRING", int: "NUMBER_INTEGER"}
     spec = {"parameters": {key: {"parameterType": kinds[type(value)]} for key, value in parameters.items()}}
-    titles = {"examples": "tfx.Examples", "scalars": "tfx.Examples", "quarantine": "tfx.File"}
+    splits = {"examples": nsynth.SPLITS, "scalars": nsynth.SPLITS, "sample": ("train", "valid")}
+    titles = {**dict.fromkeys(splits, "tfx.Examples"), "quarantine": "tfx.File"}
     artifacts = {
         name: {"artifacts": [{"name": name, "uri": str(tmp_path / name), "type": {"schemaTitle": title}}]}
         for name, title in titles.items()
@@ -209,9 +210,9 @@ def test_kubeflow_resolves_the_span_in_its_driver(
     kubeflow_v2_run_executor.main(
         kubeflow_v2_run_executor._parse_flags(["executor", executor, *arguments, *BEAM_ARGS])
     )
-    for name in ("examples", "scalars"):
+    for name, names in splits.items():
         [notes_of] = json.loads(result.read_text())["artifacts"][name]["artifacts"]
         assert notes_of["metadata"]["custom:span"] == notes_of["metadata"]["span"] == 7
-        assert json.loads(notes_of["metadata"]["split_names"]) == list(nsynth.SPLITS)
+        assert json.loads(notes_of["metadata"]["split_names"]) == list(names)
         assert list((tmp_path / name).glob("Split-train/data_tfrecord-*"))
     assert json.loads((tmp_path / "quarantine" / "summary.json").read_text())["used"] == len(notes)

@@ -41,7 +41,7 @@ def run(data, out, options, pattern="*", beam_args=()):
         for key, value in component.exec_properties.items()
         if key in ("input_base", "input_config", "options")
     }
-    outputs = {"examples": standard_artifacts.Examples(), "scalars": standard_artifacts.Examples()}
+    outputs = {name: standard_artifacts.Examples() for name in ("examples", "scalars", "sample")}
     outputs["quarantine"] = QuarantinedNotes()
     for name, artifact in outputs.items():
         artifact.uri = f"{out}/{name}/1"
@@ -77,8 +77,8 @@ def no_fault_of_the_data(error: Exception) -> bool:
 
 
 def shards(out: Path) -> dict[str, bytes]:
-    """All that is left of the notes, with their sound and without, by its path below `out`."""
-    files = (path for name in ("examples", "scalars") for path in (out / name / "1").rglob("*"))
+    """All that is left of the notes, by its path below `out`."""
+    files = (path for name in ("examples", "scalars", "sample") for path in (out / name / "1").rglob("*"))
     return {str(path.relative_to(out)): path.read_bytes() for path in files if path.is_file()}
 
 
@@ -103,6 +103,7 @@ def test_all_notes_arrive_in_any_form(any_form: Path, notes: list[dict], tmp_pat
     assert sorted(itertools.chain(*found.values())) == sorted(note[nsynth.NOTE_STR] for note in notes)
     for name in ("examples", "scalars"):
         assert json.loads(outputs[name].split_names) == list(nsynth.SPLITS)
+    assert json.loads(outputs["sample"].split_names) == ["train", "valid"]
     assert {split: len(found[split]) for split in nsynth.SPLITS} == {
         split: table["notes"] for split, table in summary(tmp_path)["splits"].items()
     }

@@ -80,13 +80,13 @@ def _tfrecord(count: int) -> bytes:
 
 
 def _example_gen(workspace: Workspace, ids: dict[str, int], notes: list[Note], told: Told, run: str) -> None:
-    examples, quarantine = (
-        workspace.folder("ExampleGen", "examples"),
-        workspace.folder("ExampleGen", "quarantine"),
+    examples, sample, quarantine = (
+        workspace.folder("ExampleGen", key) for key in ("examples", "sample", "quarantine")
     )
     for split, count in (("train", CLASSES), ("valid", len(notes))):
-        (examples / f"Split-{split}").mkdir(exist_ok=True)
-        (examples / f"Split-{split}" / "data_tfrecord-00000-of-00001").write_bytes(_tfrecord(count))
+        for artifact in (examples, sample):
+            (artifact / f"Split-{split}").mkdir(exist_ok=True)
+            (artifact / f"Split-{split}" / "data_tfrecord-00000-of-00001").write_bytes(_tfrecord(count))
     table = {
         "notes": len(notes),
         "instruments": 2 * CLASSES,
@@ -112,8 +112,9 @@ def _example_gen(workspace: Workspace, ids: dict[str, int], notes: list[Note], t
     }
     (quarantine / "summary.json").write_text(json.dumps(summary))
     ids["examples"] = workspace.artifact("Examples", examples, span=3)
+    ids["sample"] = workspace.artifact("Examples", sample, span=3)
     ids["quarantine"] = workspace.artifact("QuarantinedNotes", quarantine)
-    made = {"examples": [ids["examples"]], "quarantine": [ids["quarantine"]]}
+    made = {key: [ids[key]] for key in ("examples", "sample", "quarantine")}
     settings = {"input_base": "data", "input_fingerprint": "split:x,num_files:1", "span": 3, "code": "0" * 16}
     workspace.step("ExampleGen", {}, made, run=run, peak_memory_mb=700, **settings)
 
@@ -262,8 +263,8 @@ def _canary(workspace: Workspace, ids: dict[str, int], notes: list[Note], told: 
     folder = workspace.folder("Canary", "report")
     report.write(folder)
     ids["canary"] = workspace.artifact("ModelEvaluation", folder)
-    read = {"model": [ids["model"]], "predictions": [ids["predictions"]]}
-    workspace.step("Canary", read, {"report": [ids["canary"]]}, run=run)
+    read = {"examples": [ids["sample"]], "model": [ids["model"]], "predictions": [ids["predictions"]]}
+    workspace.step("Canary", read, {"report": [ids["canary"]]}, run=run, split="valid")
 
 
 def _pusher(workspace: Workspace, ids: dict[str, int], notes: list[Note], told: Told, run: str) -> None:

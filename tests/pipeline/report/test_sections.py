@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,7 +16,7 @@ from pipeline.report import notes
 from pipeline.report.record import Absent, RunRecord
 from pipeline.report.sections import confusion, data, gallery, headline, lineage, mistakes, slices, steps
 from tests.components.conftest import make_notes
-from tests.pipeline.report.past_run import CLASSES
+from tests.pipeline.report.past_run import CLASSES, write_run
 from tests.pipeline.report.workspace import Workspace
 
 
@@ -44,9 +45,25 @@ def test_the_sound_on_the_page_is_the_note():
 
 
 def test_the_gallery_takes_the_most_ordinary_note_of_each_family(record):
-    chosen = gallery.typical(record.places.values())
+    chosen = gallery.typical(notes.catalogue(record.sample()))
     assert sorted(chosen) == sorted(nsynth.FAMILIES)
     assert {place.attributes["pitch"] for place in chosen.values()} == {60}
+
+
+def test_the_gallery_reads_the_sample_and_not_all_of_the_notes(tmp_path):
+    workspace = Workspace(tmp_path)
+    write_run(workspace)
+    shutil.rmtree(workspace.folder("ExampleGen", "examples"))
+    cards = gallery.build(RunRecord(past_runs.load_run(workspace.store), workspace.config))["cards"]
+    assert [card["family"].replace(" ", "_") for card in cards] == list(nsynth.FAMILIES)
+    assert all(card["answer"] for card in cards)
+
+
+def test_a_run_of_older_code_put_no_sample_aside(tmp_path):
+    workspace = Workspace(tmp_path)
+    workspace.step("ExampleGen", {}, {})
+    with pytest.raises(Absent, match=r"^ExampleGen wrote no sample\.$"):
+        gallery.build(RunRecord(past_runs.load_run(workspace.store), workspace.config))
 
 
 def test_the_most_confident_errors_are_of_different_instruments():
