@@ -2,11 +2,13 @@
 
 import importlib.util
 import re
+import shlex
 from pathlib import Path
 
+import click
 import pytest
 
-from pipeline.cli.main import COMMANDS
+from pipeline.cli.main import COMMANDS, cli
 
 PROJECT = Path(__file__).parents[1]
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
@@ -31,6 +33,20 @@ def test_make_targets_exist(page):
 def test_commands_exist(page):
     named = re.findall(r"(?:^ *|`|\$ )nsynth ([a-z]+)(?![\w=])", page.read_text(), re.MULTILINE)
     assert set(named) <= set(COMMANDS)
+
+
+def test_options_exist(page):
+    for line in re.findall(r"^ *(?:\.venv/bin/)?(nsynth [a-z].*)$", page.read_text(), re.MULTILINE):
+        _, *given = shlex.split(line.rstrip("\\"), comments=True)
+        command: click.Command | None = cli
+        known = {"-h", "--help"}
+        for word in given:
+            if isinstance(command, click.Group) and not word.startswith("-"):
+                command = command.get_command(click.Context(command), word) or command
+            if command:
+                known |= {name for option in command.params for name in option.opts}
+        named = {word.partition("=")[0] for word in given if word.startswith("--")}
+        assert named <= known, line
 
 
 def test_modules_exist(page):

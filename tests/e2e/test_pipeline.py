@@ -4,11 +4,18 @@ The tests stand in the order of the story; each run takes up where the one befor
 """
 
 import json
+import os
+import shlex
+from pathlib import Path
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
 import nsynth
 from pipeline import exit_codes
+
+PROJECT = Path(__file__).parents[2]
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 
@@ -87,6 +94,15 @@ def test_the_pushed_model_lies_as_a_server_wants_it(project, first):
     assert str(versions[0].name) in first.stdout
 
 
+def test_the_notebook_shows_the_run(project, first):
+    notebook = nbformat.read(PROJECT / "docs" / "inside_a_run.ipynb", as_version=4)
+    client = NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(project.folder)}})
+    client.execute(env={**os.environ, "NSYNTH_CONFIG": "configs/tiny.yaml"})
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 3
+    assert "".join(output.get("text", "") for output in outputs).count("%") > 3
+
+
 def test_a_second_run_takes_everything_from_the_cache(project, first):
     again = project.run()
     assert again.returncode == exit_codes.OK, again.stdout + again.stderr
@@ -110,3 +126,13 @@ def test_a_changed_line_of_the_spectrogram_runs_transform_and_what_follows(proje
     states = project.states()
     assert next(step for step in STEPS if states[step] == "COMPLETE") == "Transform"
     assert states["ExampleGen"] == states["StatisticsGen"] == states["DataGate"] == "CACHED"
+
+
+def test_spans_that_were_rendered_for_it_are_retrained_on(project, first):
+    rendered = project.nsynth("corpus", "--spans", "2", "--size", "4", "--out", "deliveries")
+    assert rendered.returncode == exit_codes.OK, rendered.stdout + rendered.stderr
+    words = shlex.split(rendered.stdout.split("To train on them: nsynth ")[1])
+    tiny = ("--config", "configs/tiny.yaml", "--set", "retrain.settle_s=0")
+    answer = project.nsynth(*words, *tiny)
+    assert answer.returncode in (exit_codes.OK, exit_codes.NOT_BLESSED), answer.stdout + answer.stderr
+    assert project.nsynth(*words, *tiny).returncode == exit_codes.NO_NEW_DATA
