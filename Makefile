@@ -79,6 +79,10 @@ bench-ingest: $(READY)  ## measure ingest against stock ImportExampleGen
 bench-transform: $(READY)  ## measure Transform against stock, tf.data and the bare kernel
 	@$(BIN)/python -m benchmarks.transform $(ARGS)
 
+.PHONY: bench-scale
+bench-scale: $(READY)  ## 60,000 notes (34 GB of disk) through the whole pipeline: speed, memory, the disk (ARGS="--notes 6000": short)
+	@$(BIN)/python -m benchmarks.scale $(ARGS)
+
 .PHONY: bench-classify
 bench-classify: $(READY)  ## measure how fast nsynth classify starts and answers (after make run)
 	@$(BIN)/python -m benchmarks.classify $(ARGS)
