@@ -14,18 +14,6 @@ OWN_POD = ("local", "local-parallel")
 VERTEX_BUCKETS = "/gcs"
 """Below this folder Vertex AI shows every bucket."""
 
-MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
-DAYS = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]
-CRON_FIELDS: tuple[tuple[str, int, int, list[str]], ...] = (
-    ("seconds", 0, 59, []),
-    ("minutes", 0, 59, []),
-    ("hours", 0, 23, []),
-    ("day of the month", 1, 31, []),
-    ("month", 1, 12, ["", *MONTHS]),
-    ("day of the week", 0, 6, DAYS),
-)
-"""Name, least and greatest value, and words that stand for values by their place in the list."""
-
 
 def check_config(config: Any, target: Target) -> None:
     """Makes sure that the steps can run elsewhere.
@@ -95,38 +83,3 @@ def check_host(host: str) -> None:
     """
     if not re.match(r"https?://(\[[0-9a-fA-F:.]+\]|[\w.-]+)(:\d+)?(/|$)", host):
         raise nsynth.UserError(f"{host} is no address of an API: write it like http://localhost:8080")
-
-
-def check_cron(text: str) -> None:
-    """Refuses what is no schedule for Kubeflow.
-
-    Raises:
-      nsynth.UserError: it has not six fields (crontab's five would be read with the minutes as seconds), or a
-        field holds what it cannot.
-    """
-    fields = text.split()
-    if len(fields) != len(CRON_FIELDS):
-        raise nsynth.UserError(
-            f"--cron {text!r}: six fields, seconds first; every night at three is '0 0 3 * * *'"
-        )
-    for field, (name, least, greatest, words) in zip(fields, CRON_FIELDS, strict=True):
-        if not all(_is_cron_item(item, least, greatest, words) for item in field.split(",")):
-            named = f" or {next(filter(None, words))}-{words[-1]}" if words else ""
-            raise nsynth.UserError(
-                f"--cron {text!r}: {name} is {field!r}; write *, {least}-{greatest}{named}, ranges (2-5), "
-                "steps (*/2) and lists (1,3) of them"
-            )
-
-
-def _is_cron_item(item: str, least: int, greatest: int, words: list[str]) -> bool:
-    """Whether `item` is *, ?, a value or a range of values, perhaps with a step."""
-    span, slash, step = item.partition("/")
-    if slash and not (step.isdecimal() and int(step) > 0):
-        return False
-    if span in ("*", "?"):
-        return True
-    numbers = [words.index(v.upper()) if v.upper() in words else v for v in span.split("-")]
-    if len(numbers) > 2 or not all(isinstance(v, int) or v.isdecimal() for v in numbers):
-        return False
-    values = [int(v) for v in numbers]
-    return values == sorted(values) and least <= values[0] and values[-1] <= greatest

@@ -1,5 +1,6 @@
-"""`nsynth kubeflow`: compile, submit, schedule and follow the pipeline on a cluster."""
+"""`nsynth kubeflow`: compile, submit and schedule the pipeline on a cluster."""
 
+import datetime
 import json
 import os
 import tempfile
@@ -10,43 +11,25 @@ from typing import Any
 import click
 
 import nsynth
-from kubeflow.checks import check_config, check_cron, check_host
-from kubeflow.options import KubeflowOptions
-from kubeflow.package import Target
-from pipeline.cli.options import LocalPath
-
-CONFIG = click.option(
-    "--config", "config_file", type=LocalPath(), help="The YAML file with all settings."
-)  # fmt: skip
-SET = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one setting.")
-PACKAGE = click.option(
-    "--package", type=LocalPath(), help="A compiled pipeline; default: compile it now."
-)  # fmt: skip
-HOST = click.option("--host", envvar="KF_PIPELINES_ENDPOINT", help="Address of the Kubeflow Pipelines API.")
-NAMESPACE = click.option("--namespace", help="Yours, on a multi-user installation.")
-TOKEN = click.option(
-    "--token-file", envvar="KF_PIPELINES_SA_TOKEN_PATH", type=LocalPath(),
-    help="File with the token that lets you in.",
-)  # fmt: skip
-PARAM = click.option(
-    "--param", "params", multiple=True, metavar="KEY=VALUE", help="Set a parameter of the run."
+from kubeflow import follow
+from kubeflow.checks import check_config
+from kubeflow.command_options import (
+    config_option,
+    connect,
+    load_options,
+    run_options,
+    server_of,
+    set_option,
+    tell,
 )
-SPAN = click.option("--span", type=click.IntRange(min=0), help="Read this span of the data, not the newest.")
-DRY_RUN = click.option("--dry-run", is_flag=True, help="Print what would be sent; contact nobody.")
+from kubeflow.cron import check_cron, next_times
+from kubeflow.options import KubeflowOptions
+from kubeflow.package import Package, Target
+from pipeline.cli.options import LocalPath, json_option
 
-
-def server_options(command: Any) -> Any:
-    """Where the API is and who asks."""
-    for option in (TOKEN, NAMESPACE, HOST, SET, CONFIG):
-        command = option(command)
-    return command
-
-
-def run_options(command: Any) -> Any:
-    """What is to be run."""
-    for option in (DRY_RUN, SPAN, PARAM, PACKAGE):
-        command = option(command)
-    return server_options(command)
+SHOWN_TIMES = 3
+ZONE = "UTC"
+"""In which the controller of schedules reads cron expressions, unless its installation sets another one."""
 
 
 @click.group()
@@ -55,28 +38,30 @@ def kubeflow() -> None:
 
 
 @kubeflow.command(name="compile")
-@CONFIG
-@SET
+@config_option
+@set_option
 @click.option("--target", type=click.Choice(["kfp", "vertex"]), default="kfp", show_default=True)
 @click.option("-o", "--output", type=LocalPath(), default="nsynth.yaml", show_default=True)
+@json_option
 def compile_command(
-    config_file: Path | None, overrides: tuple[str, ...], target: Target, output: Path
+    config_file: Path | None, overrides: tuple[str, ...], target: Target, output: Path, as_json: bool
 ) -> None:
     """Compile the pipeline to a file that the cluster takes."""
     package = _compile(config_file, overrides, target)
     package.write(output)
-    click.echo(f"{output}: {package.version}")
-    for name, default in package.parameters.items():
-        click.echo(f"  --param {name}={default}")
+    lines = [f"{output}: {package.version}"]
+    lines += [f"  --param {name}={default}" for name, default in package.parameters.items()]
+    facts = {"file": str(output), "version": package.version, "parameters": package.parameters}
+    tell(as_json, facts, "\n".join(lines))
 
 
 @kubeflow.command()
 @run_options
 @click.option("--name", help="Name of the run; default: pipeline and time.")
 @click.option("--wait", is_flag=True, help="Stay until the run is over; exit code 1 if it failed.")
-def submit(name: str | None, wait: bool, dry_run: bool, **given: Any) -> int:
+def submit(name: str | None, wait: bool, dry_run: bool, as_json: bool, **given: Any) -> int:
     """Upload the pipeline, if it has changed, and start one run."""
-    from kubeflow.client import Pipelines, Submission, preview
+    from kubeflow.client import Submission, preview
 
     options, server, package = _prepare(dry_run, **given)
     request = Submission(
@@ -89,17 +74,25 @@ def submit(name: str | None, wait: bool, dry_run: bool, **given: Any) -> int:
     if dry_run:
         click.echo(preview(server, package, request))
         return 0
-    pipelines = Pipelines(server)
+    pipelines = connect(server)
     with tempfile.TemporaryDirectory() as folder:
         pipeline_id, version_id = pipelines.upload(package, Path(folder))
     run_id = pipelines.submit(pipeline_id, version_id, request)
-    click.echo(f"{request.name}: {server.host.rstrip('/')}/#/runs/details/{run_id}")
+    page = follow.run_page(server, run_id)
+    facts = {"run": run_id, "name": request.name, "version": package.version, "page": page}
     if not wait:
+        tell(as_json, facts, f"{request.name}: {page}")
         return 0
-    state = pipelines.wait(run_id, lambda state, done: click.echo(f"{state.lower()}, {done} steps done"))
+    if not as_json:
+        click.echo(f"{request.name}: {page}")
+    state = pipelines.wait(
+        run_id, lambda state, done: None if as_json else click.echo(f"{state.lower()}, {done} steps done")
+    )
+    if as_json:
+        tell(True, {**facts, "state": state}, "")
     if state != "SUCCEEDED":
         raise nsynth.UserError(
-            f"the run {request.name} has {state.lower()}; its steps' logs are at the address above"
+            f"the run {request.name} has {state.lower()}; `nsynth kubeflow show {run_id}` says why"
         )
     return 0
 
@@ -115,10 +108,16 @@ def submit(name: str | None, wait: bool, dry_run: bool, **given: Any) -> int:
     "--name", help="Name of the schedule; default: the pipeline's. A schedule of that name is replaced."
 )
 def schedule(
-    cron: str, max_concurrency: int, no_catchup: bool, name: str | None, dry_run: bool, **given: Any
+    cron: str,
+    max_concurrency: int,
+    no_catchup: bool,
+    name: str | None,
+    dry_run: bool,
+    as_json: bool,
+    **given: Any,
 ) -> None:
     """Upload the pipeline, if it has changed, and start runs by the clock, always of its latest version."""
-    from kubeflow.client import Pipelines, Schedule, preview
+    from kubeflow.client import Schedule, preview
 
     check_cron(cron)
     options, server, package = _prepare(dry_run, **given)
@@ -135,105 +134,65 @@ def schedule(
     if dry_run:
         click.echo(preview(server, package, request))
         return
-    pipelines = Pipelines(server)
+    pipelines = connect(server)
     with tempfile.TemporaryDirectory() as folder:
         pipeline_id, _ = pipelines.upload(package, Path(folder), latest=True)
     schedule_id = pipelines.schedule(pipeline_id, request)
-    click.echo(f"{request.name}: {server.host.rstrip('/')}/#/recurringrun/details/{schedule_id}")
+    page = f"{server.host.rstrip('/')}/#/recurringrun/details/{schedule_id}"
+    times = next_times(cron, datetime.datetime.now(datetime.UTC), SHOWN_TIMES)
+    lines = [
+        f"{request.name}: {page}",
+        f"next runs ({ZONE}, unless the cluster's controller sets another zone):",
+    ]
+    lines += [f"  {moment:%a %Y-%m-%d %H:%M:%S} {ZONE}" for moment in times] or ["  never"]
+    facts = {
+        "schedule": schedule_id,
+        "name": request.name,
+        "version": package.version,
+        "page": page,
+        "next": [moment.isoformat() for moment in times],
+    }
+    tell(as_json, facts, "\n".join(lines))
 
 
 @kubeflow.command()
-@server_options
-def schedules(**given: Any) -> None:
-    """List the schedules."""
-    from kubeflow.client import Pipelines
-
-    for made in Pipelines(_server(_options(given), given)).schedules():
-        cron = (
-            made.trigger.cron_schedule.cron
-            if made.trigger and made.trigger.cron_schedule
-            else "every so often"
-        )
-        click.echo(f"{made.recurring_run_id}  {made.status or made.mode}  {cron}  {made.display_name}")
-
-
-@kubeflow.command()
-@server_options
-@click.option("--limit", type=click.IntRange(1, 100), default=10, show_default=True)
-def runs(limit: int, **given: Any) -> None:
-    """List the newest runs."""
-    from kubeflow.client import Pipelines
-
-    for run in Pipelines(_server(_options(given), given)).runs(limit):
-        click.echo(
-            f"{run.run_id}  {run.state or 'PENDING'}  {run.created_at:%Y-%m-%d %H:%M}  {run.display_name}"
-        )
-
-
-@kubeflow.command()
-def fingerprint() -> None:
+@json_option
+def fingerprint(as_json: bool) -> None:
     """Print the fingerprint of the code that goes into the image, for its label."""
+    from kubeflow.kept import CODE
     from pipeline.fingerprint import code_fingerprint
 
-    click.echo(
-        code_fingerprint(
-            "components",
-            "corpus",
-            "kubeflow",
-            "pipeline",
-            "trainer",
-            "transform",
-            "pipeline/install/runtime.lock",
-        )
-    )
+    found = code_fingerprint(*CODE, "pipeline/install/runtime.lock")
+    tell(as_json, {"code": found}, found)
 
 
-def _compile(config_file: Path | None, overrides: tuple[str, ...], target: Target = "kfp") -> Any:
-    config = _config(config_file, overrides)
+for command in follow.COMMANDS:
+    kubeflow.add_command(command)
+
+
+def _compile(config_file: Path | None, overrides: tuple[str, ...], target: Target = "kfp") -> Package:
+    from kubeflow.kept import kept_or_compiled
+
+    config = load_options(config_file, overrides)
     check_config(config, target)
     verbose = click.get_current_context().find_root().obj["verbose"]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if verbose else "2")  # before TensorFlow is imported
-    from pipeline.logs import chatter_to
 
-    with chatter_to(Path(os.devnull), verbose):
-        from kubeflow.compile import compile_config  # TFX: 15 s of imports
+    def compile_now() -> Package:
+        from pipeline.logs import chatter_to
 
-        return compile_config(config, target)
+        with chatter_to(Path(os.devnull), verbose):
+            from kubeflow.compile import compile_config  # TFX: 15 s of imports
 
+            return compile_config(config, target)
 
-def _config(config_file: Path | None, overrides: tuple[str, ...]) -> Any:
-    from pipeline.config import DEFAULT_CONFIG, load_config
-
-    return load_config(config_file or DEFAULT_CONFIG, overrides)
+    return kept_or_compiled(config, target, compile_now)
 
 
-def _options(given: dict[str, Any]) -> KubeflowOptions:
-    return _config(given["config_file"], given["overrides"]).kubeflow
-
-
-def _server(options: KubeflowOptions, given: dict[str, Any], required: bool = True) -> Any:
-    from kubeflow.connection import Server
-
-    host = given["host"] or options.host
-    if not host and required:
-        raise nsynth.UserError("which cluster? Give --host, set kubeflow.host or KF_PIPELINES_ENDPOINT")
-    if host:
-        check_host(host)
-    token = None
-    if given["token_file"]:
-        try:
-            token = given["token_file"].read_text().strip()
-        except OSError as error:
-            raise nsynth.UserError(
-                f"cannot read the token {given['token_file']}: {error.strerror}"
-            ) from error
-    return Server(host or "", given["namespace"] or options.namespace, token)
-
-
-def _prepare(dry_run: bool, **given: Any) -> tuple[KubeflowOptions, Any, Any]:
+def _prepare(dry_run: bool, **given: Any) -> tuple[KubeflowOptions, Any, Package]:
     """Options, server and package; whatever can be refused at once is refused before the slow compilation."""
-    options = _options(given)
-    server = _server(options, given, required=not dry_run)
+    options = load_options(given["config_file"], given["overrides"]).kubeflow
+    server = server_of(options, given, required=not dry_run)
     package = _read(given["package"]) if given["package"] else None
     if not dry_run:
         from kubeflow.connection import knock
@@ -242,7 +201,7 @@ def _prepare(dry_run: bool, **given: Any) -> tuple[KubeflowOptions, Any, Any]:
     return options, server, package or _compile(given["config_file"], given["overrides"])
 
 
-def _read(file: Path) -> Any:
+def _read(file: Path) -> Package:
     from kubeflow.package import read
 
     package = read(file)

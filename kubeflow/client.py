@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import nsynth
 from kubeflow.connection import Server, knock, limits, plain_words
 from kubeflow.package import Package
 
@@ -163,6 +164,56 @@ class Pipelines:
                 page_size=limit, sort_by="created_at desc", namespace=self._server.namespace
             )
             return answer.runs or []
+
+    def find_run(self, named: str) -> Any:
+        """The run (V2beta1Run) with this id, or the newest whose id begins so or that has this name.
+
+        Raises:
+          nsynth.UserError: there is none.
+        """
+        found = next(
+            (
+                run
+                for run in self.runs(PAGE_SIZE)
+                if run.run_id.startswith(named) or run.display_name == named
+            ),
+            None,
+        )
+        with plain_words(self._server):
+            return self._client.get_run(found.run_id if found else named)
+
+    def cancel(self, run_id: str) -> None:
+        """Ends a run; its pods are stopped."""
+        with plain_words(self._server):
+            self._client.terminate_run(run_id)
+
+    def find_schedule(self, named: str) -> Any:
+        """The schedule (V2beta1RecurringRun) with this id or name.
+
+        Raises:
+          nsynth.UserError: there is none.
+        """
+        known = self.schedules()
+        found = next((s for s in known if named in (s.recurring_run_id, s.display_name)), None)
+        if found is None:
+            names = ", ".join(s.display_name for s in known) or "none"
+            raise nsynth.UserError(f"{self._server.host} has no schedule {named} (it has: {names})")
+        return found
+
+    def pause(self, schedule_id: str) -> None:
+        """Lets a schedule start no more runs; those that run go on."""
+        with plain_words(self._server):
+            self._client.disable_recurring_run(schedule_id)
+
+    def resume(self, schedule_id: str) -> None:
+        """Lets it start runs again."""
+        with plain_words(self._server):
+            self._client.enable_recurring_run(schedule_id)
+
+    def delete(self, schedule_id: str) -> None:
+        """Removes a schedule; its runs stay."""
+        with plain_words(self._server):
+            self._client.delete_recurring_run(schedule_id)
 
     def wait(self, run_id: str, follow: Callable[[str, int], None], poll_s: float = 5) -> str:
         """Waits until a run has come to its end; answers its final state.

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urlencode, urljoin
 
 import nsynth
 from pipeline import web
@@ -27,17 +27,34 @@ class Server:
 
 
 def knock(server: Server) -> None:
-    """Asks for the server's health first: the SDK would try five times, each without a limit of time."""
+    """Asks whether an API answers, and whether it lets us into the namespace, before anything slow is done.
+
+    The health alone would not tell: it is answered without a token. The SDK would try five times, each without a
+    limit of time.
+
+    Raises:
+      nsynth.UserError: nobody answers there, or not to us.
+    """
+    health = _ask(server, "healthz")
+    if not server.namespace and isinstance(health, dict) and health.get("multi_user"):
+        raise nsynth.UserError(f"{server.host} has many users: name yours with --namespace")
+    namespace = f"&{urlencode({'namespace': server.namespace})}" if server.namespace else ""
+    _ask(server, f"experiments?page_size=1{namespace}")
+
+
+def _ask(server: Server, path: str) -> Any:
+    """The answer to one small question, or an error in our words."""
     headers = {"Authorization": f"Bearer {server.token}"} if server.token else {}
     try:
-        json.loads(
-            web.request(f"{server.host.rstrip('/')}/apis/v2beta1/healthz", CONNECT_TIMEOUT_S, headers=headers)
+        return json.loads(
+            web.request(f"{server.host.rstrip('/')}/apis/v2beta1/{path}", CONNECT_TIMEOUT_S, headers=headers)
         )
     except web.RequestError as error:
         if error.redirect:
             raise nsynth.UserError(_redirected(server, error.redirect)) from error
         if error.status is not None:
-            raise nsynth.UserError(_explain(server, error.status, str(error))) from error
+            said = _message(error.content) if error.content.strip() else str(error)
+            raise nsynth.UserError(_explain(server, error.status, said)) from error
         raise nsynth.UserError(
             f"cannot reach {server.host} ({error}). Is it the API's address, and is the port forwarded? "
             "kubectl -n kubeflow port-forward svc/ml-pipeline-ui 8080:80"

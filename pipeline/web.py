@@ -1,5 +1,6 @@
 """One HTTP request, with a limit on the whole of it, that goes to the host it is meant for and to no other."""
 
+import contextlib
 import http.client
 import threading
 import urllib.error
@@ -11,17 +12,20 @@ from urllib.parse import urljoin, urlsplit
 import nsynth
 
 ANSWER_BYTES = 1 << 20  # no answer that is wanted here is longer
+_REASON_BYTES = 1 << 14
 
 
 class RequestError(nsynth.UserError):
     """A request that failed. The message names neither path nor query, which may hold a token."""
 
-    def __init__(self, message: str, status: int | None = None, redirect: str = ""):
+    def __init__(self, message: str, status: int | None = None, redirect: str = "", content: bytes = b""):
         super().__init__(message)
         self.status = status
         """What the server answered; None if it did not."""
         self.redirect = redirect
         """The host that it named instead of itself, if it did."""
+        self.content = content
+        """The beginning of what it said about the failure."""
 
 
 def host_of(address: str) -> str:
@@ -51,12 +55,17 @@ def request(
       RequestError: no address, no answer in time, or one that is no success.
     """
     outcome: list[bytes | Exception] = []
+    said: list[bytes] = []
 
     def ask() -> None:
         try:
             asked = urllib.request.Request(address, content, dict(headers or {}))
             with _opener().open(asked, timeout=timeout_s) as answer:
                 outcome.append(answer.read(ANSWER_BYTES))
+        except urllib.error.HTTPError as error:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                said.append(error.read(_REASON_BYTES))
+            outcome.append(error)
         except Exception as error:
             outcome.append(error)
 
@@ -68,7 +77,7 @@ def request(
         raise RequestError(f"took longer than {timeout_s:g} s")
     [answer] = outcome
     if isinstance(answer, Exception):
-        _explain(answer)
+        _explain(answer, b"".join(said))
     return answer
 
 
@@ -87,7 +96,7 @@ def _opener() -> urllib.request.OpenerDirector:
     return opener
 
 
-def _explain(error: Exception) -> NoReturn:
+def _explain(error: Exception, said: bytes) -> NoReturn:
     """Raises the error as ours."""
     if isinstance(error, urllib.error.HTTPError):
         target = error.headers.get("Location", "") if 300 <= error.code < 400 else ""
@@ -95,7 +104,7 @@ def _explain(error: Exception) -> NoReturn:
             host = host_of(urljoin(error.url, target))
             words = f"answered {error.code}, a redirect to {host}, which is not followed"
             raise RequestError(words, error.code, host) from error
-        raise RequestError(f"answered {error.code} {error.reason}", error.code) from error
+        raise RequestError(f"answered {error.code} {error.reason}", error.code, content=said) from error
     reason: object = getattr(error, "reason", error)
     if isinstance(reason, (TimeoutError, ConnectionError)) or (
         isinstance(reason, OSError) and reason.strerror

@@ -64,7 +64,7 @@ class FakeApi:
         time.sleep(self.delay_s)
         if self.trouble and len(self.requests) > self.trouble_from:
             raise Trouble(*self.trouble)
-        if self.token and token != f"Bearer {self.token}":
+        if self.token and token != f"Bearer {self.token}" and path != "/healthz":
             raise Trouble(401, "Request header error: there is no user identity header.")
         if query.get("namespace") and not self.multi_user:
             raise Trouble(400, "In single-user mode, the namespace must be empty")
@@ -106,6 +106,12 @@ class FakeApi:
                     "recurring_run_id": schedule["recurring_run_id"],
                 },
             )
+
+    def _named(self, items: list[dict], key: str, identity: str) -> dict:
+        found = next((item for item in items if item[key] == identity), None)
+        if not found:
+            raise Trouble(404, f"{identity} not found")
+        return found
 
     def _get_healthz(self, rest: list[str], query: dict, body: Any) -> Any:
         return {"multi_user": self.multi_user, "pipeline_store": "database"}
@@ -170,6 +176,9 @@ class FakeApi:
         return self.experiments[-1]
 
     def _post_runs(self, rest: list[str], query: dict, body: Any) -> Any:
+        if rest and rest[0].endswith(":terminate"):
+            self._named(self.runs, "run_id", rest[0].removesuffix(":terminate"))["state"] = "CANCELING"
+            return {}
         known = {v["pipeline_version_id"] for v in self.versions}
         if body["pipeline_version_reference"]["pipeline_version_id"] not in known:
             raise Trouble(404, "PipelineVersion not found")
@@ -185,13 +194,16 @@ class FakeApi:
     def _get_runs(self, rest: list[str], query: dict, body: Any) -> Any:
         if not rest:
             return self._page(self.runs, query, "runs")
-        run = next((r for r in self.runs if r["run_id"] == rest[0]), None)
-        if not run:
-            raise Trouble(404, f"Run {rest[0]} not found")
+        run = self._named(self.runs, "run_id", rest[0])
         run["state"] = self.run_states[0] if len(self.run_states) == 1 else self.run_states.pop(0)
         return run
 
     def _post_recurringruns(self, rest: list[str], query: dict, body: Any) -> Any:
+        for action, status in ((":disable", "DISABLED"), (":enable", "ENABLED")):
+            if rest and rest[0].endswith(action):
+                found = self._named(self.recurring, "recurring_run_id", rest[0].removesuffix(action))
+                found["status"] = status
+                return {}
         if len(body["trigger"]["cron_schedule"]["cron"].split()) != 6:
             raise Trouble(400, "Schedule cron is not a supported format")
         made = {

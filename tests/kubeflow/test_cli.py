@@ -13,7 +13,9 @@ from test_lint import GOOD
 
 import nsynth
 from kubeflow import cli
+from kubeflow.kept import kept_or_compiled
 from kubeflow.package import Package, read
+from pipeline.config import load_config
 
 SPEC = {
     "pipelineInfo": {"name": "nsynth"},
@@ -29,6 +31,7 @@ SPEC = {
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
     monkeypatch.setattr(cli, "_compile", lambda *_, **__: Package(SPEC, {}))
+    monkeypatch.setenv("COLUMNS", "200")
     with serve(FakeApi()) as server:
         yield server
 
@@ -101,13 +104,135 @@ def test_schedule_by_default_runs_nightly_one_at_a_time_without_catching_up(api:
 def test_schedules_and_runs_are_listed(api: FakeApi) -> None:
     call("schedule", "--host", api.url, "--cron", "0 30 4 * * 1", "--name", "weekly")
     call("submit", "--host", api.url, "--name", "try")
-    assert call("schedules", "--host", api.url).output.split() == [
-        "s1",
-        "ENABLED",
-        *["0", "30", "4", "*", "*", "1"],
-        "weekly",
+    heading, row = [
+        line.split()
+        for line in call("schedules", "--host", api.url).output.splitlines()
+        if "─" not in line and line.strip()
     ]
-    assert "r1  PENDING  2026-01-02 03:04  try" in call("runs", "--host", api.url).output
+    assert heading == ["schedule", "state", "cron", "(seconds", "first)", "name"]
+    assert row == ["s1", "enabled", *["0", "30", "4", "*", "*", "1"], "weekly"]
+    heading, row = [
+        line.split()
+        for line in call("runs", "--host", api.url).output.splitlines()
+        if "─" not in line and line.strip()
+    ]
+    assert heading == ["run", "state", "created", "(UTC)", "time", "name"]
+    assert row[:3] == ["r1", "pending", "2026-01-02"]
+    assert row[-1] == "try"
+
+
+def test_what_is_not_there_yet_is_said(api: FakeApi) -> None:
+    assert "has no runs yet" in call("runs", "--host", api.url).output
+    assert "has no schedules yet" in call("schedules", "--host", api.url).output
+
+
+def test_the_next_three_times_are_told_with_their_zone(api: FakeApi) -> None:
+    lines = call("schedule", "--host", api.url, "--cron", "0 0 3 * * *").output.splitlines()[1:]
+    assert "next runs (UTC" in lines[0]
+    assert [line.split()[-2:] for line in lines[1:]] == [["03:00:00", "UTC"]] * 3
+
+
+def failed_run(api: FakeApi) -> None:
+    """A run of which one step has failed."""
+    call("submit", "--host", api.url, "--name", "try")
+    api.run_states = ["FAILED"]
+    api.runs[0]["finished_at"] = "2026-01-02T03:14:00Z"
+    task = {"start_time": "2026-01-02T03:05:00Z", "end_time": "2026-01-02T03:06:30Z", "state": "SUCCEEDED"}
+    error = {"code": 2, "message": "executor exited with status 5"}
+    later = {
+        "start_time": "2026-01-02T03:07:00Z",
+        "end_time": "2026-01-02T03:08:00Z",
+        "state": "FAILED",
+        "error": error,
+    }
+    waiting = {"start_time": "1970-01-01T00:00:00Z", "state": "PENDING"}
+    names = {
+        "DataStop": later,
+        "ExampleGen": task,
+        "Trainer": waiting,
+        "ExampleGen-driver": task,
+        "root": task,
+    }
+    api.runs[0]["run_details"] = {
+        "task_details": [{"display_name": n, **facts} for n, facts in names.items()]
+    }
+
+
+@pytest.mark.parametrize("named", ["r1", "try"])
+def test_a_run_is_shown_with_its_steps_and_why_it_stopped(api: FakeApi, named: str) -> None:
+    failed_run(api)
+    told = json.loads(call("show", named, "--host", api.url, "--json").output)
+    assert [(s["step"], s["state"], s["seconds"]) for s in told["steps"]] == [
+        ("ExampleGen", "SUCCEEDED", 90.0), ("DataStop", "FAILED", 60.0), ("Trainer", "PENDING", None),
+    ]  # fmt: skip
+    assert told["why"] == "DataStop failed: executor exited with status 5"
+    assert (told["run"], told["state"], told["page"]) == ("r1", "FAILED", f"{api.url}/#/runs/details/r1")
+    shown = call("show", named, "--host", api.url).output
+    for expected in ("step", "0:01:30", "executor exited with status 5", told["page"]):
+        assert expected in shown
+
+
+def test_a_run_that_is_not_there(api: FakeApi) -> None:
+    assert "does not know this" in str(call("show", "r9", "--host", api.url).exception)
+
+
+def test_a_run_can_be_canceled(api: FakeApi) -> None:
+    call("submit", "--host", api.url, "--name", "try")
+    assert "is being canceled" in call("cancel", "try", "--host", api.url).output
+    assert api.sent("POST", "/runs/r1:terminate") == [None]
+    api.run_states = ["SUCCEEDED"]
+    assert "has succeeded already" in call("cancel", "r1", "--host", api.url).output
+    assert len(api.sent("POST", "/runs/r1:terminate")) == 1
+
+
+def test_a_schedule_can_be_paused_resumed_and_deleted(api: FakeApi) -> None:
+    call("schedule", "--host", api.url, "--name", "weekly")
+    for action, status in (("pause", "DISABLED"), ("resume", "ENABLED")):
+        told = json.loads(call(action, "weekly", "--host", api.url, "--json").output)
+        assert (told["schedule"], told["state"]) == ("s1", status)
+        assert json.loads(call("schedules", "--host", api.url, "--json").output)[0]["state"] == status
+    assert "is removed" in call("delete", "s1", "--host", api.url).output
+    assert api.recurring == []
+    assert "has no schedule weekly (it has: none)" in str(
+        call("pause", "weekly", "--host", api.url).exception
+    )
+
+
+def test_every_command_answers_in_json(api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    for args in (
+        ["compile", "-o", str(tmp_path / "p.yaml")],
+        ["schedule", "--host", api.url],
+        ["submit", "--host", api.url, "--wait"],
+        *([name, "--host", api.url] for name in ("runs", "schedules")),
+        *(["show", "r1", "--host", api.url], ["cancel", "r1", "--host", api.url]),
+        *([name, "s1", "--host", api.url] for name in ("pause", "resume", "delete")),
+        ["fingerprint"],
+    ):
+        result = call(*args, "--json")
+        assert result.exit_code == 0, (args, result.exception)
+        json.loads(result.output)
+
+
+def test_what_has_not_changed_is_compiled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    compiled: list[str] = []
+
+    def compile_(text: str) -> Package:
+        compiled.append(text)
+        return Package({**SPEC, "sdkVersion": text}, {})
+
+    config = load_config(overrides=["data=/data"])
+    other = load_config(overrides=["data=/data/other"])
+    for wanted in (config, other, config):
+        package = kept_or_compiled(wanted, "kfp", lambda wanted=wanted: compile_(str(wanted.data)))
+        assert package.spec["sdkVersion"] == str(wanted.data)
+    assert compiled == ["/data", "/data/other"]
+    for kept in (tmp_path / "nsynth" / "compiled").iterdir():
+        kept.write_text("damaged: [")
+    kept_or_compiled(config, "kfp", lambda: compile_("again"))
+    kept_or_compiled(config, "vertex", lambda: compile_("vertex"))
+    assert compiled[2:] == ["again", "vertex"]
 
 
 @pytest.mark.parametrize("what", ["submit", "schedule"])
@@ -117,6 +242,19 @@ def test_a_dry_run_sends_nothing(api: FakeApi, what: str) -> None:
     assert list(told.values())[-1]["runtime_config"]["parameters"] == {"data": "/elsewhere"}
     assert told["upload"]["pipeline"] == "nsynth"
     assert api.requests == []
+
+
+@pytest.mark.parametrize("command", ["submit", "schedule", "runs", "schedules"])
+def test_who_may_not_is_told_before_anything_slow(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Health is answered without a token; what is asked next is not."""
+    monkeypatch.setattr(cli, "_compile", lambda *_, **__: pytest.fail("compiled"))
+    with serve(FakeApi(token="letmein", multi_user=True)) as server:
+        result = call(command, "--host", server.url, "--namespace", "team-a")
+        assert "missing or has expired" in str(result.exception)
+    with serve(FakeApi(multi_user=True)) as server:
+        assert "no rights in namespace b" in str(
+            call(command, "--host", server.url, "--namespace", "b").exception
+        )
 
 
 def test_the_token_comes_from_a_file(tmp_path: Path, api: FakeApi) -> None:

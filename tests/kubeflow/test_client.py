@@ -13,7 +13,7 @@ from fake_api import FakeApi, serve
 import nsynth
 from kubeflow import client, connection
 from kubeflow.client import Pipelines, Schedule, Submission, preview
-from kubeflow.connection import Server
+from kubeflow.connection import Server, knock
 from kubeflow.package import Package
 
 REQUEST = Submission("nsynth", "first", {"data": "/data/new"}, "minio://b/root", "runner")
@@ -193,17 +193,17 @@ def test_a_multi_user_installation_gets_the_namespace(tmp_path: Path) -> None:
         }
 
 
-def test_a_foreign_namespace_is_named(tmp_path: Path) -> None:
+def test_a_foreign_namespace_is_named() -> None:
     with serve(FakeApi(multi_user=True)) as api:
-        pipelines = Pipelines(Server(api.url, "team-b"))
         with pytest.raises(nsynth.UserError, match="no rights in namespace team-b"):
-            pipelines.upload(package(), tmp_path)
+            knock(Server(api.url, "team-b"))
+        with pytest.raises(nsynth.UserError, match="many users: name yours with --namespace"):
+            knock(Server(api.url))
 
 
-def test_a_namespace_on_a_single_user_installation_is_refused(api: FakeApi, tmp_path: Path) -> None:
-    pipelines = Pipelines(Server(api.url, "team-a"))
+def test_a_namespace_on_a_single_user_installation_is_refused(api: FakeApi) -> None:
     with pytest.raises(nsynth.UserError, match="single-user mode"):
-        pipelines.upload(package(), tmp_path)
+        knock(Server(api.url, "team-a"))
 
 
 @pytest.mark.parametrize("token", [None, "old"])

@@ -75,7 +75,7 @@ def test_what_is_said_to_have_been_tried_works(line: str, tmp_path: Path) -> Non
     here = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     if not shutil.which(tool, path=here):
         pytest.skip(f"{tool} is not installed")
-    environment = {**os.environ, "PATH": here}
+    environment = {**os.environ, "PATH": here, "XDG_CACHE_HOME": str(tmp_path)}
     done = subprocess.run(
         words(line), cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )

@@ -1,0 +1,97 @@
+"""What the commands of `nsynth kubeflow` share: options, the way to the server, and how they answer."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+import nsynth
+from kubeflow.checks import check_host
+from kubeflow.options import KubeflowOptions
+from pipeline.cli.options import LocalPath, json_option
+
+config_option = click.option(
+    "--config", "config_file", type=LocalPath(), help="The YAML file with all settings."
+)  # fmt: skip
+set_option = click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one setting."
+)
+_package = click.option(
+    "--package", type=LocalPath(), help="A compiled pipeline; default: compile it now."
+)  # fmt: skip
+_host = click.option("--host", envvar="KF_PIPELINES_ENDPOINT", help="Address of the Kubeflow Pipelines API.")
+_namespace = click.option("--namespace", help="Yours, on a multi-user installation.")
+_token = click.option(
+    "--token-file", envvar="KF_PIPELINES_SA_TOKEN_PATH", type=LocalPath(),
+    help="File with the token that lets you in.",
+)  # fmt: skip
+_param = click.option(
+    "--param", "params", multiple=True, metavar="KEY=VALUE", help="Set a parameter of the run."
+)
+_span = click.option("--span", type=click.IntRange(min=0), help="Read this span of the data, not the newest.")
+_dry_run = click.option("--dry-run", is_flag=True, help="Print what would be sent; contact nobody.")
+
+
+def server_options(command: Any) -> Any:
+    """Where the API is and who asks; and --json."""
+    for option in (json_option, _token, _namespace, _host, set_option, config_option):
+        command = option(command)
+    return command
+
+
+def run_options(command: Any) -> Any:
+    """What is to be run."""
+    for option in (_dry_run, _span, _param, _package):
+        command = option(command)
+    return server_options(command)
+
+
+def load_options(config_file: Path | None, overrides: tuple[str, ...]) -> Any:
+    """The configuration (pipeline.config.Config)."""
+    from pipeline.config import DEFAULT_CONFIG, load_config
+
+    return load_config(config_file or DEFAULT_CONFIG, overrides)
+
+
+def server_of(options: KubeflowOptions, given: dict[str, Any], required: bool = True) -> Any:
+    """The server that options and settings name.
+
+    Raises:
+      nsynth.UserError: none is named, its address is none, or the token cannot be read.
+    """
+    from kubeflow.connection import Server
+
+    host = given["host"] or options.host
+    if not host and required:
+        raise nsynth.UserError("which cluster? Give --host, set kubeflow.host or KF_PIPELINES_ENDPOINT")
+    if host:
+        check_host(host)
+    token = None
+    if given["token_file"]:
+        try:
+            token = given["token_file"].read_text().strip()
+        except OSError as error:
+            raise nsynth.UserError(
+                f"cannot read the token {given['token_file']}: {error.strerror}"
+            ) from error
+    return Server(host or "", given["namespace"] or options.namespace, token)
+
+
+def connect(server: Any) -> Any:
+    """The client (kubeflow.client.Pipelines)."""
+    from kubeflow.client import Pipelines
+
+    return Pipelines(server)
+
+
+def tell(as_json: bool, facts: Any, words: Any) -> None:
+    """Prints the facts as JSON, or the words (text or a table) for people."""
+    if as_json:
+        click.echo(json.dumps(facts, indent=1))
+    elif isinstance(words, str):
+        click.echo(words)
+    else:
+        from pipeline.cli.console import make_console
+
+        make_console().print(words)
