@@ -144,6 +144,11 @@ class IngestAccount(Document, Counted):
     RECORDS_FILE: ClassVar[str] = "records.jsonl"
     """A line for each record that is not used."""
 
+    ORIGIN_FILE: ClassVar[str] = "origin.txt"
+    """Beside the notes, if the data's maker wrote one: its first line says what the notes are."""
+
+    origin: str = ""
+    """The first line of ORIGIN_FILE."""
     notes_in: int = pydantic.Field(0, alias="in")
     used: int = 0
     quarantined: int = 0

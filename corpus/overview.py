@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 
 import nsynth
+from components.documents import IngestAccount
 from corpus.fonts import KNOWN_FONTS, Font
 from corpus.options import CorpusOptions
 from corpus.plan import Delivery, Instrument
@@ -85,7 +86,7 @@ def write_tables(
     pitches: Mapping[str, Sequence[int]],
     fonts: Sequence[Font],
 ) -> None:
-    """Writes corpus.csv and LICENCES.md.
+    """Writes corpus.csv, LICENCES.md and origin.txt.
 
     Args:
         folder: where.
@@ -115,6 +116,17 @@ def write_tables(
             ]
             table.writerow([*labels, " ".join(map(str, sorted(set(played)))), len(played)])
     (folder / LICENCES_FILE).write_text(_licences(fonts), encoding="utf-8")
+    (folder / IngestAccount.ORIGIN_FILE).write_text(origin(fonts) + "\n", encoding="utf-8")
+
+
+def origin(fonts: Sequence[Font]) -> str:
+    """What the notes are, for the model card of what is trained on them."""
+    of = list(dict.fromkeys(font.known.lineage if font.known else font.name for font in fonts))
+    count = f"{len(of)} unrelated lineages" if len(of) > 1 else "one lineage"
+    return (
+        f"notes rendered from SoundFonts of {count} ({', '.join(of)}), not recorded from instruments; expect lower "
+        "accuracy on other sounds."
+    )
 
 
 def summarize(

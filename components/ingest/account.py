@@ -19,8 +19,9 @@ _EXAMPLES_SHOWN = 5
 class Account:
     """Adds up what the workers tell, a shard at a time; keeps a few dozen bytes a note."""
 
-    def __init__(self, indexes: Sequence[Index], options: IngestOptions) -> None:
+    def __init__(self, indexes: Sequence[Index], options: IngestOptions, origin: str = "") -> None:
         self._indexes = indexes
+        self._origin = origin
         self._options = options
         self._used: Counter[str] = Counter()  # of a split
         self._counts: Counter[tuple[str, str, int]] = Counter()  # of split, word of a category, id
@@ -99,6 +100,7 @@ class Account:
         lost = self._lost_estimate()
         notes_in = sum(index.notes for index in self._indexes)
         told = {
+            "origin": self._origin,
             "in": notes_in,
             "used": self.used,
             "quarantined": self.quarantined,

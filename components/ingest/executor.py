@@ -111,7 +111,9 @@ class Executor(BaseBeamExecutor):
             _check_room(indexes, layout)
             logging.info("Writing %d notes in %d shards", sum(i.notes for i in indexes), len(shards))
             self._write(shards, layout)
-            counted, sample = account.Account(indexes, options), Sample()
+            base = exec_properties[standard_component_specs.INPUT_BASE_KEY]
+            origin = files.first_line(os.path.join(base, IngestAccount.ORIGIN_FILE))
+            counted, sample = account.Account(indexes, options, origin), Sample()
             with files.whole_file(
                 os.path.join(layout.quarantine, IngestAccount.RECORDS_FILE), layout.reports
             ) as lines:

@@ -71,6 +71,19 @@ def exists(path: str) -> bool:
     return os.path.exists(path) if is_local(path) else _beam_file_systems().exists(path)
 
 
+def first_line(path: str, longest: int = 500) -> str:
+    """The first line of a text file without what cannot be printed; empty where there is none that can be read."""
+    try:
+        if not exists(path):
+            return ""
+        with open_to_read(path) as file:
+            text = file.read(4 * longest).decode("utf-8", "replace")
+    except OSError:
+        return ""
+    line = next(iter(text.splitlines()), "")
+    return "".join(c for c in line if c.isprintable()).strip()[:longest]
+
+
 def match(folder: str, pattern: str) -> list[str]:
     """Paths below `folder` that match a glob pattern, in order; a local folder's own name is no pattern."""
     if is_local(folder):

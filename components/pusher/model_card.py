@@ -108,6 +108,7 @@ def _data(record: Record, gate: GateReport | None, accounts: Sequence[IngestAcco
         lines += _counted(accounts, spans)
     elif spans:
         lines.append(f"- Trained on notes{spans}.")
+    lines += [f"- Origin: {origin}" for origin in dict.fromkeys(a.origin for a in accounts) if origin]
     if gate:
         lines.append(
             f"- Evaluated on {gate.notes:,} notes of {gate.instruments} {nsynth.GROUP.plural} not used in training."

@@ -51,6 +51,12 @@ def test_licences_name_the_font_its_licence_and_its_hash(finished):
     assert f"| made | nobody's | a file of the user's | {font['sha256']} |" in text
 
 
+def test_one_line_says_what_the_notes_are(finished):
+    _, folder = finished
+    [line] = (folder / "origin.txt").read_text().splitlines()
+    assert line.startswith("notes rendered from SoundFonts of one lineage (made)")
+
+
 def test_licences_quote_what_a_font_says_of_itself_and_keep_the_table_whole(make_soundfont, tmp_path):
     font = make_soundfont(
         [(0, 0, "piano", [(0, 127, 0)])],

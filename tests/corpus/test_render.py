@@ -107,7 +107,7 @@ def test_equal_options_give_equal_bytes_whatever_the_workers(options, tmp_path):
     for name, workers in (("one", 1), ("again", 1), ("two", 2)):
         render_corpus(options, tmp_path / name, workers=workers)
     one = _contents(tmp_path / "one")
-    assert len(one) == 6 + 3 + 14  # TFRecords and tables, examples.json, a WAV file for each note
+    assert len(one) == 7 + 3 + 14  # TFRecords and tables, examples.json, a WAV file for each note
     assert _contents(tmp_path / "again") == one
     assert _contents(tmp_path / "two") == one
 

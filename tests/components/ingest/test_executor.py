@@ -115,6 +115,14 @@ def test_all_notes_arrive_in_any_form(any_form: Path, notes: list[dict], tmp_pat
 
 
 @pytest.mark.slow
+def test_the_account_says_where_the_notes_come_from(folders: Folders, notes: list[dict]) -> None:
+    data, out = folders
+    write(data / "notes.tfrecord", [serialize(note) for note in notes])
+    (data / "origin.txt").write_text("rendered\nnobody reads on\n")
+    ingest(folders)
+    assert summary(out)["origin"] == "rendered"
+
+
 def test_workers_runner_and_cache_do_not_change_a_byte(any_form: Path, tmp_path: Path) -> None:
     ingest((any_form, tmp_path / "a"))
     threads = ("--direct_num_workers=2", "--direct_running_mode=multi_threading")

@@ -97,3 +97,20 @@ def test_ingest_elsewhere_writes_the_same_bytes(any_form: Path, tmp_path: Path) 
         written.append({p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()})
     assert written[0] == written[1]
     assert len(written[0]) == 16
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [(None, ""), (b"", ""), (b" my \x1b[31mnotes \nmore", "my [31mnotes"), (b"\xff" * 3000, "\ufffd" * 500)],
+)
+def test_a_first_line_is_short_and_printable(content: bytes | None, line: str, tmp_path: Path) -> None:
+    path = tmp_path / "origin.txt"
+    if content is not None:
+        path.write_bytes(content)
+    assert files.first_line(str(path)) == line
+
+
+def test_what_is_no_file_has_no_first_line(tmp_path: Path) -> None:
+    assert files.first_line(str(tmp_path)) == ""
+    os.mkfifo(tmp_path / "pipe")
+    assert files.first_line(str(tmp_path / "pipe")) == ""

@@ -170,6 +170,14 @@ def test_the_card_begins_with_what_hubs_read():
     assert headings == ["## Intended use", "## Limits", "## Data", "## How to load it", "## Licence"]
 
 
+def test_the_card_says_once_what_the_notes_are():
+    accounts = [IngestAccount.model_validate({**ACCOUNT, "origin": "rendered notes"}) for _ in range(2)]
+    assert model_card(Record(version=3), None, None, {}, accounts).count("- Origin: rendered notes\n") == 1
+    assert "Origin" not in model_card(
+        Record(version=3), None, None, {}, [IngestAccount.model_validate(ACCOUNT)]
+    )
+
+
 def test_the_card_adds_up_several_spans():
     account = IngestAccount.model_validate(ACCOUNT)
     card = model_card(
