@@ -1,18 +1,18 @@
 """The data accepted so far: a folder of statistics, one entry for each set of notes that passed the gate.
 
-An entry is `<number>-span-<span>/` with `FeatureStats.pb` (train split) and `accepted.json`. It is written under
-another name and renamed, so that a reader never sees half of one.
+An entry is `<number>-span-<span>/` with `FeatureStats.pb` (train split) and `accepted.json`. It appears whole or not
+at all.
 """
 
 import dataclasses
 import datetime
 import hashlib
 import json
-import os
-import shutil
 from pathlib import Path
 
 from tensorflow_metadata.proto.v0 import statistics_pb2
+
+import atomic
 
 STATISTICS_FILE = "FeatureStats.pb"
 RECORD_FILE = "accepted.json"
@@ -60,13 +60,10 @@ def remember(folder: Path, span: int, statistics: statistics_pb2.DatasetFeatureS
         return
     number = int(known[-1].path.name.partition("-")[0]) + 1 if known else 1
     target = folder / f"{number:06d}-span-{span}"
-    draft = folder / f".{target.name}.{os.getpid()}"
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    (draft / STATISTICS_FILE).write_bytes(statistics.SerializeToString())
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    (draft / RECORD_FILE).write_text(json.dumps({"span": span, "digest": digest, "accepted_at": now}))
-    draft.rename(target)
+    with atomic.folder(target) as draft:
+        (draft / STATISTICS_FILE).write_bytes(statistics.SerializeToString())
+        (draft / RECORD_FILE).write_text(json.dumps({"span": span, "digest": digest, "accepted_at": now}))
 
 
 def forget(folder: Path, statistics: statistics_pb2.DatasetFeatureStatisticsList) -> None:
@@ -74,5 +71,4 @@ def forget(folder: Path, statistics: statistics_pb2.DatasetFeatureStatisticsList
     digest = digest_of(statistics)
     for entry in entries(folder):
         if entry.digest == digest:
-            gone = entry.path.rename(folder / f".{entry.path.name}.{os.getpid()}")
-            shutil.rmtree(gone)
+            atomic.remove(entry.path)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import filelock
 
+import atomic
 import nsynth
 from components import storage
 from components.version import (
@@ -228,7 +229,7 @@ class Registry:
         except OSError as error:
             raise nsynth.UserError(f"cannot write to {self.destination}: {error.strerror}") from error
         with lock:
-            storage.remove_leftovers(self.destination)
+            atomic.remove_drafts(Path(self.destination))
             yield
 
 

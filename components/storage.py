@@ -1,13 +1,12 @@
 """Folders of files on a local disk or in an object store, written so that nobody sees half of one.
 
-On a disk a folder is built under a hidden name beside its place, flushed and renamed. An object store has no
+On a disk a folder appears whole (`atomic`). An object store has no
 rename: there `saved_model.pb`, the file that servers look for, is written last.
 """
 
 import errno
 import hashlib
 import os
-import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Collection, Iterator
@@ -15,8 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import atomic
+
 LAST_FILE = "saved_model.pb"
-HIDDEN_PREFIX = ".pushing-"
 
 
 def is_remote(path: str) -> bool:
@@ -134,19 +134,9 @@ def publish_folder(target: str, fill: Callable[[str], None]) -> None:
             fill(local)  # what it refuses is never seen in the store
             copy_folder(local, target)
         return
-    parent = os.path.dirname(target)
-    hidden = tempfile.mkdtemp(prefix=HIDDEN_PREFIX, dir=parent)
-    try:
-        fill(hidden)
-        _open_to_readers(hidden)
-        _flush(hidden)
-        try:
-            os.rename(hidden, target)  # refuses a folder that has content
-        except OSError as error:
-            raise (FileExistsError(target) if os.path.exists(target) else error) from error
-        _flush_entry(parent)
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
+    with atomic.folder(Path(target)) as draft:
+        fill(str(draft))
+        _open_to_readers(str(draft))
 
 
 def make_readable_folder(path: str) -> None:
@@ -163,22 +153,8 @@ def remove_folder(path: str) -> None:
     """
     if is_remote(path):
         _gfile().rmtree(path)
-        return
-    if os.path.islink(path):
-        os.unlink(path)
-        return
-    hidden = tempfile.mkdtemp(prefix=HIDDEN_PREFIX, dir=os.path.dirname(path))
-    try:
-        os.rename(path, hidden)
-    finally:
-        shutil.rmtree(hidden)
-
-
-def remove_leftovers(parent: str) -> None:
-    """Removes what a killed process left under hidden names. Call it only where no other can be writing."""
-    for name in children(parent):
-        if name.startswith(HIDDEN_PREFIX):
-            shutil.rmtree(f"{parent}/{name}", ignore_errors=True)
+    else:
+        atomic.remove(Path(path))
 
 
 def _files(path: str) -> list[str]:
@@ -203,22 +179,6 @@ def _open_to_readers(folder: str) -> None:
         os.chmod(parent, 0o755)
         for name in names:
             os.chmod(f"{parent}/{name}", 0o644)
-
-
-def _flush(folder: str) -> None:
-    """Sees every file and folder down to the disk, so that a power cut after the rename loses nothing."""
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            _flush_entry(f"{parent}/{name}")
-        _flush_entry(parent)
-
-
-def _flush_entry(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

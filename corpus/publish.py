@@ -1,13 +1,14 @@
 """Makes a folder appear whole or not at all."""
 
 import contextlib
-import os
 import shutil
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import filelock
 
+import atomic
 import nsynth
 
 
@@ -24,7 +25,7 @@ def sole_writer(out: Path) -> Iterator[None]:
             if _beside(out, "old").exists() and not out.exists():  # stopped between the two renames
                 _beside(out, "old").rename(out)
             shutil.rmtree(_beside(out, "old"), ignore_errors=True)
-            shutil.rmtree(_beside(out, "partial"), ignore_errors=True)
+            atomic.remove_drafts(out.parent, out.name)
             yield
     except (PermissionError, NotADirectoryError, FileExistsError) as error:
         raise nsynth.UserError(
@@ -32,33 +33,10 @@ def sole_writer(out: Path) -> Iterator[None]:
         ) from error
 
 
-@contextlib.contextmanager
-def published(out: Path) -> Iterator[Path]:
+def published(out: Path) -> AbstractContextManager[Path]:
     """Yields a temporary folder that becomes `out`, replacing it, once the block ends without an error."""
-    partial, old = _beside(out, "partial"), _beside(out, "old")
-    partial.mkdir()
-    try:
-        yield partial
-        for path in partial.rglob("*"):
-            _sync(path)
-        _sync(partial)
-        if out.exists():
-            out.rename(old)
-        partial.rename(out)
-        _sync(out.parent)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+    return atomic.folder(out, aside=_beside(out, "old"))
 
 
 def _beside(out: Path, ending: str) -> Path:
     return out.with_name(f".{out.name}.{ending}")
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,6 +1,5 @@
 """The compiled pipeline as it is written to a file and sent to a cluster."""
 
-import contextlib
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any, Literal
 
 import yaml
 
+import atomic
 import nsynth
 
 Target = Literal["kfp", "vertex"]
@@ -50,14 +50,9 @@ class Package:
         Raises:
           nsynth.UserError: the file cannot be written.
         """
-        hidden = path.with_name(f".{path.name}.part")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            hidden.write_text(self.text())
-            hidden.rename(path)
+            atomic.write(path, self.text())
         except OSError as error:
-            with contextlib.suppress(OSError):
-                hidden.unlink()
             raise nsynth.UserError(f"cannot write {path}: {error.strerror}") from error
 
 

@@ -7,7 +7,6 @@ and kept weights are all that needs saving. A training killed within an epoch re
 import hashlib
 import json
 import logging
-import os
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 
+import atomic
 from trainer.state import Epoch, State
 
 log = logging.getLogger("trainer")
@@ -39,16 +39,11 @@ class Checkpoint:
 
     def save(self, model: keras.Model, state: State) -> None:
         """Writes the state under a temporary name, then renames it: there is always one whole state."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         arrays = {f"variable_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(_variables(model))}
         arrays |= {f"kept_{i}": weight for i, weight in enumerate(state.kept_weights)}
         known = {"history": state.rows(), "kept_epoch": state.kept_epoch, "lowest": state.lowest}
-        temporary = self.folder / f".{_FILE}.{os.getpid()}"
-        with temporary.open("wb") as file:
+        with atomic.file(self.folder / _FILE) as file:
             np.savez(file, known=np.frombuffer(json.dumps(known).encode(), np.uint8), **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(self.folder / _FILE)
 
     def restore(self, model: keras.Model) -> State:
         """Puts the saved values into the model's and its optimizer's variables.

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import shutil
 from pathlib import Path
 
 import keras
@@ -10,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
+import atomic
 import nsynth
 from trainer.heads import LABEL
 from trainer.model import build
@@ -81,29 +81,25 @@ def export(
       recipe: it was trained with.
       spectrogram: options of the front end.
       splits: by which the instruments were dealt out.
-      folder: to be created; it appears whole or not at all.
+      folder: to be created, or empty; it appears whole or not at all.
     """
     classifier = Classifier(network, transform_output)
-    unfinished = folder.with_name(f".{folder.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    tf.saved_model.save(
-        classifier,
-        str(unfinished),
-        signatures={
-            "serving_default": classifier.classify_examples,
-            "serving_waveform": classifier.classify_waveform,
-            "transform_features": classifier.transform_features,
-        },
-    )
-    (unfinished / EXTRA).mkdir()
-    network.save_weights(unfinished / WEIGHTS)
     options = {"recipe": recipe.model_dump(mode="json"), "spectrogram": spectrogram.model_dump(mode="json")}
     described = {**options, "splits": splits}
-    (unfinished / RECIPE).write_text(json.dumps(described, indent=2) + "\n")
-    _write_warmup_requests(unfinished / WARMUP)
-    if folder.exists():
-        folder.rmdir()  # TFX may have made it; anything in it is not ours to delete
-    unfinished.rename(folder)
+    with atomic.folder(folder) as unfinished:
+        tf.saved_model.save(
+            classifier,
+            str(unfinished),
+            signatures={
+                "serving_default": classifier.classify_examples,
+                "serving_waveform": classifier.classify_waveform,
+                "transform_features": classifier.transform_features,
+            },
+        )
+        (unfinished / EXTRA).mkdir()
+        network.save_weights(unfinished / WEIGHTS)
+        (unfinished / RECIPE).write_text(json.dumps(described, indent=2) + "\n")
+        _write_warmup_requests(unfinished / WARMUP)
 
 
 def start_weights(

@@ -15,6 +15,7 @@ from typing import Any
 import apache_beam as beam
 import tensorflow as tf
 
+import atomic
 import nsynth
 from transform import codec, features, graph, waist
 from transform.analysis import Sums, write_transform_graph
@@ -41,7 +42,7 @@ class Measure(beam.DoFn):
     def process(self, shard: Shard) -> Iterator[Shard]:
         """Yields the shard once it is measured, at once if it was in an earlier run."""
         if not shard.is_measured:
-            with _telling_which(shard.notes):
+            with _name_file_in_errors(shard.notes):
                 sums = self._measure(shard)
             self._notes.inc(sums.notes)
         yield shard
@@ -64,7 +65,10 @@ class Measure(beam.DoFn):
 
     @contextmanager
     def _file(self, path: str) -> Iterator[tf.io.gfile.GFile]:
-        with _whole_file(path, self._temporary) as unfinished, tf.io.gfile.GFile(unfinished, "wb") as file:
+        with (
+            atomic.remote_file(path, self._temporary) as unfinished,
+            tf.io.gfile.GFile(unfinished, "wb") as file,
+        ):
             file.write(b"")  # or there is no file where there is no note
             yield file
 
@@ -123,8 +127,8 @@ class Finish(beam.DoFn):
         if self._mapped is None:
             self._mapped = self._lower_half(transform_fn)
         with (
-            _telling_which(shard.middle),
-            _whole_file(shard.transformed, self._temporary) as path,
+            _name_file_in_errors(shard.middle),
+            atomic.remote_file(shard.transformed, self._temporary) as path,
             tf.io.TFRecordWriter(path) as writer,
         ):
             notes = waist.read(shard.middle, shard.beside, self._types, self._shape, BATCH_NOTES)
@@ -165,17 +169,7 @@ def _parallel_map(records: tf.data.Dataset, function: Mapped) -> tf.data.Dataset
 
 
 @contextmanager
-def _whole_file(path: str, temporary: str) -> Iterator[str]:
-    """Gives the name to write under; the file appears at `path` only once it is whole, even if two workers race."""
-    unfinished = os.path.join(temporary, uuid.uuid4().hex)
-    tf.io.gfile.makedirs(temporary)
-    yield unfinished
-    tf.io.gfile.makedirs(os.path.dirname(path))
-    tf.io.gfile.rename(unfinished, path, overwrite=True)
-
-
-@contextmanager
-def _telling_which(path: str) -> Iterator[None]:
+def _name_file_in_errors(path: str) -> Iterator[None]:
     """Turns what TensorFlow says about a bad file into a message for the user."""
     try:
         yield

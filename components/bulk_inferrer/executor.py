@@ -17,6 +17,7 @@ from tfx.types import artifact_utils
 from tfx.utils import io_utils
 from tfx_bsl.public.proto import model_spec_pb2
 
+import atomic
 import nsynth
 
 BATCH_SIZE = 32
@@ -64,7 +65,7 @@ class BulkInferExecutor(tfx_bulk_inferrer.Executor):
 
 
 class AskModel(beam.DoFn):
-    """Reads a file of Examples and writes another with the answers; a half-written one has another name."""
+    """Reads a file of Examples and writes another with the answers."""
 
     notes = beam.metrics.Metrics.counter("bulk_inferrer", "notes")
 
@@ -79,12 +80,10 @@ class AskModel(beam.DoFn):
     def process(self, job: tuple[str, str]) -> None:
         """Answers one file."""
         source, target = job
-        draft = f"{target}.draft"
-        with tf.io.TFRecordWriter(draft) as writer:
+        with atomic.remote_file(target) as draft, tf.io.TFRecordWriter(draft) as writer:
             for record in self._answered(source):
                 writer.write(record)
                 self.notes.inc()
-        tf.io.gfile.rename(draft, target, overwrite=True)
 
     def _answered(self, source: str) -> Iterator[bytes]:
         dataset = tf.data.TFRecordDataset(source, "GZIP" if source.endswith(".gz") else "")

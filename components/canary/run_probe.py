@@ -15,6 +15,7 @@ FOREIGN = (
     "tf_keras",
     "apache_beam",
     "tensorflow_transform",
+    "atomic",
     "nsynth",
     "trainer",
     "transform",

@@ -10,8 +10,10 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
+import atomic
 from components.regular_file import open_regular
 
 NO_FAULT_OF_THE_FILE = {errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE}
@@ -119,23 +121,20 @@ def whole_file(path: str, scratch: str) -> Iterator[BinaryIO]:
     It is written in the folder `scratch` (same file system, made if need be) under a name of its own, so that
     retried workers do not meet; on an error nothing is left.
     """
+    if is_local(path):
+        with atomic.file(Path(path), Path(scratch)) as file:
+            yield file
+        return
     make_folder(scratch)
     make_folder(os.path.dirname(path))
     partial = os.path.join(scratch, f"{os.path.basename(path)}.{uuid.uuid4().hex}")
+    systems = _beam_file_systems()
     try:
-        if is_local(path):
-            with open(partial, "wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, path)
-        else:
-            systems = _beam_file_systems()
-            with systems.create(partial) as file:
-                yield file
-            if systems.exists(path):
-                systems.delete([path])
-            systems.rename([partial], [path])
+        with systems.create(partial) as file:
+            yield file
+        if systems.exists(path):
+            systems.delete([path])
+        systems.rename([partial], [path])
     except BaseException:
         with contextlib.suppress(OSError):
             remove_tree(partial)

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import atomic
 from pipeline.download import coverage, official
 
 JSON_FILE = "download.json"
@@ -23,14 +24,8 @@ def add(folder: Path, split: str, entry: dict[str, Any]) -> None:
     noted = load(folder)
     splits = {**noted["splits"], split: entry}
     ordered = {name: splits[name] for name in official.SPLITS if name in splits}
-    _replace(folder / TEXT_FILE, _text(ordered))
-    _replace(folder / JSON_FILE, json.dumps({**noted, "splits": ordered}, indent=1))
-
-
-def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}")
-    partial.write_text(text)
-    partial.replace(path)
+    atomic.write(folder / TEXT_FILE, _text(ordered))
+    atomic.write(folder / JSON_FILE, json.dumps({**noted, "splits": ordered}, indent=1))
 
 
 def _text(splits: dict[str, Any]) -> str:

@@ -5,7 +5,6 @@ while the history that lies in both names the same artifacts. So the id lies in 
 a history on a server, which a copy would share with its original.
 """
 
-import contextlib
 import os
 import uuid
 from collections.abc import Iterable
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pydantic
 
+import atomic
 import nsynth
 from pipeline.history.metadata import connect, is_server
 
@@ -58,16 +58,9 @@ def write(folder: Path, identity: Identity) -> None:
     Raises:
       nsynth.UserError: the folder cannot be written.
     """
-    draft = folder / f".{FILE}.{os.getpid()}"
     try:
-        with open(draft, "w") as file:
-            file.write(identity.model_dump_json(indent=1) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        draft.rename(folder / FILE)
+        atomic.write(folder / FILE, identity.model_dump_json(indent=1) + "\n")
     except OSError as error:
-        with contextlib.suppress(OSError):
-            draft.unlink()
         raise unwritable(folder, error) from error
 
 

@@ -3,8 +3,11 @@
 import logging
 from pathlib import Path
 
+import atomic
 from pipeline.config import Config
-from pipeline.report.files import INDEX, write_whole
+
+INDEX = "index.html"
+"""The page about all runs, in the folder of reports."""
 
 
 def report_path(config: Config, run: str) -> Path:
@@ -32,9 +35,9 @@ def write_report(config: Config, run: str | None = None, path: Path | None = Non
     record = RunRecord(loaded, config)
     path = path or report_path(config, loaded.name)
     reports = config.workspace / "reports"
-    write_whole(facts_path(reports, loaded.name), facts_of(record).model_dump_json(indent=1).encode())
+    atomic.write(facts_path(reports, loaded.name), facts_of(record).model_dump_json(indent=1))
     index = INDEX if path.absolute().parent == reports.absolute() else ""
-    write_whole(path, render(record, index).encode())
+    atomic.write(path, render(record, index))
     return path
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from rich.filesize import decimal
 
+import atomic
 from pipeline.config import Config
-from pipeline.report import index_charts
-from pipeline.report.files import INDEX, write_whole
+from pipeline.report import INDEX, index_charts
 from pipeline.report.html import duration, environment, frame
 from pipeline.report.overview import Overview, Row
 
@@ -17,7 +17,7 @@ SHOWN = 30  # rows of the table that are open
 def write_index(config: Config, found: Overview) -> Path:
     """Write `index.html` in the folder of reports and return its path."""
     path = config.workspace / "reports" / INDEX
-    write_whole(path, render(found).encode())
+    atomic.write(path, render(found))
     return path
 
 

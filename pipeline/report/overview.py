@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pydantic
 
+import atomic
 import nsynth
 from components.documents import DriftVerdict, Figure
 from components.registry import Registry
@@ -19,7 +20,6 @@ from pipeline.errors import explain
 from pipeline.history import past_runs
 from pipeline.history.ledger import Ledger, Round
 from pipeline.report.facts import Drift, RunFacts, facts_of, facts_path, read_facts
-from pipeline.report.files import write_whole
 from pipeline.report.record import RunRecord
 
 _RUNNING = "running"
@@ -130,7 +130,7 @@ def _runs(config: Config, reports: Path) -> list[RunFacts]:
             if name in found and (place or found[name].outcome != _RUNNING):
                 continue
             found[name] = facts_of(RunRecord(past_runs.load_run(store, name), config))
-            write_whole(facts_path(reports, name), found[name].model_dump_json(indent=1).encode())
+            atomic.write(facts_path(reports, name), found[name].model_dump_json(indent=1))
     return sorted(found.values(), key=lambda facts: facts.started)
 
 

@@ -30,7 +30,7 @@ from pipeline.history.identity import open_own, tail_of
 from pipeline.history.metadata import is_server
 from pipeline.history.outputs import TRASH, Outputs
 from pipeline.history.own_files import Reserve
-from pipeline.report.files import INDEX
+from pipeline.report import INDEX
 from pipeline.retrain import lock
 from pipeline.retrain.round import Retraining
 from pipeline.step_names import span_of

@@ -82,7 +82,7 @@ def test_a_server_of_another_user_can_read_a_version_whatever_the_umask(registry
 
 def test_other_entries_are_no_versions(registry):
     version = push(registry, "a")
-    for name in ("notes", ".pushing-x", "99999999999"):  # the last has no saved_model.pb
+    for name in ("notes", ".1.draft-x", "99999999999"):  # the last has no saved_model.pb
         Path(registry.destination, name).mkdir()
     assert [v.number for v in registry.versions()] == [version.number]
 
@@ -292,7 +292,9 @@ def test_retention_keeps_the_last_and_always_the_serving_one(registry):
     assert registry.retain(2) == numbers[:3]
     assert registry.retain(0) == numbers[3:4]
     assert registry.serving().number == numbers[4]
-    assert not [p for p in Path(registry.destination).iterdir() if p.name.startswith(".pushing")]
+    assert not [
+        p for p in Path(registry.destination).iterdir() if p.name.startswith(".") and "draft" in p.name
+    ]
 
 
 def test_a_failing_push_leaves_nothing(registry):
@@ -360,9 +362,9 @@ def test_a_disk_that_is_really_full_leaves_what_was_there_and_nothing_more(tmp_p
 
 def test_what_a_killed_pusher_left_is_removed_by_the_next(registry):
     push(registry, "a")
-    Path(registry.destination, ".pushing-dead").mkdir()
+    Path(registry.destination, ".1.draft-dead").mkdir()
     push(registry, "b")
-    assert not Path(registry.destination, ".pushing-dead").exists()
+    assert not Path(registry.destination, ".1.draft-dead").exists()
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):

@@ -1,3 +1,4 @@
+import shutil
 import threading
 
 import pytest
@@ -44,8 +45,10 @@ def test_an_error_leaves_the_former_folder_and_nothing_else(tmp_path, error):
 
 def test_what_a_killed_process_left_is_swept(tmp_path):
     out = tmp_path / "out"
-    (tmp_path / ".out.partial").mkdir()
-    (tmp_path / ".out.partial" / "file").write_text("half")
+    with published(out) as folder:  # the other process, just before it is killed
+        (folder / "file").write_text("half")
+        shutil.copytree(folder, folder.with_name(f"{folder.name}0"))
+    shutil.rmtree(out)
     with sole_writer(out):
         assert _visible(tmp_path) == []
 

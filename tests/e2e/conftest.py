@@ -13,7 +13,11 @@ import pytest
 from pipeline.history import past_runs
 
 PROJECT = Path(__file__).parents[2]
-SOURCES = ("nsynth.py", "setup.py", "components", "configs", "corpus", "pipeline", "trainer", "transform")
+MODULES, PACKAGES = (
+    ("atomic.py", "nsynth.py", "setup.py"),
+    ("components", "corpus", "pipeline", "trainer", "transform"),
+)
+SOURCES = (*MODULES, "configs", *PACKAGES)
 
 
 @dataclass(frozen=True)

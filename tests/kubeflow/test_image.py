@@ -116,6 +116,7 @@ def test_a_gpu_needs_its_libraries_alone_on_top() -> None:
 @pytest.mark.parametrize(
     ("path", "inside"),
     [
+        ("atomic.py", True),
         ("nsynth.py", True),
         ("components/ingest/executor.py", True),
         ("transform/schema.py", True),
