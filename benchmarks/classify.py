@@ -1,6 +1,5 @@
 """`nsynth classify`: how long until the first answer, and how many notes a second then."""
 
-import json
 import statistics
 import subprocess
 import sys
@@ -13,13 +12,13 @@ import click
 import numpy as np
 
 import nsynth
-from benchmarks.stock import machine
+from benchmarks import harness
 from components.registry import Registry
 from pipeline.classify import FILES_AT_ONCE
 from pipeline.config import load_config
 
-FIRST_ANSWER_S = 5.0  # bar
-NOTES_PER_S = 100.0  # bar
+FIRST_ANSWER_S = 5.0  # at most
+NOTES_PER_S = 100.0  # at least
 _KINDS = {
     "WAV, 16 kHz, mono": ("wav", nsynth.SAMPLE_RATE_HZ, 1),
     "FLAC, 44.1 kHz, stereo": ("flac", 44_100, 2),
@@ -31,11 +30,11 @@ _KINDS = {
               help="A pushed version. Default: the one that serves in workspace/models.")  # fmt: skip
 @click.option("--notes", default=1000, show_default=True, help="Files of 4 s to classify.")
 @click.option("--repeats", default=5, show_default=True, help="Runs of each measurement; the median counts.")
-@click.option("--output", default="workspace/benchmarks/classify.json", show_default=True, type=Path)
+@harness.output_option("classify")
 def main(model: Path | None, notes: int, repeats: int, output: Path) -> int:
     """Measure the command as a user starts it, each time in a fresh process."""
     model = model or serving()
-    result: dict[str, Any] = {"machine": machine(), "model": str(model), "notes": notes}
+    result: dict[str, Any] = {"machine": harness.machine(), "model": str(model), "notes": notes}
     with tempfile.TemporaryDirectory(prefix="bench-classify-") as folder:
         for kind, (suffix, rate, channels) in _KINDS.items():
             files = Path(folder, suffix)
@@ -43,8 +42,7 @@ def main(model: Path | None, notes: int, repeats: int, output: Path) -> int:
             first = [ask([str(next(files.iterdir()))], model)[0] for _ in range(repeats)]
             rates = [rate_of(ask(["--batch", str(files)], model)) for _ in range(repeats)]
             result[kind] = {"first_answer_s": first, "notes_per_s": rates}
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(result, indent=1))
+    harness.save(output, result)
     return tell(result)
 
 
@@ -73,16 +71,7 @@ def write_notes(folder: Path, count: int, suffix: str, rate: int, channels: int)
 
 def ask(arguments: list[str], model: Path) -> list[float]:
     """Starts the command; answers after how many seconds each of its answers came."""
-    command = [
-        sys.executable,
-        "-m",
-        "pipeline.cli.main",
-        "classify",
-        "--json",
-        "--model",
-        str(model),
-        *arguments,
-    ]
+    command = harness.nsynth_command("classify", "--json", "--model", model, *arguments)
     began = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -99,7 +88,7 @@ def rate_of(moments: list[float]) -> float:
 
 
 def tell(result: dict[str, Any]) -> int:
-    """Prints medians beside the bars; exit code 1 if one is missed."""
+    """Prints medians beside the limits; exit code 1 if one is missed."""
     missed = False
     for kind in _KINDS:
         first = statistics.median(result[kind]["first_answer_s"])

@@ -6,8 +6,6 @@ default download; the second is measured on a server on loopback with the latenc
 """
 
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -15,12 +13,11 @@ from typing import NamedTuple
 
 import click
 
-from benchmarks.nsynth_server import Instrument, Server, VirtualFile, instruments
+from benchmarks.nsynth_server import TRAIN_FILE, Instrument, Server, VirtualFile, instruments, start_download
 from pipeline.download import official, sample
 from pipeline.download.download import TRAIN_NOTES
 from pipeline.download.part import CONNECTIONS
 
-NAME = "nsynth-train.tfrecord"
 RUNS = (1, 2, 4, 6, 8, 16)
 
 
@@ -76,27 +73,13 @@ def measured(server: Server, notes: int, out: Path) -> Measured:
     """Download a sample of train by the command line."""
     server.behaviour.requests = server.behaviour.bytes_sent = 0
     began = time.monotonic()
-    command = (
-        "download",
-        "--splits",
-        "train",
-        "--notes",
-        str(notes),
-        "--mirror",
-        server.url,
-        "--out",
-        str(out),
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pipeline.cli.main", *command], stdout=subprocess.DEVNULL
-    )
-    _, status, usage = os.wait4(process.pid, 0)
+    _, status, usage = os.wait4(start_download(server, out, notes).pid, 0)
     if status:
         raise click.ClickException("the download failed")
     return Measured(
         server.behaviour.requests,
         server.behaviour.bytes_sent,
-        (out / NAME).stat().st_size,
+        (out / TRAIN_FILE).stat().st_size,
         time.monotonic() - began,
         1000 * (usage.ru_utime + usage.ru_stime) / notes,
         usage.ru_maxrss / 1024,
@@ -122,7 +105,7 @@ def main(latency_ms: float, mbit: float, sizes: tuple[int, ...]) -> None:
         )
     made: list[Instrument] = instruments("train")
     with (
-        Server({NAME: VirtualFile(made)}) as server,
+        Server({TRAIN_FILE: VirtualFile(made)}) as server,
         tempfile.TemporaryDirectory(prefix="nsynth-") as scratch,
     ):
         server.behaviour.latency_s, server.behaviour.bytes_per_s = latency_ms / 1000, bytes_per_s

@@ -6,8 +6,6 @@ incomplete may ever look like data.
 
 import hashlib
 import random
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -15,9 +13,7 @@ from typing import NamedTuple
 
 import click
 
-from benchmarks.nsynth_server import Server, VirtualFile, instruments
-
-NAME = "nsynth-train.tfrecord"
+from benchmarks.nsynth_server import TRAIN_FILE, Server, VirtualFile, instruments, start_download
 
 
 class Outcome(NamedTuple):
@@ -33,43 +29,27 @@ class Outcome(NamedTuple):
     """Whether a data file was there after the kill."""
 
 
-def start(server: Server, out: Path, notes: int) -> subprocess.Popen[bytes]:
-    """`nsynth download` from the server."""
-    command = (
-        "download",
-        "--splits",
-        "train",
-        "--notes",
-        str(notes),
-        "--mirror",
-        server.url,
-        "--out",
-        str(out),
-    )
-    return subprocess.Popen([sys.executable, "-m", "pipeline.cli.main", *command], stdout=subprocess.DEVNULL)
-
-
 def undisturbed(server: Server, out: Path, notes: int) -> tuple[str, float]:
     """SHA-256 of what comes without a kill, and how long it takes in seconds."""
     began = time.monotonic()
-    if start(server, out, notes).wait():
+    if start_download(server, out, notes).wait():
         raise RuntimeError("the download failed")
-    return _digest(out / NAME), time.monotonic() - began
+    return _digest(out / TRAIN_FILE), time.monotonic() - began
 
 
 def kill_once(server: Server, out: Path, notes: int, after_s: float) -> Outcome:
     """Kill a download after some seconds, and run the same command until it ends."""
     server.behaviour.bytes_sent = 0
-    process = start(server, out, notes)
+    process = start_download(server, out, notes)
     time.sleep(after_s)
     process.kill()
     process.wait()
     kept = out / ".nsynth-download" / "train" / "data"
     kept_bytes = kept.stat().st_blocks * 512 if kept.exists() else 0
-    visible = (out / NAME).exists()
-    if start(server, out, notes).wait():
+    visible = (out / TRAIN_FILE).exists()
+    if start_download(server, out, notes).wait():
         raise RuntimeError("the download failed")
-    return Outcome(after_s, kept_bytes, server.behaviour.bytes_sent, _digest(out / NAME), visible)
+    return Outcome(after_s, kept_bytes, server.behaviour.bytes_sent, _digest(out / TRAIN_FILE), visible)
 
 
 def _digest(path: Path) -> str:
@@ -84,7 +64,7 @@ def main(times: int, notes: int, seed: int) -> None:
     """Kill a download at random moments and compare what comes out."""
     moments = random.Random(seed)
     file = VirtualFile(instruments("train", share=0.007))
-    with Server({NAME: file}) as server, tempfile.TemporaryDirectory(prefix="nsynth-kill-") as scratch:
+    with Server({TRAIN_FILE: file}) as server, tempfile.TemporaryDirectory(prefix="nsynth-kill-") as scratch:
         server.behaviour.bytes_per_s = 30e6
         wanted, seconds = undisturbed(server, Path(scratch, "undisturbed"), notes)
         click.echo(f"undisturbed: {seconds:.1f} s, {server.behaviour.bytes_sent / 1e6:.1f} MB sent")

@@ -4,12 +4,8 @@ Each measurement is a fresh process, the variants take turns, and imports do not
 memory). The notes are generated tones, in one TFRecord ordered by family.
 """
 
-import json
 import os
-import resource
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,7 +16,8 @@ from typing import Any
 import click
 import psutil
 
-from benchmarks.stock import BEAM_ARGS, machine, write_without_gzip
+from benchmarks import harness
+from benchmarks.stock import BEAM_ARGS, write_without_gzip
 
 VARIANTS = {
     "copy": "a plain copy of the file",
@@ -29,7 +26,6 @@ VARIANTS = {
     "ours": "ours, 1 worker",
     "ours-2": "ours, 2 workers",
 }
-OFFICIAL_NOTES = 289_205 + 12_678 + 4_096  # train, valid, test
 
 _TWO_WORKERS = ("--direct_num_workers=2", "--direct_running_mode=multi_threading")
 _INDEXED_RECORDS = 100_000
@@ -37,36 +33,22 @@ _RECORD_BYTES = 256_300
 
 
 @click.command()
-@click.option(
-    "--notes", multiple=True, type=int, default=(2000, 8000), show_default=True, help="Sizes to measure."
-)
-@click.option(
-    "--rounds", default=1, show_default=True, help="Each variant at each size is measured this often."
-)
-@click.option("--output", default="workspace/benchmarks/ingest.json", show_default=True, type=Path)
-@click.option(
-    "--scratch", default=None, help="Folder for data, some 5 GB at 8,000 notes; temporary by default."
-)
+@harness.sizes_option(2000, 8000)
+@harness.rounds_option(1)
+@harness.output_option("ingest")
+@harness.scratch_option("some 5 GB at 8,000 notes")
 @click.option(
     "--index/--no-index", default=True, help="Time the header scan of 100,000 records (needs 800 MB)."
 )
-@click.option("--measure", hidden=True, help="Measure one variant in this process.")
-def main(
-    notes: tuple[int, ...], rounds: int, output: Path, scratch: str | None, index: bool, measure: str | None
-) -> None:
+def main(notes: tuple[int, ...], rounds: int, output: Path, scratch: str | None, index: bool) -> None:
     """Measure stock ImportExampleGen, the same without gzip, and our ingest."""
-    if measure:
-        click.echo(json.dumps(_measure(**json.loads(measure))))
-        return
     with tempfile.TemporaryDirectory(prefix="bench-ingest-", dir=scratch) as folder:
         runs = _compare(sorted(notes), rounds, Path(folder))
-        result = {"machine": machine(), "runs": runs, "summary": _summarize(runs)}
+        result = {"machine": harness.machine(), "runs": runs, "summary": _summarize(runs)}
         if index:
             result["index"] = _time_index(Path(folder) / "index.tfrecord")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(result, indent=2))
     _print(result)
-    click.echo(f"Written to {output}")
+    harness.save(output, result)
 
 
 def _compare(sizes: list[int], rounds: int, folder: Path) -> list[dict[str, Any]]:
@@ -80,41 +62,29 @@ def _compare(sizes: list[int], rounds: int, folder: Path) -> list[dict[str, Any]
     for size in sizes:
         for _ in range(rounds):
             for variant in VARIANTS:
-                click.echo(f"{size:,} notes: {VARIANTS[variant]}", err=True)
-                job = {
-                    "variant": variant,
-                    "notes": size,
-                    "data": str(folder / str(size)),
-                    "out": str(folder / "out"),
-                }
-                command = [sys.executable, "-m", "benchmarks.ingest", "--measure", json.dumps(job)]
-                done = subprocess.run(command, capture_output=True, text=True)
-                if done.returncode:
-                    raise click.ClickException(done.stderr[-3000:])
-                runs.append(json.loads(done.stdout.splitlines()[-1]))
+                label = f"{size:,} notes: {VARIANTS[variant]}"
+                job = {"variant": variant, "notes": size}
+                folders = {"data": str(folder / str(size)), "out": str(folder / "out")}
+                runs.append(harness.fresh(measure, label, **job, **folders))
                 shutil.rmtree(folder / "out")
     return runs
 
 
-def _measure(variant: str, notes: int, data: str, out: str) -> dict[str, Any]:
+def measure(variant: str, notes: int, data: str, out: str) -> dict[str, Any]:
     """Run one variant in this process: wall and CPU seconds, peak memory, bytes written."""
     prepare = {"copy": _prepare_copy, "ours": _prepare_ours, "ours-2": _prepare_ours}.get(
         variant, _prepare_stock
     )
     run = prepare(variant, data, out)
     imported_rss = psutil.Process().memory_info().rss
-    cpu, wall = time.process_time(), time.monotonic()
-    run()
-    wall, cpu = time.monotonic() - wall, time.process_time() - cpu
+    took = harness.timed(run)
     return {
         "variant": variant,
         "notes": notes,
-        "wall_s": wall,
-        "cpu_s": cpu,
-        "notes_per_s": notes / wall,
-        "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        **took,
+        "notes_per_s": notes / took["wall_s"],
         "imported_rss_bytes": imported_rss,
-        "written_bytes": sum(path.stat().st_size for path in Path(out).rglob("*tfrecord*") if path.is_file()),
+        "written_bytes": harness.written_bytes(out, "*tfrecord*"),
     }
 
 
@@ -253,54 +223,50 @@ def _extrapolate(table: dict[int, dict[str, float]], small: int, large: int) -> 
 
     def at_full(key: str) -> float:
         slope = (table[large][key] - table[small][key]) / (large - small)
-        return table[large][key] + slope * (OFFICIAL_NOTES - large)
+        return table[large][key] + slope * (harness.OFFICIAL_NOTES - large)
 
     keys = ("wall_s", "cpu_s", "peak_rss_bytes", "written_bytes")
-    return {"notes": OFFICIAL_NOTES} | {key: at_full(key) for key in keys}
+    return {"notes": harness.OFFICIAL_NOTES} | {key: at_full(key) for key in keys}
 
 
 def _print(result: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    console, summary = Console(width=110), result["summary"]
-    table = Table(
-        "", "notes", "notes/s", "wall s", "CPU s", "CPU ms/note", "peak RSS MB", "imports MB", "written MB"
-    )
-    for variant, by_size in summary["table"].items():
-        for size, row in by_size.items():
-            table.add_row(
+    summary = result["summary"]
+    megabytes = ("peak_rss_bytes", "imported_rss_bytes", "written_bytes")
+    harness.print_table(
+        ("notes", "notes/s", "wall s", "CPU s", "CPU ms/note", "peak RSS MB", "imports MB", "written MB"),
+        (
+            (
                 VARIANTS[variant],
                 f"{size:,}",
                 f"{row['notes_per_s']:.0f}",
                 f"{row['wall_s']:.1f}",
                 f"{row['cpu_s']:.1f}",
                 f"{row['cpu_s'] / size * 1e3:.2f}",
-                *(
-                    f"{row[key] / 1e6:,.0f}"
-                    for key in ("peak_rss_bytes", "imported_rss_bytes", "written_bytes")
-                ),
+                *(f"{row[key] / 1e6:,.0f}" for key in megabytes),
             )
-    console.print(table)
+            for variant, by_size in summary["table"].items()
+            for size, row in by_size.items()
+        ),
+    )
     for size in summary["speed_over_stock"]:
-        console.print(
+        click.echo(
             f"{int(size):,} notes: {summary['speed_over_stock'][size]:.1f}× stock's notes/s, "
             f"{summary['speed_over_stock_no_gzip'][size]:.1f}× stock's without gzip; "
             f"stock takes {summary['cpu_over_stock'][size]:.1f}× the CPU; "
             f"2 workers {summary['two_workers_over_one'][size]:.2f}× 1 worker, "
             f"{summary['wall_over_a_copy'][size]:.1f}× the time of a copy"
         )
-    console.print(
+    click.echo(
         f"From the smallest to the largest: peak RSS {summary['peak_rss_growth']:+.1%}, "
         f"time per note {summary['cost_per_note_change']:+.1%}, CPU per note {summary['cpu_per_note_change']:+.1%}"
     )
     if index := result.get("index"):
-        console.print(
+        click.echo(
             f"Header scan of {index['records']:,} records: {index['cold_s']:.1f} s from disk, "
             f"{index['cached_s']:.1f} s from the page cache"
         )
     if full := summary.get("extrapolated_to_official"):
-        console.print(
+        click.echo(
             f"EXTRAPOLATED from the slope to all {full['notes']:,} notes, 2 workers: {full['wall_s'] / 60:.0f} min, "
             f"{full['peak_rss_bytes'] / 1e9:.2f} GB of memory, {full['written_bytes'] / 1e9:.0f} GB written"
         )

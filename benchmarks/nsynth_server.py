@@ -9,20 +9,24 @@ import bisect
 import contextlib
 import functools
 import re
+import subprocess
 import threading
 import time
 from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 import nsynth
+from benchmarks.harness import nsynth_command
 from benchmarks.synthetic import make_note
 from components import tfrecord
 from components.example_proto import serialize
 from pipeline.download import official
 
+TRAIN_FILE = official.file_name("train")
 _RANGE = re.compile(r"bytes=(\d+)-(\d+)")
 _SEND_BYTES = 1 << 16
 
@@ -247,6 +251,12 @@ class _Handler(BaseHTTPRequestHandler):
         if status == 503:
             self.send_header("Retry-After", "0")
         self.end_headers()
+
+
+def start_download(server: Server, out: Path, notes: int) -> subprocess.Popen[bytes]:
+    """Start `nsynth download` of so many notes of train from the server into the folder `out`."""
+    options = ("--splits", "train", "--notes", str(notes), "--mirror", server.url, "--out", out)
+    return subprocess.Popen(nsynth_command("download", *options), stdout=subprocess.DEVNULL)
 
 
 def main() -> None:

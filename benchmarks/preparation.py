@@ -5,21 +5,17 @@ the same `preprocessing_fn`. Ours does more: it checks every note, shuffles, spl
 judges. Each run is a fresh process, the sides take turns, and imports do not count towards time.
 """
 
-import json
-import resource
 import shutil
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from benchmarks.stock import BEAM_ARGS, machine
-from benchmarks.transform import OFFICIAL_NOTES
+from benchmarks import harness
+from benchmarks.harness import OFFICIAL_NOTES
+from benchmarks.stock import BEAM_ARGS
 
 SIDES = {"stock": "stock components", "ours": "ours"}
 STEPS = {
@@ -32,22 +28,16 @@ _DEV_IN_HASH_BUCKETS = (19, 1)  # stock's way to some 5 % of dev
 
 
 @click.command()
-@click.option("--notes", multiple=True, type=int, default=(2000, 8000), show_default=True, help="Sizes.")
-@click.option("--output", default="workspace/benchmarks/preparation.json", show_default=True, type=Path)
-@click.option("--scratch", default=None, help="Folder for data, some 8 GB at 8,000 notes.")
-@click.option("--measure", hidden=True, help="Measure one side in this process.")
-def main(notes: tuple[int, ...], output: Path, scratch: str | None, measure: str | None) -> None:
+@harness.sizes_option(2000, 8000)
+@harness.output_option("preparation")
+@harness.scratch_option("some 8 GB at 8,000 notes")
+def main(notes: tuple[int, ...], output: Path, scratch: str | None) -> None:
     """Measure ingest, statistics, validation and Transform together, against the stock components."""
-    if measure:
-        click.echo(json.dumps(_measure(**json.loads(measure))))
-        return
     with tempfile.TemporaryDirectory(prefix="bench-preparation-", dir=scratch) as folder:
         runs = _compare(sorted(notes), Path(folder))
-    result = {"machine": machine(), "runs": runs, "summary": summarize(runs)}
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(result, indent=2))
+    result = {"machine": harness.machine(), "runs": runs, "summary": summarize(runs)}
     click.echo(table(result))
-    click.echo(f"Written to {output}")
+    harness.save(output, result)
 
 
 def _compare(sizes: list[int], folder: Path) -> list[dict[str, Any]]:
@@ -59,38 +49,30 @@ def _compare(sizes: list[int], folder: Path) -> list[dict[str, Any]]:
         data.mkdir()
         write_tfrecord(data / "nsynth-train.tfrecord", size)
         for side in SIDES:
-            click.echo(f"{size:,} notes: {SIDES[side]}", err=True)
+            label = f"{size:,} notes: {SIDES[side]}"
             job = {"side": side, "count": size, "data": str(data), "out": str(out)}
-            command = [sys.executable, "-m", "benchmarks.preparation", "--measure", json.dumps(job)]
-            done = subprocess.run(command, capture_output=True, text=True)
-            if done.returncode:
-                raise click.ClickException(done.stderr[-3000:])
-            runs.append(json.loads(done.stdout.splitlines()[-1]))
+            runs.append(harness.fresh(measure, label, **job))
             shutil.rmtree(out)
         shutil.rmtree(data)
     return runs
 
 
-def _measure(side: str, count: int, data: str, out: str) -> dict[str, Any]:
+def measure(side: str, count: int, data: str, out: str) -> dict[str, Any]:
     """Runs one side in this process: seconds of wall and CPU time, of each part too, and peak memory."""
     from pipeline.history.past_runs import load_run, open_store
 
     run = {"stock": _stock, "ours": _ours}[side](data, Path(out))
-    cpu, wall = time.process_time(), time.monotonic()
-    run()
-    wall, cpu = time.monotonic() - wall, time.process_time() - cpu
+    took = harness.timed(run)
     steps = load_run(open_store(Path(out, "metadata.sqlite"))).steps
     return {
         "side": side,
         "notes": count,
-        "wall_s": wall,
-        "cpu_s": cpu,
+        **took,
         "parts_wall_s": {
             part: sum(step.seconds for step in steps.values() if step.name in names)
             for part, names in STEPS.items()
         },
-        "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        "written_bytes": sum(p.stat().st_size for p in Path(out).rglob("*") if p.is_file()),
+        "written_bytes": harness.written_bytes(out),
     }
 
 
@@ -160,7 +142,7 @@ def summarize(runs: list[dict[str, Any]]) -> dict[str, Any]:
         first, last = of_side[0], of_side[-1]
         costs: dict[str, Any] = {"peak_rss_growth": last["peak_rss_bytes"] / first["peak_rss_bytes"] - 1}
         for clock in ("wall", "cpu"):
-            slope = (last[f"{clock}_s"] - first[f"{clock}_s"]) / (last["notes"] - first["notes"])
+            slope = harness.slope(first, last, f"{clock}_s")
             fixed = first[f"{clock}_s"] - slope * first["notes"]
             costs |= {
                 f"{clock}_ms_a_note": slope * 1e3,
@@ -186,8 +168,7 @@ def table(result: dict[str, Any]) -> str:
         ]
         for run in runs
     ]
-    lines = [head, ["---", *["--:"] * (len(head) - 1)], *rows]
-    text = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    text = harness.markdown(head, rows)
     for side, costs in result["summary"].items():
         text += (
             f"\n\n{SIDES[side]}: {costs['fixed_wall_s']:.0f} s and {costs['wall_ms_a_note']:.2f} ms a note of wall "

@@ -19,8 +19,8 @@ import click
 import numpy as np
 
 import nsynth
+from benchmarks import harness
 from benchmarks.classify import serving
-from benchmarks.stock import machine
 from components.example_proto import serialize
 from pipeline.classify import tensorflow_without_keras
 
@@ -33,7 +33,7 @@ PREDICT = "/v1/models/nsynth:predict"
 @click.option("--model", type=click.Path(exists=True, path_type=Path),
               help="A pushed version. Default: the one that serves in workspace/models.")  # fmt: skip
 @click.option("--seconds", default=10.0, show_default=True, help="Of each measurement, after a warm-up.")
-@click.option("--output", default="workspace/benchmarks/serve.json", show_default=True, type=Path)
+@harness.output_option("serve")
 def main(model: Path | None, seconds: float, output: Path) -> None:
     """Ask a server with one note a request, by several clients at a time, then TensorFlow alone."""
     model = model or serving()
@@ -56,13 +56,13 @@ def main(model: Path | None, seconds: float, output: Path) -> None:
         measured = measure(lambda size=size: bare(signature, note, size), 1, seconds)  # type: ignore[misc]
         measured["per_s"] *= size
         rows.append({"what": f"TensorFlow alone, batches of {size}", "clients": 1, **measured})
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps({"machine": machine(), "model": str(model), "rows": rows}, indent=1))
+    machine = harness.machine()
     click.echo(f"{'':<40} clients  notes/s  p50, ms  p95, ms")
     for row in rows:
         click.echo(f"{row['what']:<40} {row['clients']:>7} {row['per_s']:>8.0f} {row['p50_ms']:>8.1f} "
                    f"{row['p95_ms']:>8.1f}")  # fmt: skip
-    click.echo(f"load {machine()['load_1_min']:.1f} on {machine()['cores']} cores, clients included")
+    click.echo(f"load {machine['load_1_min']:.1f} on {machine['cores']} cores, clients included")
+    harness.save(output, {"machine": machine, "model": str(model), "rows": rows})
 
 
 @contextmanager
@@ -70,7 +70,7 @@ def served(model: Path) -> Iterator[int]:
     """Port of a server of one model."""
     with tempfile.TemporaryDirectory(prefix="bench-serve-") as folder:
         os.symlink(model.resolve(), Path(folder, "1"))
-        command = [sys.executable, "-m", "pipeline.cli.main", "serve", "--models", folder, "--port", "0"]
+        command = harness.nsynth_command("serve", "--models", folder, "--port", "0")
         process = subprocess.Popen([*command, "--max-requests", "64"], stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         try:

@@ -1,10 +1,7 @@
 """What measurements against stock TFX share."""
 
-import os
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 BEAM_ARGS = (
     "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner",
@@ -22,12 +19,3 @@ def write_without_gzip() -> None:
         construct(self, *args, file_name_suffix=file_name_suffix.removesuffix(".gz"), **kwargs)
 
     tfrecordio.WriteToTFRecord.__init__ = without_suffix
-
-
-def machine() -> dict[str, Any]:
-    """The circumstances of a measurement."""
-    return {
-        "cores": os.cpu_count(),
-        "memory_bytes": psutil.virtual_memory().total,
-        "load_1_min": os.getloadavg()[0],
-    }

@@ -4,11 +4,7 @@ Each measurement is a fresh process and the variants take turns. The notes are n
 a spectrogram's numbers do not change how long it takes. The first epoch, in which TensorFlow traces, does not count.
 """
 
-import json
 import os
-import resource
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -18,7 +14,7 @@ from typing import Any
 
 import click
 
-from benchmarks.stock import machine
+from benchmarks import harness
 
 VARIANTS = {
     "pipeline": "as the pipeline trains",
@@ -32,59 +28,37 @@ _SHARDS = 4
 
 
 @click.command()
-@click.option("--notes", multiple=True, type=int, default=(2000, 8000), show_default=True, help="Sizes.")
+@harness.sizes_option(2000, 8000)
 @click.option("--epochs", default=3, show_default=True, help="Of each measurement; the first does not count.")
-@click.option("--rounds", default=2, show_default=True, help="Each variant is measured this often.")
+@harness.rounds_option(2)
 @click.option("--size", default="small", show_default=True, help="Of the network.")
 @click.option("--batch-size", default=32, show_default=True, help="Notes of a step.")
-@click.option("--output", default="workspace/benchmarks/train.json", show_default=True, type=Path)
-@click.option("--measure", hidden=True, help="Measure one variant in this process.")
-def main(
-    notes: tuple[int, ...],
-    epochs: int,
-    rounds: int,
-    size: str,
-    batch_size: int,
-    output: Path,
-    measure: str | None,
-) -> None:
+@harness.output_option("train")
+def main(notes: tuple[int, ...], epochs: int, rounds: int, size: str, batch_size: int, output: Path) -> None:
     """Measure the Trainer's own loop against the same model fed from memory, and against a plain Keras loop."""
-    if measure:
-        click.echo(json.dumps(_measure(**json.loads(measure))))
-        return
     sizes = sorted(notes)
     with tempfile.TemporaryDirectory(prefix="bench-train-") as folder:
         for count in sizes:
             _generate(Path(folder, str(count)), count)
         jobs = [(variant, sizes[0]) for variant in VARIANTS]
         jobs += [("pipeline", count) for count in sizes[1:]]
+        each = {"folder": folder, "epochs": epochs, "size": size, "batch_size": batch_size}
         runs = [
-            _fresh(
-                variant=variant, count=count, folder=folder, epochs=epochs, size=size, batch_size=batch_size
+            harness.fresh(
+                measure, f"{count:,} notes: {VARIANTS[variant]}", variant=variant, count=count, **each
             )
             for _ in range(rounds)
             for variant, count in jobs
         ]
     result = {
-        "machine": machine(),
+        "machine": harness.machine(),
         "size": size,
         "batch_size": batch_size,
         "runs": runs,
         "summary": summarize(runs),
     }
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(result, indent=2))
     _print(result)
-    click.echo(f"Written to {output}")
-
-
-def _fresh(**job: Any) -> dict[str, Any]:
-    click.echo(f"{job['count']:,} notes: {VARIANTS[job['variant']]}", err=True)
-    command = [sys.executable, "-m", "benchmarks.train", "--measure", json.dumps(job)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise click.ClickException(done.stderr[-3000:])
-    return json.loads(done.stdout.splitlines()[-1])
+    harness.save(output, result)
 
 
 def _generate(folder: Path, count: int) -> None:
@@ -115,9 +89,7 @@ def _generate(folder: Path, count: int) -> None:
                 writer.write(codec.encode(note))
 
 
-def _measure(
-    variant: str, count: int, folder: str, epochs: int, size: str, batch_size: int
-) -> dict[str, Any]:
+def measure(variant: str, count: int, folder: str, epochs: int, size: str, batch_size: int) -> dict[str, Any]:
     """Trains in this process: notes a second and CPU milliseconds a note after the first epoch, peak memory."""
     from trainer import index
     from trainer.options import RecipeOptions
@@ -138,7 +110,7 @@ def _measure(
         "notes_per_s": trained / seconds,
         "cpu_ms_a_note": 1e3 * cpu / trained,
         "cores_used": cpu / seconds,
-        "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "peak_rss_bytes": harness.peak_rss_bytes(),
         "load_1_min": os.getloadavg()[0],
     }
 
@@ -235,29 +207,29 @@ def summarize(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _print(result: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    console, summary = Console(width=118), result["summary"]
-    table = Table("", "notes", "notes/s", "CPU ms/note", "cores used", "peak RSS MB", "load")
-    for run in result["runs"]:
-        table.add_row(
-            VARIANTS[run["variant"]],
-            f"{run['notes']:,}",
-            f"{run['notes_per_s']:.0f}",
-            f"{run['cpu_ms_a_note']:.2f}",
-            f"{run['cores_used']:.2f}",
-            f"{run['peak_rss_bytes'] / 1e6:,.0f}",
-            f"{run['load_1_min']:.1f}",
-        )
-    console.print(table)
+    summary = result["summary"]
+    harness.print_table(
+        ("notes", "notes/s", "CPU ms/note", "cores used", "peak RSS MB", "load"),
+        (
+            (
+                VARIANTS[run["variant"]],
+                f"{run['notes']:,}",
+                f"{run['notes_per_s']:.0f}",
+                f"{run['cpu_ms_a_note']:.2f}",
+                f"{run['cores_used']:.2f}",
+                f"{run['peak_rss_bytes'] / 1e6:,.0f}",
+                f"{run['load_1_min']:.1f}",
+            )
+            for run in result["runs"]
+        ),
+    )
     for key, unit in (("pipeline_of_speed", "notes/s"), ("pipeline_of_cpu", "CPU time a note")):
         shares = ", ".join(
             f"{share:.2f} × {VARIANTS[v]}" for v, share in summary[key].items() if v != "pipeline"
         )
-        console.print(f"The pipeline's {unit}: {shares}")
+        click.echo(f"The pipeline's {unit}: {shares}")
     small, large = summary["memory_growth_sizes"]
-    console.print(f"Its peak memory from {small:,} to {large:,} notes: {summary['memory_growth']:+.1%}")
+    click.echo(f"Its peak memory from {small:,} to {large:,} notes: {summary['memory_growth']:+.1%}")
 
 
 if __name__ == "__main__":

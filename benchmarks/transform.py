@@ -6,70 +6,52 @@ What a note costs is the slope between the two largest sizes; what is fixed is w
 """
 
 import itertools
-import json
 import os
-import resource
 import shutil
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import click
 
-from benchmarks.stock import machine
+from benchmarks import harness
+from benchmarks.harness import OFFICIAL_NOTES
 from benchmarks.transform_variants import VARIANTS, prepare
 
 _SHARDS = 4
 _DISTINCT_NOTES = 128
 _ONE_CORE = "ours-1-core"
 _LABELS = {**VARIANTS, _ONE_CORE: "(e) ours, pinned to one core"}
-OFFICIAL_NOTES = 289_205 + 12_678 + 4_096  # train, valid, test
 
 
 @click.command()
-@click.option("--notes", multiple=True, type=int, default=(64, 2000, 8000), show_default=True, help="Sizes.")
-@click.option(
-    "--rounds", default=2, show_default=True, help="Each variant at each size is measured this often."
-)
-@click.option("--output", default="workspace/benchmarks/transform.json", show_default=True, type=Path)
-@click.option("--scratch", default=None, help="Folder for data, some 6 GB at 8,000 notes.")
-@click.option("--measure", hidden=True, help="Measure one variant in this process.")
-def main(notes: tuple[int, ...], rounds: int, output: Path, scratch: str | None, measure: str | None) -> None:
+@harness.sizes_option(64, 2000, 8000)
+@harness.rounds_option(2)
+@harness.output_option("transform")
+@harness.scratch_option("some 6 GB at 8,000 notes")
+def main(notes: tuple[int, ...], rounds: int, output: Path, scratch: str | None) -> None:
     """Measure stock Transform, stock without its extras, a tf.data script, the kernel alone, and ours."""
-    if measure:
-        click.echo(json.dumps(_measure(**json.loads(measure))))
-        return
     with tempfile.TemporaryDirectory(prefix="bench-transform-", dir=scratch) as folder:
         runs = _compare(sorted(notes), rounds, Path(folder))
-    result = {"machine": machine(), "runs": runs, "summary": summarize(runs)}
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(result, indent=2))
+    result = {"machine": harness.machine(), "runs": runs, "summary": summarize(runs)}
     _print(result)
-    click.echo(f"Written to {output}")
+    harness.save(output, result)
 
 
 def _compare(sizes: list[int], rounds: int, folder: Path) -> list[dict[str, Any]]:
     runs = []
     for size in sizes:
-        _generate(folder / "notes", size)
+        generate(folder / "notes", size)
         for _, variant in itertools.product(range(rounds), _LABELS):
-            click.echo(f"{size:,} notes: {_LABELS[variant]}", err=True)
             notes, out = str(folder / "notes"), str(folder / "out")
-            job = {"variant": variant, "count": size, "notes": notes, "out": out}
-            command = [sys.executable, "-m", "benchmarks.transform", "--measure", json.dumps(job)]
-            done = subprocess.run(command, capture_output=True, text=True)
-            if done.returncode:
-                raise click.ClickException(done.stderr[-3000:])
-            runs.append(json.loads(done.stdout.splitlines()[-1]))
+            label = f"{size:,} notes: {_LABELS[variant]}"
+            runs.append(harness.fresh(measure, label, variant=variant, count=size, notes=notes, out=out))
             shutil.rmtree(out, ignore_errors=True)
         shutil.rmtree(folder / "notes")
     return runs
 
 
-def _generate(folder: Path, count: int) -> None:
+def generate(folder: Path, count: int) -> None:
     """A train split of `count` notes and a dev split of four, in files as ingest writes them."""
     from benchmarks.synthetic import make_notes
     from components.example_proto import serialize
@@ -85,23 +67,14 @@ def _generate(folder: Path, count: int) -> None:
                     file.write(notes[place % len(notes)])
 
 
-def _measure(variant: str, count: int, notes: str, out: str) -> dict[str, Any]:
+def measure(variant: str, count: int, notes: str, out: str) -> dict[str, Any]:
     """Run one variant in this process: wall and CPU seconds, peak memory, bytes written."""
     if variant == _ONE_CORE:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     run = prepare(variant.removesuffix("-1-core"), Path(notes), count, Path(out))
-    cpu, wall = time.process_time(), time.monotonic()
-    run()
-    wall, cpu = time.monotonic() - wall, time.process_time() - cpu
-    written = (path.stat().st_size for path in Path(out, "examples").rglob("*") if path.is_file())
-    return {
-        "variant": variant,
-        "notes": count,
-        "wall_s": wall,
-        "cpu_s": cpu,
-        "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        "written_bytes": sum(written),
-    }
+    took = harness.timed(run)
+    written = harness.written_bytes(Path(out, "examples"))
+    return {"variant": variant, "notes": count, **took, "written_bytes": written}
 
 
 def summarize(runs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -143,7 +116,7 @@ def _cost(runs: list[dict[str, Any]]) -> dict[str, Any]:
     *_, middle, last = runs
     result: dict[str, Any] = {"peak_rss_growth": last["peak_rss_bytes"] / middle["peak_rss_bytes"] - 1}
     for clock in ("cpu", "wall"):
-        slopes = [_slope(one, other, f"{clock}_s") for one, other in itertools.pairwise(runs)]
+        slopes = [harness.slope(one, other, f"{clock}_s") for one, other in itertools.pairwise(runs)]
         result |= {
             f"{clock}_ms_a_note": slopes[-1] * 1e3,
             f"fixed_{clock}_s": runs[0][f"{clock}_s"] - slopes[-1] * runs[0]["notes"],
@@ -152,15 +125,8 @@ def _cost(runs: list[dict[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def _slope(one: dict[str, Any], other: dict[str, Any], key: str) -> float:
-    return (other[key] - one[key]) / (other["notes"] - one["notes"])
-
-
 def _print(result: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    console, summary = Console(width=118), result["summary"]
+    summary = result["summary"]
     columns = (
         "fixed CPU s",
         "CPU ms/note, by step",
@@ -170,31 +136,33 @@ def _print(result: dict[str, Any]) -> None:
         "peak RSS MB",
         "growth",
     )
-    table = Table("", *columns)
+    rows = []
     for name, cost in summary["costs"].items():
         run = summary["best"][name][-1]
-        table.add_row(
-            _LABELS[name],
-            f"{cost['fixed_cpu_s']:.1f}",
-            ", ".join(f"{slope:.2f}" for slope in cost["cpu_ms_a_note_by_step"]),
-            f"{cost['fixed_wall_s']:.1f}",
-            f"{cost['wall_ms_a_note']:.2f}",
-            f"{run['notes'] / run['wall_s']:.0f}",
-            f"{run['peak_rss_bytes'] / 1e6:,.0f}",
-            f"{cost['peak_rss_growth']:+.1%}",
+        rows.append(
+            (
+                _LABELS[name],
+                f"{cost['fixed_cpu_s']:.1f}",
+                ", ".join(f"{slope:.2f}" for slope in cost["cpu_ms_a_note_by_step"]),
+                f"{cost['fixed_wall_s']:.1f}",
+                f"{cost['wall_ms_a_note']:.2f}",
+                f"{run['notes'] / run['wall_s']:.0f}",
+                f"{run['peak_rss_bytes'] / 1e6:,.0f}",
+                f"{cost['peak_rss_growth']:+.1%}",
+            )
         )
-    console.print(table)
+    harness.print_table(columns, rows)
     for clock in ("cpu", "wall"):
         shares = summary[f"ours_of_marginal_{clock}"].items()
         told = ", ".join(f"{share:.2f} × {_LABELS[name][:3]}" for name, share in shares if name in VARIANTS)
-        console.print(f"A note costs ours, in {clock} time: {told}")
-    console.print(f"Fixed CPU time of ours: {summary['ours_of_fixed_cpu']['stock']:.2f} × stock's")
-    console.print(
+        click.echo(f"A note costs ours, in {clock} time: {told}")
+    click.echo(f"Fixed CPU time of ours: {summary['ours_of_fixed_cpu']['stock']:.2f} × stock's")
+    click.echo(
         f"All cores over one, wall time: {summary['two_cores_over_one']:.2f} × for the largest run, "
         f"{summary['two_cores_over_one_a_note']:.2f} × a note"
     )
     hours = summary["extrapolated_official_cpu_hours"]
-    console.print(
+    click.echo(
         f"EXTRAPOLATED to all {OFFICIAL_NOTES:,} notes: {hours['ours']:.2f} CPU hours, stock {hours['stock']:.1f}"
     )
 

@@ -5,9 +5,7 @@ frame that the thread is in. CPU time does not grow with what else runs on the m
 its Python threads are TensorFlow's own.
 """
 
-import json
 import re
-import subprocess
 import sys
 import tempfile
 import threading
@@ -19,7 +17,8 @@ from types import FrameType
 
 import click
 
-from benchmarks.transform import _generate
+from benchmarks import harness
+from benchmarks.transform import generate
 from benchmarks.transform_variants import prepare
 
 VARIANTS = ("stock", "stock-lean", "ours")
@@ -44,34 +43,21 @@ _KINDS = (
 
 @click.command()
 @click.option("--notes", default=2000, show_default=True, help="Notes to transform.")
-@click.option("--output", default="workspace/benchmarks/transform_profile.json", show_default=True, type=Path)
-@click.option("--measure", hidden=True, help="Profile one variant in this process.")
-def main(notes: int, output: Path, measure: str | None) -> None:
+@harness.output_option("transform_profile")
+def main(notes: int, output: Path) -> None:
     """Profile stock Transform, stock without statistics and gzip, and ours."""
-    if measure:
-        click.echo(json.dumps(_profile(**json.loads(measure))))
-        return
     with tempfile.TemporaryDirectory(prefix="profile-transform-") as folder:
-        _generate(Path(folder) / "notes", notes)
-        found = {variant: _run(variant, notes, Path(folder)) for variant in VARIANTS}
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps({"notes": notes, "cpu_seconds": found}, indent=2))
-    click.echo(table(found))
-    click.echo(f"\n{notes:,} notes. Written to {output}")
+        generate(Path(folder, "notes"), notes)
+        job = {"count": notes, "notes": f"{folder}/notes"}
+        found = {
+            variant: harness.fresh(profile, variant, variant=variant, out=f"{folder}/{variant}", **job)
+            for variant in VARIANTS
+        }
+    click.echo(f"{table(found)}\n\n{notes:,} notes.")
+    harness.save(output, {"notes": notes, "cpu_seconds": found})
 
 
-def _run(variant: str, notes: int, folder: Path) -> dict[str, float]:
-    """A profile from a fresh process."""
-    click.echo(variant, err=True)
-    job = {"variant": variant, "count": notes, "notes": str(folder / "notes"), "out": str(folder / variant)}
-    command = [sys.executable, "-m", "benchmarks.transform_profile", "--measure", json.dumps(job)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise click.ClickException(done.stderr[-3000:])
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def _profile(variant: str, count: int, notes: str, out: str) -> dict[str, float]:
+def profile(variant: str, count: int, notes: str, out: str) -> dict[str, float]:
     """CPU seconds of one variant in this process, by kind of work; imports are done before."""
     run = prepare(variant, Path(notes), count, Path(out))
     sampler = Sampler()
@@ -142,12 +128,8 @@ def kind_of(frames: Iterable[str]) -> str:
 def table(found: dict[str, dict[str, float]]) -> str:
     """The figures as Markdown."""
     kinds = [*(kind for kind, _ in _KINDS), TENSORFLOW, "the rest", "the profiler", "all"]
-    lines = [f"| CPU seconds | {' | '.join(found)} |", f"| --- |{' --: |' * len(found)}"]
-    lines += [
-        f"| {kind} | {' | '.join(f'{seconds.get(kind, 0):.1f}' for seconds in found.values())} |"
-        for kind in kinds
-    ]
-    return "\n".join(lines)
+    rows = ([kind, *(f"{seconds.get(kind, 0):.1f}" for seconds in found.values())] for kind in kinds)
+    return harness.markdown(["CPU seconds", *found], rows)
 
 
 if __name__ == "__main__":

@@ -12,10 +12,12 @@ from typing import Any
 
 import click
 
+from benchmarks import harness
+
 
 @click.command()
 @click.option("--notes", default=114, show_default=True, help="At most so many.")
-@click.option("--output", default="workspace/benchmarks/transform_storage.json", show_default=True, type=Path)
+@harness.output_option("transform_storage")
 def main(notes: int, output: Path) -> None:
     """Compare half precision, single precision and a list of floats, as they are stored and read."""
     import numpy as np
@@ -32,9 +34,8 @@ def main(notes: int, output: Path) -> None:
         "largest_value": float(np.abs(normalized).max()),
         "stored": {name: _store(*way, normalized) for name, way in _ways().items()},
     }
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(result, indent=2))
     click.echo(json.dumps(result, indent=2))
+    harness.save(output, result)
 
 
 def _spectrograms(notes: int) -> tuple[Any, Any]:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.ingest import OFFICIAL_NOTES, VARIANTS
+from benchmarks.harness import OFFICIAL_NOTES
+from benchmarks.ingest import VARIANTS
 
 
 @pytest.mark.e2e

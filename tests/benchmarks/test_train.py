@@ -9,7 +9,7 @@ from benchmarks import train
 @pytest.mark.parametrize("variant", train.VARIANTS)
 def test_every_variant_is_measured(variant, tmp_path):
     train._generate(tmp_path / "66", 66)
-    run = train._measure(variant, count=66, folder=str(tmp_path), epochs=2, size="tiny", batch_size=32)
+    run = train.measure(variant, count=66, folder=str(tmp_path), epochs=2, size="tiny", batch_size=32)
     assert run["notes_per_s"] > 0
     assert run["cpu_ms_a_note"] > 0
     assert run["peak_rss_bytes"] > 1e8

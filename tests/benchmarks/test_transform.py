@@ -86,7 +86,7 @@ def test_the_whole_preparation_is_extrapolated_from_the_slope():
 
 @pytest.mark.e2e
 def test_the_hand_written_script_writes_what_ours_writes(tmp_path: Path):
-    transform._generate(tmp_path / "notes", 24)
+    transform.generate(tmp_path / "notes", 24)
     for variant in ("tf.data", "ours"):
         prepare(variant, tmp_path / "notes", 24, tmp_path / variant)()
     theirs, ours = (

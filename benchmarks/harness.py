@@ -1,0 +1,136 @@
+"""What the benchmarks share: options, fresh processes, clocks, tables, and the file of the result."""
+
+import importlib
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+import psutil
+
+import atomic
+
+OFFICIAL_NOTES = 289_205 + 12_678 + 4_096  # train, valid, test
+
+Run = dict[str, Any]
+
+
+def sizes_option(*default: int) -> Callable[[Any], Any]:
+    """Option `--notes`: how many notes to measure with, several times if wanted."""
+    return click.option("--notes", multiple=True, type=int, default=default, show_default=True, help="Sizes.")
+
+
+def output_option(name: str) -> Callable[[Any], Any]:
+    """Option `--output`: the JSON file of the result."""
+    default = f"workspace/benchmarks/{name}.json"
+    return click.option("--output", default=default, show_default=True, type=Path)
+
+
+def rounds_option(default: int) -> Callable[[Any], Any]:
+    """Option `--rounds`: how often everything is measured."""
+    help_ = "Each variant at each size is measured this often."
+    return click.option("--rounds", default=default, show_default=True, help=help_)
+
+
+def scratch_option(needed: str) -> Callable[[Any], Any]:
+    """Option `--scratch`: where the data lies, temporary files by default."""
+    return click.option("--scratch", default=None, help=f"Folder for data, {needed}.")
+
+
+def nsynth_command(*arguments: str | Path) -> list[str]:
+    """Return the command line that starts `nsynth` from this checkout."""
+    return [sys.executable, "-m", "pipeline.cli.main", *map(str, arguments)]
+
+
+def fresh(function: Callable[..., Run], label: str, **arguments: Any) -> Run:
+    """Call a function of a module in a fresh process and return its answer; imports of others do not count there.
+
+    Args:
+      function: takes and returns what JSON can hold.
+      label: reported on standard error first.
+      **arguments: of the function.
+
+    Raises:
+      click.ClickException: the process failed; with the end of its standard error.
+    """
+    click.echo(label, err=True)
+    module = sys.modules[function.__module__].__spec__
+    assert module is not None
+    job = (module.name, function.__name__, json.dumps(arguments))
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.harness", *job], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise click.ClickException(done.stderr[-3000:])
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def timed(function: Callable[[], object]) -> Run:
+    """Call the function; return its seconds of wall and CPU time, and the peak memory of this process in bytes."""
+    cpu, wall = time.process_time(), time.monotonic()
+    function()
+    wall, cpu = time.monotonic() - wall, time.process_time() - cpu
+    return {"wall_s": wall, "cpu_s": cpu, "peak_rss_bytes": peak_rss_bytes()}
+
+
+def peak_rss_bytes() -> int:
+    """Return the most memory that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def written_bytes(folder: str | Path, pattern: str = "*") -> int:
+    """Return the size of all files below a folder whose names match the pattern."""
+    return sum(path.stat().st_size for path in Path(folder).rglob(pattern) if path.is_file())
+
+
+def slope(first: Run, last: Run, key: str) -> float:
+    """Return by how much `key` grows with each note from one run to another."""
+    return (last[key] - first[key]) / (last["notes"] - first["notes"])
+
+
+def machine() -> Run:
+    """Return the circumstances of a measurement."""
+    return {
+        "cores": os.cpu_count(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "load_1_min": os.getloadavg()[0],
+    }
+
+
+def save(output: Path, result: Run) -> None:
+    """Write the result as JSON and report where."""
+    atomic.write(output, json.dumps(result, indent=2))
+    click.echo(f"Written to {output}")
+
+
+def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    """Print a table for a terminal."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("", *columns)
+    for row in rows:
+        table.add_row(*row)
+    Console(width=118).print(table)
+
+
+def markdown(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return a Markdown table; all columns but the first are aligned to the right."""
+    head = list(head)
+    lines = [head, ["---", *["--:"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _answer() -> None:
+    module, function, arguments = sys.argv[1:]
+    print(json.dumps(getattr(importlib.import_module(module), function)(**json.loads(arguments))))
+
+
+if __name__ == "__main__":
+    _answer()
