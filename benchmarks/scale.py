@@ -6,7 +6,6 @@ Nothing is left of data and results, however it ends; the figures are.
 """
 
 import contextlib
-import json
 import os
 import shutil
 import signal
@@ -21,7 +20,7 @@ from typing import Any
 import click
 
 import nsynth
-from benchmarks.stock import machine
+from benchmarks import harness
 from benchmarks.synthetic import write_tfrecord
 from benchmarks.watch import Tree, Use
 from pipeline import exit_codes
@@ -56,7 +55,7 @@ _SAMPLE_S = 0.5
     type=Path,
     help="Emptied before and after.",
 )
-@click.option("--output", default="workspace/benchmarks/scale.json", show_default=True, type=Path)
+@harness.output_option("scale")
 def main(notes: int, every: int, size: str, folder: Path, output: Path) -> None:
     """Measure the whole pipeline on many notes: speed, memory, and the disk's part in it."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -64,10 +63,9 @@ def main(notes: int, every: int, size: str, folder: Path, output: Path) -> None:
         disk = measure_disk(folder, min(_PROBE_BYTES, notes * _RAW_BYTES))
         check_room(folder, notes)
         click.echo(forecast(notes, disk))
-        result = {"machine": machine(), "notes": notes, "size": size, "disk": disk}
+        result = {"machine": harness.machine(), "notes": notes, "size": size, "disk": disk}
         result |= _measure(folder, notes, every, size, disk)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(result, indent=2))
+    harness.save(output, result)
     click.echo(table(result))
     click.echo(f"Written to {output}")
 

@@ -55,7 +55,7 @@ def faults_of_day(
 
 
 def _unclean(config: Config, last: Round) -> Iterator[str]:
-    """What is half-done, counted twice or unblessed in the morning."""
+    """Yield what is unfinished, counted twice or unblessed in the morning."""
     if left := [path.name for path in Path(config.models).glob(".*.draft-*")]:
         yield f"half-pushed: {left}"
     if left := sorted(path.name for path in Retraining(config).folder.glob("round-*")):
