@@ -5,13 +5,15 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import absl.logging
 import rich.console
 import rich.segment
 import rich.status
+import rich.text
 
 from pipeline.step_log import StepFollower
 from pipeline.terminal import Stream, plain
@@ -80,9 +82,14 @@ def _descriptor_to(target: int, descriptor: int = 2) -> Iterator[None]:
 class StepLines(StepFollower):
     """Prints a line when a step ends; our loggers' messages show beside it."""
 
-    def __init__(self, console: rich.console.Console, status: rich.status.Status):
+    def __init__(
+        self,
+        console: rich.console.Console,
+        status: rich.status.Status,
+        expected_s: Mapping[str, float] | None = None,
+    ):
         super().__init__()
-        self._console, self._status = console, status
+        self._console, self._status, self._expected_s = console, status, expected_s or {}
         self._started, self._cached = 0.0, False
         self.seconds: dict[str, float] = {}
         """Step → wall time in seconds, in the order in which they ended."""
@@ -97,7 +104,7 @@ class StepLines(StepFollower):
     def on_start(self) -> None:
         """Remembers the time."""
         self._started, self._cached = time.monotonic(), False
-        self._status.update(f"{self.step} …")
+        self._say("…")
 
     def on_cached(self) -> None:
         """Remembers that nothing was computed."""
@@ -112,16 +119,43 @@ class StepLines(StepFollower):
 
     def _show(self, message: str) -> None:
         if self._console.is_terminal:
-            self._status.update(f"{self.step}: {message}")
+            self._say(message)
         else:
             self._console.print(f"  {self.step}: {message}", highlight=False, markup=False, soft_wrap=True)
 
+    def _say(self, message: str) -> None:
+        expected_s = self._expected_s.get(self.step)
+        self._status.update(_Progress(self.step, message, self._started, expected_s))
+
+
+@dataclass(frozen=True)
+class _Progress:
+    """The line of the step that runs; each refresh of the terminal renders it anew, so that its clock goes on."""
+
+    step: str
+    message: str
+    started: float
+    """As time.monotonic tells it."""
+    expected_s: float | None
+
+    def __rich__(self) -> rich.text.Text:
+        seconds = time.monotonic() - self.started
+        of = f" of about {self.expected_s:.0f}" if self.expected_s and self.expected_s >= 1 else ""
+        return rich.text.Text(f"{self.step} {seconds:.0f}{of} s: {self.message}", overflow="ellipsis")
+
 
 @contextlib.contextmanager
-def follow_steps(console: rich.console.Console) -> Iterator[StepLines]:
-    """Prints the steps of a TFX run as they go."""
+def follow_steps(
+    console: rich.console.Console, expected_s: Mapping[str, float] | None = None
+) -> Iterator[StepLines]:
+    """Prints the steps of a TFX run as they go.
+
+    Args:
+      console: where to.
+      expected_s: step → seconds that it will probably take, as far as that is known.
+    """
     with (
         console.status("Loading TensorFlow and TFX …") as status,
-        StepLines(console, status).attached() as lines,
+        StepLines(console, status, expected_s).attached() as lines,
     ):
         yield lines

@@ -86,20 +86,15 @@ def _facts(answer: Any) -> dict[str, Any]:
 
 def _print_table(answers: Iterator[Any], files: list[Path]) -> int:
     """Prints a line a file, errors below; returns how many could not be read."""
-    import rich.box
     import rich.markup
-    import rich.table
 
     from pipeline.cli.console import make_console
+    from pipeline.tables import listing
 
     console, errors = make_console(), []
     common = os.path.commonpath([file.parent.absolute() for file in files])
     names = {file: printable(os.path.relpath(file, common)) for file in files}
-    table = rich.table.Table(box=rich.box.SIMPLE)
-    table.add_column("file", overflow="fold")
-    table.add_column("windows", justify="right")
-    for place in ("1st", "2nd", "3rd"):
-        table.add_column(place, no_wrap=True)
+    table = listing("file", "windows", "1st", "2nd", "3rd", right=("windows",), fold=("file",))
     for answer in answers:
         if answer.error:
             errors.append(answer.error)

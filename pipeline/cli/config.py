@@ -56,15 +56,13 @@ def show(config_file: Path, overrides: tuple[str, ...], changed: bool, as_json: 
             json.dumps({key: {"value": value, "from": origin} for key, value, origin in rows}, indent=1)
         )
         return
-    import rich.box
     import rich.markup
-    import rich.table
 
     from pipeline.cli.console import make_console
+    from pipeline.tables import listing
 
-    table = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in ("setting", "value", "from"):
-        table.add_column(name, overflow="fold")
+    columns = ("setting", "value", "from")
+    table = listing(*columns, fold=columns)
     for key, value, origin in rows:
         style = "" if origin == "default" else "bold"
         table.add_row(key, rich.markup.escape(as_text(value)), origin, style=style)

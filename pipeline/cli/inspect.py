@@ -70,18 +70,19 @@ def examine(data: str, pattern: str = "*", show_progress: bool = False) -> "Inge
 def _notes(indexes: "list[Index]") -> "Iterator[tuple[list[Used], list[Refused]]]":
     from components.ingest.contract import ContractError
     from components.ingest.readers import Readers
-    from components.ingest.shard import Refused, Used
+    from components.ingest.shard import Refused, Used, waveform_name
     from components.tfrecord import Record
 
     for index in indexes:
         source = index.source
         with Readers([source]) as readers:
             for offset, length in zip(index.offsets.tolist(), index.lengths.tolist(), strict=True):
+                place = Record(offset, length)
                 try:
-                    _, note = readers.note(0, Record(offset, length))
-                    yield [Used.of(source.split, note)], []
+                    _, note = readers.note(0, place)
+                    yield [Used.of(source.split, note, waveform_name(note), place)], []
                 except ContractError as error:
-                    yield [], [Refused.of(source, Record(offset, length), error)]
+                    yield [], [Refused.of(source, place, error)]
 
 
 def _stops(account: "IngestAccount") -> list[str]:
@@ -100,10 +101,9 @@ def _stops(account: "IngestAccount") -> list[str]:
 
 
 def _print(account: "IngestAccount", stops: list[str]) -> None:
-    from rich.table import Table
-
     from components.documents import TABLES
     from pipeline.cli.console import make_console
+    from pipeline.tables import listing
 
     console = make_console()
     for file in account.files:
@@ -112,13 +112,11 @@ def _print(account: "IngestAccount", stops: list[str]) -> None:
     for what, category in TABLES.items():
         if not any(account.table(what).values()):  # the data does not have it
             continue
-        table = Table(title=category.plural.capitalize(), title_justify="left")
-        table.add_column("")
-        for split in splits:
-            table.add_column(split, justify="right")
+        table = listing(category.plural, *splits, right=splits)
         for name in account.table(what):
             table.add_row(name, *(f"{account.splits[split].table(what)[name]:,}" for split in splits))
         console.print(table)
+        console.print()
     console.print(
         f"{account.notes_in:,} notes read, {account.used:,} good, {account.quarantined:,} not; "
         f"{account.damaged_bytes:,} bytes damaged."

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import click
-import rich.box
 import rich.console
 import rich.markdown
 import rich.markup
@@ -22,6 +21,7 @@ from pipeline.cli.options import LocalPath, json_option, load_workspace
 from pipeline.config import DEFAULT_CONFIG, Config
 from pipeline.evaluate import looks_at
 from pipeline.ranges import in_short
+from pipeline.tables import listing
 
 
 def _remember(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
@@ -216,14 +216,8 @@ def print_models(registry: Registry, console: rich.console.Console) -> None:
         console.print(f"No model has been pushed to {where} yet: start `nsynth run`.")
         return
     console.print(f"[bold]{rich.markup.escape(short(registry.destination))}[/]")
-    table = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in ("version", "pushed", "span", "accuracy", "verdict", "size", ""):
-        table.add_column(
-            name,
-            justify="right" if name == "size" else "left",
-            no_wrap=name not in ("span", "verdict"),
-            overflow="fold",
-        )
+    columns = ("version", "pushed", "span", "accuracy", "verdict", "size", "")
+    table = listing(*columns, right=("size",), fold=("span", "verdict"))
     for version in versions:
         record = version.record
         table.add_row(

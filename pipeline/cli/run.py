@@ -81,6 +81,7 @@ def run_once(config: Config, verbose: bool, given: Sequence[str] = ()) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if verbose else "2")
 
     from pipeline.cli.console import make_console
+    from pipeline.history import past_runs
     from pipeline.history.past_runs import newest_run
     from pipeline.logs import chatter_to, follow_steps
 
@@ -92,7 +93,8 @@ def run_once(config: Config, verbose: bool, given: Sequence[str] = ()) -> int:
         _say_what_is_there(config, console)
     before = newest_run(config.metadata)
     try:
-        with chatter_to(log_file, verbose), follow_steps(console):
+        usual = past_runs.usual_seconds(config.metadata) if console.is_terminal else {}
+        with chatter_to(log_file, verbose), follow_steps(console, usual):
             _run(config)
         with console.status("Writing the report …"), chatter_to(log_file, verbose):
             report = _report(config)

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-import rich.box
 import rich.markup
 import rich.table
 
 from pipeline.cli.options import config_option, json_option, load_workspace, set_option
 from pipeline.config import Config
+from pipeline.tables import listing
 
 _TO_THE_SECOND = len("2026-01-01T00:00:00")
 _COLOURS = {
@@ -86,14 +86,8 @@ def facts(record: Any, versions: dict[int, Any]) -> dict[str, Any]:
 
 def table(found: list[dict[str, Any]]) -> rich.table.Table:
     """The same for people; the beginning of a name that it shows names the run to `nsynth report`."""
-    drawn = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in ("run", "verdict", "accuracy", "version", "time", "why"):
-        drawn.add_column(
-            name,
-            justify="right" if name == "time" else "left",
-            no_wrap=name != "why",
-            overflow="fold" if name == "why" else "ellipsis",
-        )
+    columns = ("run", "verdict", "accuracy", "version", "time", "why")
+    drawn = listing(*columns, right=("time",), fold=("why",))
     for row in found:
         accuracy = row["accuracy"]
         drawn.add_row(

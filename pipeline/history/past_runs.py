@@ -13,6 +13,7 @@ from pipeline.history.metadata import connect, is_server
 
 RUN_CONTEXT = "pipeline_run"
 NODE_CONTEXT = "node"
+_RECENT = 5  # runs: of older ones the code was another
 _MADE = (mlmd.Event.OUTPUT, mlmd.Event.INTERNAL_OUTPUT, mlmd.Event.DECLARED_OUTPUT)
 
 
@@ -88,6 +89,19 @@ def run_names(store: MetadataStore) -> list[str]:
     # Not by name, which is a local time: an hour of it comes twice when summer time ends.
     contexts = sorted(store.get_contexts_by_type(RUN_CONTEXT), key=lambda context: context.id, reverse=True)
     return [context.name for context in contexts]
+
+
+def usual_seconds(where: Path | str) -> dict[str, float]:
+    """Step → seconds that it took when it last came to its end and was not cached; `where` is `config.metadata`."""
+    if not is_there(where):
+        return {}
+    store = open_store(where)
+    seconds: dict[str, float] = {}
+    for name in run_names(store)[:_RECENT]:
+        for step in load_run(store, name).steps.values():
+            if step.state == "COMPLETE":
+                seconds.setdefault(step.name, step.seconds)
+    return seconds
 
 
 def newest_run(where: Path | str) -> str:

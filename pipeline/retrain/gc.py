@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import rich.console
-import rich.table
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from rich.filesize import decimal
@@ -34,6 +33,7 @@ from pipeline.report import INDEX
 from pipeline.retrain import lock
 from pipeline.retrain.round import Retraining
 from pipeline.step_names import span_of
+from pipeline.tables import listing
 
 _MADE = {mlmd.Event.OUTPUT, mlmd.Event.INTERNAL_OUTPUT, mlmd.Event.DECLARED_OUTPUT}
 _UNFINISHED = {mlmd.Execution.NEW, mlmd.Execution.RUNNING}
@@ -72,7 +72,7 @@ class Plan:
 
     def print(self, console: rich.console.Console, removed: bool) -> None:
         """A row for each kind of thing, then the sum."""
-        table = rich.table.Table("what", "folders", "size")
+        table = listing("what", "folders", "size", right=("folders", "size"), fold=("what",))
         for why in sorted({item.why for item in self.items}):
             group = [item for item in self.items if item.why == why]
             table.add_row(why, str(len(group)), decimal(sum(item.size_bytes for item in group)))

@@ -22,6 +22,7 @@ from pipeline.retrain import lock
 from pipeline.retrain.due import next_round
 from pipeline.retrain.round import Retraining
 from pipeline.retrain.spans import Waiting, Work
+from pipeline.tables import listing
 
 _OTHER_COLUMNS = 66  # characters that the table takes beside the reasons
 _COLOURS = {"pushed": "green", "kept": "cyan", "no new data": "dim"}
@@ -94,9 +95,7 @@ def print_status(told: dict[str, Any], console: rich.console.Console) -> None:
 
 def rounds_table(rounds: Iterator[Round], width: int) -> rich.table.Table:
     """A row each; the reason is cut short to fit into `width` characters."""
-    table = rich.table.Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("round", "started (UTC)", "took", "spans", "outcome", "accuracy", "why"):
-        table.add_column(name, no_wrap=True)
+    table = listing("round", "started (UTC)", "took", "spans", "outcome", "accuracy", "why")
     for line in rounds:
         colour = _COLOURS.get(line.outcome, "red")
         table.add_row(

@@ -1,10 +1,14 @@
 """What a person sees while steps run, and where the rest goes."""
 
+import io
+import logging
 import os
+import time
 
 import pytest
+import rich.console
 
-from pipeline.logs import Console, chatter_to
+from pipeline.logs import Console, chatter_to, follow_steps
 
 
 @pytest.mark.parametrize("verbose", [False, True])
@@ -26,8 +30,20 @@ def test_what_libraries_print_goes_to_the_log_without_control_characters(tmp_pat
 
 
 def test_control_characters_in_names_do_not_reach_the_log(tmp_path):
-    import logging
-
     with chatter_to(tmp_path / "log", verbose=False):
         logging.getLogger("pipeline").warning("note \x1b[31m%s", "\x9b0m")
     assert "note \\u001b[31m\\u009b0m" in (tmp_path / "log").read_text()
+
+
+def test_a_step_that_runs_shows_its_time_and_what_it_took_before():
+    """On a terminal; the clock goes on without a message."""
+    screen = io.StringIO()
+    console = rich.console.Console(file=screen, force_terminal=True, width=80)
+    with follow_steps(console, {"Transform": 25.2}):
+        for step in ("Transform", "Canary"):
+            logging.getLogger().warning("Component %s is running.", step)
+            logging.getLogger("transform").warning("1,000 notes")
+            time.sleep(1.3)
+    shown = screen.getvalue()
+    assert "Transform 1 of about 25 s: 1,000 notes" in shown
+    assert "Canary 1 s: 1,000 notes" in shown
