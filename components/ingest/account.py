@@ -11,13 +11,14 @@ from components.ingest import files
 from components.ingest.contract import CATEGORIES, WORDS
 from components.ingest.index import Index
 from components.ingest.options import IngestOptions
+from components.ingest.repeats import Repeats
 from components.ingest.shard import Layout, Refused, Used
 
 _EXAMPLES_SHOWN = 5
 
 
 class Account:
-    """Adds up what the workers tell, a shard at a time; keeps a few dozen bytes a note."""
+    """Adds up what the workers tell, a shard at a time; keeps some 16 bytes a note, and more of an instrument."""
 
     def __init__(self, indexes: Sequence[Index], options: IngestOptions, origin: str = "") -> None:
         self._indexes = indexes
@@ -32,11 +33,7 @@ class Account:
         self._splits_of: dict[str, set[str]] = defaultdict(set)  # of an instrument
         self._unusual: dict[str, list[str]] = defaultdict(list)  # word of a number → the first such notes
         self._unusual_counts: Counter[str] = Counter()
-        self._names: set[int] = set()  # hashes: 8 bytes a note, not its name
-        self._repeated: list[str] = []
-        self._repeated_count = 0
-        self._first_with_sound: dict[bytes, str] = {}
-        self._identical: dict[bytes, list[str]] = {}
+        self._names, self._sounds = Repeats(), Repeats()
 
     def add(self, used: Iterable[Used], refused: Iterable[Refused]) -> None:
         """Take in one shard."""
@@ -53,25 +50,13 @@ class Account:
                     self._unusual_counts[number.word] += 1
                     if len(self._unusual[number.word]) < _EXAMPLES_SHOWN:
                         self._unusual[number.word].append(note.note_str)
-            self._note_name(note.note_str)
-            self._note_sound(bytes.fromhex(note.sound), f"{note.split}:{note.note_str}")
+            self._names.add(note.note_str, note.note_str)
+            self._sounds.add(note.sound, f"{note.split}:{note.note_str}")
         for record in refused:
             self._quarantined[record.split, _family_named(record.note_str)] += 1
             self._reason_counts[record.reason] += 1
             if len(self._reasons[record.reason]) < _EXAMPLES_SHOWN:
                 self._reasons[record.reason].append(record)
-
-    def _note_name(self, name: str) -> None:
-        if (known := hash(name)) in self._names:
-            self._repeated_count += 1
-            if len(self._repeated) < _EXAMPLES_SHOWN:
-                self._repeated.append(name)
-        self._names.add(known)
-
-    def _note_sound(self, digest: bytes, name: str) -> None:
-        first = self._first_with_sound.setdefault(digest, name)
-        if first is not name:
-            self._identical.setdefault(digest, [first]).append(name)
 
     @property
     def used(self) -> int:
@@ -129,6 +114,12 @@ class Account:
         }
         return IngestAccount.model_validate(told)
 
+    def _identical(self) -> list[list[str]]:
+        """Names of notes with the same sound, group by group."""
+        groups = self._sounds.groups()
+        names = self._sounds.labels(place for group in groups for place in group)
+        return [[names[int(place)] for place in group] for group in groups]
+
     def _lost_estimate(self) -> int:
         """Notes that the damaged bytes may have held: their number cannot be known, at least one a place."""
         lost = 0
@@ -180,8 +171,11 @@ class Account:
         ]
 
     def _warnings(self) -> list[dict[str, Any]]:
-        across = [names for names in self._identical.values() if len({_split(n) for n in names}) > 1]
-        within = [names for names in self._identical.values() if len({_split(n) for n in names}) == 1]
+        repeated = sorted(int(place) for group in self._names.groups() for place in group[1:])
+        repeated_names = self._names.labels(repeated[:_EXAMPLES_SHOWN])
+        identical = self._identical()
+        across = [names for names in identical if len({_split(n) for n in names}) > 1]
+        within = [names for names in identical if len({_split(n) for n in names}) == 1]
         both = [name for name, splits in self._splits_of.items() if splits >= set(nsynth.HELD_OUT)]
         tables = (
             *(
@@ -194,7 +188,7 @@ class Account:
                 for number in nsynth.NUMBERS
                 if number.usual
             ),
-            ("repeated", "notes that are there more than once", self._repeated_count, self._repeated),
+            ("repeated", "notes that are there more than once", len(repeated), list(repeated_names.values())),
             (
                 "identical_across_splits",
                 "byte-identical waveforms in more than one split",
