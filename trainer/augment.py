@@ -29,7 +29,9 @@ def augment(
     Returns:
       notes and targets of the same shapes.
     """
-    seeds = tf.unstack(tf.random.split(tf.cast(seed, tf.int32), 6))
+    seeds = tf.unstack(tf.random.split(tf.cast(seed, tf.int32), 7))
+    if options.stretch:
+        log_mel = stretch(log_mel, options.stretch, seeds[6])
     if options.shift_bins or options.shift_frames:
         log_mel = shift(log_mel, options.shift_frames, options.shift_bins, seeds[0])
     if options.gain or options.tilt or options.equalizer:
@@ -80,6 +82,19 @@ def envelope_slope(log_mel: tf.Tensor, deviation: float, seed: tf.Tensor) -> tf.
     """A random slope over time for each note, 0 at its start: float32 [batch, frames, 1] to be added."""
     amplitude = tf.random.stateless_normal([tf.shape(log_mel)[0], 1, 1], seed, stddev=deviation)
     return amplitude * tf.linspace(0.0, 1.0, tf.shape(log_mel)[1])[tf.newaxis, :, tf.newaxis]
+
+
+def stretch(log_mel: tf.Tensor, largest: float, seed: tf.Tensor) -> tf.Tensor:
+    """Plays each note faster or slower by its own random factor, exp(-largest) to exp(largest), pitch unchanged.
+
+    All of NSynth's notes are held for 3 s; sounds from elsewhere are held for longer or shorter. The last frame is
+    repeated behind a note that became shorter; the end of one that became longer is cut off.
+    """
+    batch, length = tf.shape(log_mel)[0], tf.shape(log_mel)[1]
+    rate = tf.exp(tf.random.stateless_uniform([batch, 1], seed, -largest, largest))
+    places = tf.cast(tf.round(tf.cast(tf.range(length)[tf.newaxis], tf.float32) * rate), tf.int32)
+    places = tf.minimum(places, length - 1)
+    return tf.ensure_shape(tf.gather(log_mel, places, axis=1, batch_dims=1), log_mel.shape)
 
 
 def shift(log_mel: tf.Tensor, frames: int, bins: int, seed: tf.Tensor) -> tf.Tensor:

@@ -22,6 +22,9 @@ class AugmentOptions(BaseModel, frozen=True, extra="forbid"):
     envelope: float = Field(
         0.3, ge=0, description="deviation of a slope over time, at its end: decays change"
     )
+    stretch: float = Field(
+        0.7, ge=0, description="largest change of speed, as a natural logarithm: 0.7 is half to twice as fast"
+    )
     shift_bins: int = Field(2, ge=0, description="largest shift in frequency, mel bins up or down")
     shift_frames: int = Field(8, ge=0, description="largest shift in time, frames early or late")
     mask_bins: int = Field(16, ge=0, description="largest width of a blanked band, mel bins")

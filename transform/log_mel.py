@@ -67,7 +67,9 @@ def mel_power(power: tf.Tensor, options: SpectrogramOptions) -> tf.Tensor:
 
 
 def log_mel(audio: tf.Tensor, options: SpectrogramOptions) -> tf.Tensor:
-    """Natural logarithm of the mel power of each frame, never below that of the floor.
+    """Natural logarithm of the mel power of each frame, never below that of the note's floor.
+
+    The floor is the higher of `floor_dbfs` and `top_db` below the note's loudest bin.
 
     Args:
       audio: float32 [batch, nsynth.NOTE_SAMPLES], full scale at ±1.
@@ -77,4 +79,6 @@ def log_mel(audio: tf.Tensor, options: SpectrogramOptions) -> tf.Tensor:
       float32 [batch, frames, n_mels].
     """
     mel = mel_power(power_spectrogram(audio, options), options)
-    return tf.math.log(tf.maximum(mel, options.floor_power))
+    loudest = tf.reduce_max(mel, axis=[1, 2], keepdims=True)
+    floor = tf.maximum(options.floor_power, options.relative_floor * loudest)
+    return tf.math.log(tf.maximum(mel, floor))

@@ -27,6 +27,13 @@ class SpectrogramOptions(BaseModel, frozen=True, extra="forbid"):
     floor_dbfs: float = Field(
         -100.0, ge=-140, lt=0, description="mel power below this is raised to it; 0 dBFS is a full-scale sine"
     )
+    top_db: float = Field(
+        65.0,
+        ge=0,
+        le=200,
+        description="mel power this far below the note's loudest bin is raised to it too: rendered notes hold digital "
+        "silence, recordings never do; 0: no such floor",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -61,6 +68,11 @@ class SpectrogramOptions(BaseModel, frozen=True, extra="forbid"):
     def floor_power(self) -> float:
         """The floor as a power, where a full-scale sine has 1."""
         return 10.0 ** (self.floor_dbfs / 10)
+
+    @property
+    def relative_floor(self) -> float:
+        """The floor that follows the note, as a share of the power of its loudest bin; 0 where there is none."""
+        return 10.0 ** (-self.top_db / 10) if self.top_db else 0.0
 
     @property
     def bytes_per_note(self) -> int:

@@ -87,6 +87,20 @@ def test_the_envelope_leaves_the_attack_and_bends_the_end(notes):
     assert 0.35 < slope[:, -1].std() < 0.65
 
 
+def test_a_stretch_plays_each_note_at_its_own_speed():
+    ramp = np.arange(FRAMES, dtype=np.float32)[:, None]
+    notes = tf.constant(np.broadcast_to(ramp, (BATCH, FRAMES, MELS)))
+    played = ops.stretch(notes, np.log(2), KEY).numpy()
+    np.testing.assert_array_equal(np.ptp(played, axis=2), 0)  # no bin moves in frequency
+    np.testing.assert_array_equal(played[:, 0], 0)
+    speed = played[:, FRAMES // 4, 0] / (FRAMES // 4)
+    assert 0.5 <= speed.min() < 0.6
+    assert 1.7 < speed.max() <= 2.1  # rounded to whole frames
+    fast = played[speed.argmax(), :, 0]
+    assert fast.max() == FRAMES - 1
+    np.testing.assert_array_equal(fast[-10:], FRAMES - 1)  # the last frame is held
+
+
 @pytest.mark.parametrize(("axis", "length", "limits"), [(1, FRAMES, (3, 0)), (2, MELS, (0, 2))])
 def test_a_shift_moves_notes_by_up_to_its_limit_both_ways(axis, length, limits):
     ramp = np.arange(length, dtype=np.float32)

@@ -11,7 +11,7 @@ OPTIONS = SpectrogramOptions()
 VARIANTS = [
     OPTIONS,
     SpectrogramOptions(n_fft=2048, hop_length=512, n_mels=64, fmin_hz=60, fmax_hz=7_000),
-    SpectrogramOptions(n_fft=512, hop_length=200, n_mels=40),
+    SpectrogramOptions(n_fft=512, hop_length=200, n_mels=40, top_db=0),
     SpectrogramOptions(n_mels=1),
 ]
 SECONDS = np.arange(nsynth.NOTE_SAMPLES) / nsynth.SAMPLE_RATE_HZ
@@ -51,7 +51,9 @@ def test_log_mel_agrees_with_librosa(options: SpectrogramOptions):
         n_mels=options.n_mels, fmin=options.fmin_hz, fmax=options.fmax_hz, htk=True, norm=None,
         dtype=np.float64,
     ) * (2 / hann.sum()) ** 2  # fmt: skip
-    expected = np.log(np.maximum(power, options.floor_power)).swapaxes(1, 2)
+    loudest = power.max(axis=(1, 2), keepdims=True)
+    floor = np.maximum(options.floor_power, loudest * options.relative_floor)
+    expected = np.log(np.maximum(power, floor)).swapaxes(1, 2)
     result = log_mel(audio, options)
     assert result.shape == (2, options.frames, options.n_mels)
     np.testing.assert_allclose(result, expected, atol=1e-3)
@@ -94,9 +96,25 @@ def test_a_tone_rises_in_the_frame_where_it_starts():
     audio = np.where(np.arange(nsynth.NOTE_SAMPLES) >= start, sine(1_000), 0).astype(np.float32)
     loudness = log_mel(audio)[0].max(axis=1)
     half = OPTIONS.n_fft // (2 * OPTIONS.hop_length)  # frames on either side of the edge hold a part of it
-    floor = np.log(OPTIONS.floor_power)
+    floor = loudness.max() - OPTIONS.top_db * np.log(10) / 10
     np.testing.assert_allclose(loudness[: 100 - half], floor, rtol=1e-6)
     assert loudness[99 + half :].min() > np.log(0.1)
+
+
+@pytest.mark.parametrize("peak", [1.0, 0.1, 0.01])
+def test_the_floor_follows_the_loudest_bin_of_each_note(peak: float):
+    """Decibels from the loudest bin to the floor: top_db, or what the absolute floor leaves of it."""
+    together = log_mel(np.stack([sine(1_000, peak), sine(440)]))
+    depth_db = (together[0].max() - together[0].min()) * 10 / np.log(10)
+    assert depth_db == pytest.approx(min(OPTIONS.top_db, 100 + 20 * np.log10(peak)), abs=1.5)
+
+
+def test_noise_below_the_relative_floor_is_not_seen():
+    tone = sine(1_000, 0.5)
+    hiss = 1e-4 * noise(1)[0]  # each band some 90 dB below the tone
+    np.testing.assert_allclose(log_mel(tone + hiss), log_mel(tone), atol=0.05)
+    deep = OPTIONS.model_copy(update={"top_db": 0})
+    assert np.abs(log_mel(tone + hiss, deep) - log_mel(tone, deep)).max() > 1
 
 
 def test_silence_is_the_floor_everywhere():

@@ -29,6 +29,7 @@ def test_frames_and_padding_cover_the_note_exactly(n_fft: int, hop_length: int):
         ("fmin_hz", 9000, "below fmax_hz"),
         ("fmax_hz", 8001, "8000"),
         ("floor_dbfs", 0, "less than 0"),
+        ("top_db", -1, "greater than or equal to 0"),
         ("n_mel", 64, "n_mel"),
     ],
 )
@@ -39,3 +40,5 @@ def test_a_bad_value_is_named_with_what_is_allowed(field: str, value: float, sai
 
 def test_the_floor_is_a_power():
     assert SpectrogramOptions(floor_dbfs=-80).floor_power == pytest.approx(1e-8)
+    assert SpectrogramOptions(top_db=60).relative_floor == pytest.approx(1e-6)
+    assert SpectrogramOptions(top_db=0).relative_floor == 0

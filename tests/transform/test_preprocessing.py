@@ -11,7 +11,9 @@ from transform import features, preprocessing
 from transform.log_mel import log_mel
 from transform.options import SpectrogramOptions
 
-OPTIONS = SpectrogramOptions(n_mels=32, hop_length=1024)
+OPTIONS = SpectrogramOptions(
+    n_mels=32, hop_length=1024, top_db=0
+)  # so that empty bins do not follow the loudest one
 SPEC = {
     nsynth.AUDIO: tf.io.FixedLenFeature([nsynth.NOTE_SAMPLES], tf.float32),
     **{
