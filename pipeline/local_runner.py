@@ -3,6 +3,7 @@
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
 from components.champion.check import check_champion
+from pipeline import logs
 from pipeline.config import Config
 from pipeline.data_steps import Spans
 from pipeline.graph import create_pipeline
@@ -27,5 +28,8 @@ def run_local(config: Config, spans: Spans | None = None) -> None:
     open_own(config.workspace, config.metadata)  # tells more than TFX if that fails
     connection = connection_config(config.metadata)
     pipeline = create_pipeline(config, str(config.artifacts), spans, metadata_connection_config=connection)
-    with record_ending(config.metadata, config.without_secrets()), record_memory(connection):
+    with (
+        record_ending(config.metadata, config.without_secrets(), logs.current_file()),
+        record_memory(connection),
+    ):
         LocalDagRunner().run(pipeline)

@@ -1,6 +1,7 @@
 """What a person sees while steps run: one line a step; everything else goes to a log file."""
 
 import contextlib
+import contextvars
 import logging
 import os
 import sys
@@ -17,6 +18,8 @@ import rich.text
 
 from pipeline.step_log import StepFollower
 from pipeline.terminal import Stream, plain
+
+_file: contextvars.ContextVar[str] = contextvars.ContextVar("log_file", default="")
 
 OUR_LOGGERS = ("components", "corpus", "pipeline", "trainer", "transform")
 
@@ -45,6 +48,7 @@ def chatter_to(log_file: Path, verbose: bool) -> Iterator[None]:
     Native libraries write to file descriptor 2 directly, so that the descriptor itself is redirected.
     """
     log_file.parent.mkdir(parents=True, exist_ok=True)
+    before_file = _file.set(str(log_file))
     stream = Stream(
         os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666), owned=True
     )
@@ -57,6 +61,7 @@ def chatter_to(log_file: Path, verbose: bool) -> Iterator[None]:
     verbosity = absl.logging.get_verbosity()
     absl.logging.set_verbosity(absl.logging.INFO)  # TFX tells of its steps at this level
     with stream, contextlib.ExitStack() as stack:
+        stack.callback(_file.reset, before_file)
         stack.callback(root.setLevel, level)
         stack.callback(absl.logging.set_verbosity, verbosity)
         stack.callback(setattr, root, "handlers", before)
@@ -64,6 +69,11 @@ def chatter_to(log_file: Path, verbose: bool) -> Iterator[None]:
             stack.enter_context(contextlib.redirect_stdout(stream))  # some print
             stack.enter_context(_descriptor_to(stream.fileno()))
         yield
+
+
+def current_file() -> str:
+    """The file that messages go to at present; empty outside of `chatter_to`."""
+    return _file.get()
 
 
 @contextlib.contextmanager

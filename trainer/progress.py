@@ -81,6 +81,7 @@ class Progress(keras.callbacks.Callback):
             learning_rate=float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
             seconds=time.perf_counter() - self._started,
             examples_per_second=self._notes / trained,
+            dev_seconds=time.perf_counter() - self._started - trained,
         )
         self.state.add(row, losses, weights)
         logs.update(dev_loss=row.dev_loss, dev_accuracy=row.dev_accuracy)  # for TensorBoard

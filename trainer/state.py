@@ -35,6 +35,7 @@ class Epoch:
       learning_rate: after the last step.
       seconds: of training and judging.
       examples_per_second: training notes a second, judging aside.
+      dev_seconds: of judging alone.
     """
 
     epoch: int
@@ -45,6 +46,7 @@ class Epoch:
     learning_rate: float
     seconds: float
     examples_per_second: float
+    dev_seconds: float = 0.0
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""How a run ended and with which settings, kept in the history: TFX records neither.
+"""How a run ended with which settings and which log, kept in the history: TFX records neither.
 
 A step that was interrupted looks like one that failed, and the configuration of a run is gone with the next edit.
 """
@@ -15,7 +15,7 @@ from pipeline.history.metadata import connect
 if TYPE_CHECKING:
     from ml_metadata.metadata_store import MetadataStore
 
-ENDING, REASON, SETTINGS = "nsynth_ending", "nsynth_reason", "nsynth_settings"
+ENDING, REASON, SETTINGS, LOG = "nsynth_ending", "nsynth_reason", "nsynth_settings", "nsynth_log"
 """Custom properties of the context of a run."""
 INTERRUPTED, FAILED = "interrupted", "failed"
 _RUN_CONTEXT = "pipeline_run"
@@ -23,12 +23,13 @@ _log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
-def record_ending(where: Path | str, settings: str) -> Iterator[None]:
+def record_ending(where: Path | str, settings: str, log: str = "") -> Iterator[None]:
     """While TFX's local runner works inside, writes down why it stopped, and the settings.
 
     Args:
       where: the history, as `config.metadata`.
       settings: the configuration as JSON, without secrets.
+      log: the file with the messages of the run.
     """
     store = connect(where)
     before = _newest(store)
@@ -41,7 +42,7 @@ def record_ending(where: Path | str, settings: str) -> Iterator[None]:
         raise
     finally:
         try:
-            _write(store, before, {ENDING: ending, REASON: reason, SETTINGS: settings})
+            _write(store, before, {ENDING: ending, REASON: reason, SETTINGS: settings, LOG: log})
         except Exception as error:  # it must not hide how the run ended
             _log.warning("how the run ended could not be recorded: %s", error)
 

@@ -49,7 +49,7 @@ _THEME: dict[str, Any] = {
     "title": {"color": INK, "fontSize": 13, "fontWeight": 600, "anchor": "start", "offset": 8},
     "text": {"color": INK, "fontSize": 12},
 }
-_MARK = re.compile(r'<path ([^<>]*?aria-label="([^"]*)"[^<>]*)/>')
+_MARK = re.compile(r'<(path|line) ([^<>]*?aria-label="([^"]*)"[^<>]*)/>')
 _numbers = itertools.count()
 
 
@@ -59,7 +59,7 @@ def values(rows: Iterable[Mapping[str, Any]]) -> alt.Data:
 
 
 def svg(chart: Any, description: str) -> Markup:
-    """Draws a chart.
+    """Draws a chart in a frame that scrolls sideways where it is too wide: its type keeps its size on a phone.
 
     Args:
       chart: of Altair.
@@ -68,10 +68,11 @@ def svg(chart: Any, description: str) -> Markup:
     buffer = io.StringIO()
     chart.configure(**_THEME).save(buffer, format="svg")
     drawn = buffer.getvalue()
-    drawn = _MARK.sub(r"<path \1><title>\2</title></path>", drawn)
+    drawn = _MARK.sub(r"<\1 \2><title>\3</title></\1>", drawn)
     drawn = _own_ids(drawn, f"chart{next(_numbers)}")
     label = html.escape(description, quote=True)
-    return Markup(drawn.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1))
+    drawn = drawn.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+    return Markup(f'<div class="wide">{drawn}</div>')
 
 
 def _own_ids(drawn: str, prefix: str) -> str:

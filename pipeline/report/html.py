@@ -1,9 +1,15 @@
 """What the pages have in common: templates, filters, and what a browser may do with them."""
 
 import base64
+import csv
 import datetime
 import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import jinja2
 from markupsafe import Markup
@@ -74,3 +80,20 @@ def duration(seconds: float) -> str:
 def capital(words: str) -> str:
     """Capitalize the first letter."""
     return words[:1].upper() + words[1:]
+
+
+def download(name: str, content: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> dict[str, str]:
+    """Pack data into a link: rows as CSV where the name ends so, anything as JSON.
+
+    Returns:
+      `name` and `uri`: what `files.html` shows.
+    """
+    if name.endswith(".csv"):
+        assert isinstance(content, Sequence)
+        buffer = io.StringIO()
+        columns = dict.fromkeys(key for row in content for key in row)
+        writer = csv.DictWriter(buffer, list(columns), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(content)
+        return {"name": name, "uri": f"data:text/csv;charset=utf-8,{quote(buffer.getvalue())}"}
+    return {"name": name, "uri": f"data:application/json,{quote(json.dumps(content))}"}

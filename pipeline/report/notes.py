@@ -113,14 +113,17 @@ def flac_uri(audio: np.ndarray) -> str:
     return _data_uri("audio/flac", buffer.getvalue())
 
 
-def picture_uri(values: np.ndarray, low: float, high: float) -> str:
-    """A spectrogram [frames, n_mels] as a picture, time to the right, frequency up; `low` dark, `high` bright."""
+def picture_uri(values: np.ndarray, low: float, high: float, colours: str = COLOURS) -> str:
+    """A spectrogram [frames, n_mels] as a picture, time to the right, frequency up; `low` dark, `high` bright.
+
+    `colours` is a map of Matplotlib.
+    """
     import matplotlib
     from PIL import Image
 
     scaled = np.clip((values.T[::-1] - low) / max(high - low, 1e-9), 0, 1)
     image = Image.fromarray((scaled * 255).astype(np.uint8), mode="P")
-    palette = matplotlib.colormaps[COLOURS](np.arange(256), bytes=True)[:, :3]
+    palette = matplotlib.colormaps[colours](np.arange(256), bytes=True)[:, :3]
     image.putpalette(palette.tobytes())
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)

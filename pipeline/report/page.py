@@ -9,19 +9,22 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from pipeline.report.html import environment, frame
+from pipeline.report.html import download, environment, frame
 from pipeline.report.record import Absent, RunRecord
 from pipeline.report.sections import (
     augmentation,
     canary,
+    changes,
     confusion,
     data,
     drift,
+    failure,
     gallery,
     gate,
     headline,
     lineage,
     mistakes,
+    runs,
     slices,
     steps,
     training,
@@ -37,24 +40,31 @@ class Section:
 
     id: str
     title: str
+    short: str
+    """Title in the navigation."""
     build: Callable[[RunRecord], dict[str, Any]]
 
 
 SECTIONS = (
-    Section("data", "Data", data.build),
-    Section("drift", "Drift", drift.build),
-    Section("gallery", "Gallery", gallery.build),
-    Section("augmentation", "Augmentation", augmentation.build),
-    Section("training", "Training", training.build),
-    Section("gate", "Gate", gate.build),
-    Section("slices", "Slices", slices.build),
-    Section("confusion", "Confusion matrix", confusion.build),
-    Section("mistakes", "Most confident errors", mistakes.build),
-    Section("canary", "Canary", canary.build),
-    Section("lineage", "Lineage", lineage.build),
-    Section("steps", "Time and memory", steps.build),
-    Section("versions", "Versions", versions.build),
+    Section("gate", "Gate", "Gate", gate.build),
+    Section("confusion", "Confusion matrix", "Confusion", confusion.build),
+    Section("slices", "Slices", "Slices", slices.build),
+    Section("mistakes", "Most confident errors", "Errors", mistakes.build),
+    Section("canary", "Canary", "Canary", canary.build),
+    Section("runs", "Accuracy across runs", "Runs", runs.build),
+    Section("changes", "Settings that differ from the champion's run", "Changes", changes.build),
+    Section("training", "Training", "Training", training.build),
+    Section("data", "Data", "Data", data.build),
+    Section("drift", "Drift", "Drift", drift.build),
+    Section("gallery", "Gallery", "Gallery", gallery.build),
+    Section("augmentation", "Augmentation", "Augmentation", augmentation.build),
+    Section("lineage", "Lineage", "Lineage", lineage.build),
+    Section("steps", "Time and memory", "Time", steps.build),
+    Section("versions", "Versions", "Versions", versions.build),
 )
+"""In the order in which readers ask: the answer first, then how it came about."""
+FAILURE = Section("failure", "What failed", "Failure", failure.build)
+"""Before all others on the page of a run that failed or was interrupted."""
 
 
 def render(record: RunRecord, index: str = "") -> str:
@@ -65,7 +75,8 @@ def render(record: RunRecord, index: str = "") -> str:
       index: address of the page about all runs, if this one lies beside it.
     """
     templates = environment()
-    parts = [(section, *_body(templates, section, record)) for section in SECTIONS]
+    shown = (FAILURE, *SECTIONS) if failure.applies(record) else SECTIONS
+    parts = [(section, *_body(templates, section, record)) for section in shown]
     return templates.get_template("page.html").render(
         headline=headline.build(record),
         parts=parts,
@@ -80,7 +91,9 @@ def _body(templates: jinja2.Environment, section: Section, record: RunRecord) ->
     """Render one section; answer its HTML, or why there is none."""
     try:
         template = templates.get_template(f"{section.id}.html")
-        return Markup(template.render(section.build(record))), ""
+        built = section.build(record)
+        files = [download(name, rows) for name, rows in built.pop("files", {}).items()]
+        return Markup(template.render(built) + templates.get_template("files.html").render(files=files)), ""
     except Absent as absent:
         return Markup(""), str(absent)
     except Exception as error:  # a damaged artifact must not hide all the others

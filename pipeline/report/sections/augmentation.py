@@ -1,4 +1,4 @@
-"""What each variation of the training recipe does to one note, alone and all together."""
+"""What each variation of the training recipe changes in one note, alone and all together."""
 
 from typing import Any
 
@@ -11,11 +11,12 @@ from trainer.options import AugmentOptions
 from transform.options import SpectrogramOptions
 
 DRAWS = 8  # of each variation alone; the strongest is shown
+DIFFERENCES = "coolwarm"  # blue less, grey the same, red more: told apart by the colour-blind too
 RANGE = (-2.5, 2.5)  # deviations of a mel bin from its mean, dark to bright
 
 
 def build(record: RunRecord) -> dict[str, Any]:
-    """A picture for each variation that is switched on."""
+    """The original, and for each variation that is switched on a picture of what it changes."""
     custom = record.setting("Trainer", "custom_config")
     try:
         options = AugmentOptions.model_validate(custom["recipe"]["augment"])
@@ -26,7 +27,7 @@ def build(record: RunRecord) -> dict[str, Any]:
         raise Absent("The recipe uses no augmentation.")
     notes, names = _two_notes(record, spectrogram)
     pictures = [
-        {"name": name, "words": words, "picture": picture_uri(values, *RANGE)}
+        {"name": name, "words": words, "picture": picture_uri(values - notes[0], *RANGE, DIFFERENCES)}
         for name, words, values in variations(notes, options)
     ]
     original = {"name": "original", "words": names[0], "picture": picture_uri(notes[0], *RANGE)}

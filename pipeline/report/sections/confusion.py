@@ -20,6 +20,13 @@ def build(record: RunRecord) -> dict[str, Any]:
         "matrix": matrix(report.confusion),
         "families": report.families,
         "pairs": pairs(report.confusion)[:SHOWN],
+        "files": {
+            "confusion.csv": [
+                {f"true {nsynth.LABEL.word}": true, **dict(zip(nsynth.CLASSES, row, strict=True))}
+                for true, row in zip(nsynth.CLASSES, report.confusion, strict=True)
+            ],
+            "recall.csv": [row.model_dump() for row in report.families],
+        },
     }
 
 

@@ -163,4 +163,4 @@ def _histogram(scalar: str, label: str, shown: dict[str, dict[str, list[dict[str
         .mark_line(interpolate="step-after", strokeWidth=2)
         .encode(x=x, y=y, color=colour)
     )
-    return charts.svg(alt.layer(bars, lines).properties(width=280, height=110), f"Histogram of {label}")
+    return charts.svg(alt.layer(bars, lines).properties(width=236, height=110), f"Histogram of {label}")

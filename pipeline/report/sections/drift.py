@@ -53,7 +53,7 @@ def _map(distances: dict[int, dict[str, float]], newest: int) -> Markup:
         ),
         tooltip=["span:O", "feature:N", "distance:Q"],
     )
-    numbers = base.mark_text(fontSize=10).encode(text=alt.Text("distance:Q", format=".2f"))
+    numbers = base.mark_text(fontSize=11).encode(text=alt.Text("distance:Q", format=".2f"))
     chart = (squares + numbers).properties(width=alt.Step(40), height=alt.Step(22))
     return charts.svg(chart, f"Distance of span {newest} from every accepted span, by feature")
 

@@ -7,7 +7,10 @@ from markupsafe import Markup
 
 from components.documents import Calibration, Figure, GateReport
 from pipeline.report import charts
+from pipeline.report.html import capital, percent
 from pipeline.report.record import RunRecord
+
+_METRICS = {"top_3_accuracy": "Top-3 accuracy"}
 
 
 def build(record: RunRecord) -> dict[str, Any]:
@@ -19,21 +22,25 @@ def build(record: RunRecord) -> dict[str, Any]:
         "others": others,
         "figures": figures(report),
         "calibration": calibration(report.calibration),
+        "files": {"gate.json": report.model_dump(mode="json")},
     }
 
 
 def figures(report: GateReport) -> list[tuple[str, Figure, Figure | None]]:
     """Name, the candidate's figure and the champion's."""
     champion = report.champion_overall or {}
-    return [(name.replace("_", " "), value, champion.get(name)) for name, value in report.overall.items()]
+    return [
+        (_METRICS.get(name, capital(name.replace("_", " "))), value, champion.get(name))
+        for name, value in report.overall.items()
+    ]
 
 
 def calibration(found: Calibration) -> Markup:
     """Draw accuracy over confidence (reliability diagram); on the dashed line both are equal."""
     base = alt.Chart(charts.values([bin.model_dump() for bin in found.bins]))
     scale = alt.Scale(domain=[0, 1])
-    x = alt.X("confidence:Q", scale=scale, title="confidence", axis=alt.Axis(format=".0%", tickCount=5))
-    y = alt.Y("accuracy:Q", scale=scale, title="accuracy", axis=alt.Axis(format=".0%", tickCount=5))
+    x = alt.X("confidence:Q", scale=scale, title="Confidence", axis=alt.Axis(format=".0%", tickCount=5))
+    y = alt.Y("accuracy:Q", scale=scale, title="Accuracy", axis=alt.Axis(format=".0%", tickCount=5))
     tooltip = [
         "notes:Q",
         alt.Tooltip("confidence:Q", title="confidence", format=".1%"),
@@ -48,4 +55,4 @@ def calibration(found: Calibration) -> Markup:
         ),
     ]
     chart = alt.layer(*layers).properties(width=260, height=260)
-    return charts.svg(chart, f"Calibration: expected calibration error {found.error:.3f}")
+    return charts.svg(chart, f"Calibration: expected calibration error {percent(found.error)}")

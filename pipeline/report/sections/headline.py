@@ -8,7 +8,7 @@ from markupsafe import Markup
 from components.documents import Figure, GateReport, IngestAccount
 from pipeline.history import past_runs
 from pipeline.report import charts
-from pipeline.report.html import duration
+from pipeline.report.html import duration, moment, percent
 from pipeline.report.outcome import or_none, outcome_of
 from pipeline.report.record import RunRecord
 
@@ -22,7 +22,7 @@ def build(record: RunRecord) -> dict[str, Any]:
     account = or_none(record.account)
     return {
         "run": record.run.name,
-        "started": past_runs.started(record.run).strftime("%d %B %Y, %H:%M"),
+        "started": moment(past_runs.started(record.run)),
         "outcome": outcome.kind,
         "words": outcome.words,
         "gate": gate,
@@ -39,22 +39,22 @@ def _tiles(
     if gate:
         overall = gate.overall
         for name, label in (
-            ("macro_recall", "macro recall"),
-            ("top_3_accuracy", "top-3 accuracy"),
+            ("macro_recall", "Macro recall"),
+            ("top_3_accuracy", "Top-3 accuracy"),
         ):
             figure = overall[name]
-            tiles.append((label, f"{figure.value:.1%}", _range(figure)))
+            tiles.append((label, percent(figure.value), f"{_range(figure)}, n = {gate.notes:,}"))
         if gate.difference:
             points = 100 * gate.difference.value
             low = 100 * gate.difference.low
             champion = f"over version {gate.champion.version}, lower {gate.confidence:.0%} bound {low:+.1f}"
-            tiles.append(("improvement", f"{points:+.1f} points", champion))
+            tiles.append(("Improvement", f"{points:+.1f} points", champion))
     if account:
         share = f"{account.quarantined:,} of {account.notes_in:,} quarantined"
-        tiles.append(("notes used", f"{account.used:,}", share))
+        tiles.append(("Notes used", f"{account.used:,}", share))
     seconds = sum(step.seconds for step in record.run.steps.values())
     cached = sum(step.state == "CACHED" for step in record.run.steps.values())
-    tiles.append(("duration", duration(seconds), f"{cached} of {len(record.run.steps)} cached"))
+    tiles.append(("Duration", duration(seconds), f"{cached} of {len(record.run.steps)} steps cached"))
     return tiles
 
 
@@ -93,4 +93,4 @@ def _interval(gate: GateReport, options: dict[str, Any] | None) -> Markup:
 
 
 def _range(figure: Figure) -> str:
-    return f"{100 * figure.low:.1f} – {100 * figure.high:.1f}%"
+    return f"{percent(figure.low)} – {percent(figure.high)}"

@@ -15,7 +15,7 @@ from pipeline.report.outcome import pushed_version
 from pipeline.report.record import Absent, RunRecord
 from pipeline.step_names import without_span
 
-ROW, LANE, BOX, MARGIN = 54, 15, 450, 8  # heights and widths, px
+ROW, LANE, BOX, MARGIN = 54, 15, 400, 8  # heights and widths, px
 _COLOURS = {"Examples": "blue", "TransformGraph": "blue", "Model": "orange", "PushedModel": "orange"}
 _SOURCES, _EARLIER, _VERSION = "source files", "earlier runs", "version"
 

@@ -9,6 +9,7 @@ from markupsafe import Markup
 import nsynth
 from components.documents import Slice
 from pipeline.report import charts
+from pipeline.report.html import capital
 from pipeline.report.record import RunRecord
 
 TITLES = {
@@ -30,7 +31,21 @@ def build(record: RunRecord) -> dict[str, Any]:
         "fallen": [part for part in parts if part.fallen],
         "small": [part for part in parts if not part.judged],
         "parts": parts,
+        "files": {"slices.csv": [_flat(part) for part in parts]},
     }
+
+
+def _flat(part: Slice) -> dict[str, Any]:
+    """One line of the CSV file."""
+    line: dict[str, Any] = {"slice": part.name, "notes": part.notes, "instruments": part.instruments}
+    for name, figure in (
+        ("accuracy", part.accuracy),
+        ("champion", part.champion),
+        ("difference", part.difference),
+    ):
+        if figure:
+            line |= {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}
+    return line
 
 
 def rows(kind: str, parts: Sequence[Slice], version: int) -> list[dict[str, Any]]:
@@ -39,7 +54,7 @@ def rows(kind: str, parts: Sequence[Slice], version: int) -> list[dict[str, Any]
     for part in parts:
         if part.name.partition("=")[0] != kind:
             continue
-        name = part.name.partition("=")[2].replace("_", " ")
+        name = f"{part.name.partition('=')[2].replace('_', ' ')}, n = {part.notes:,}"
         shared = {
             "slice": name,
             "notes": part.notes,
@@ -88,5 +103,5 @@ def chart(kind: str, parts: Sequence[Slice], version: int) -> Markup:
         ),
     ]
     height = alt.Step(20 if len(models) == 1 else 13, **{"for": "offset" if len(models) > 1 else "position"})
-    drawn = alt.layer(*layers).properties(width=320, height=height, title=TITLES[kind])
+    drawn = alt.layer(*layers).properties(width=320, height=height, title=capital(TITLES[kind]))
     return charts.svg(drawn, f"Accuracy by {TITLES[kind]}")

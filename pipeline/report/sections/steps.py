@@ -20,6 +20,7 @@ def build(record: RunRecord) -> dict[str, Any]:
         "steps": rows,
         "timeline": timeline(rows),
         "total": duration(sum(row["seconds"] for row in rows)),
+        "files": {"steps.csv": rows},
         "has_memory": any(row["memory_mb"] for row in rows),
     }
 
@@ -74,6 +75,6 @@ def timeline(rows: list[dict[str, Any]]) -> Markup:
             color=colour,
             tooltip=tooltip,
         )
-        .properties(width=420, height=alt.Step(22))
+        .properties(width=340, height=alt.Step(22))
     )
     return charts.svg(drawn, "Timeline of the steps")

@@ -1,17 +1,21 @@
 """How the training went: loss and accuracy on train and dev, the learning rate, the kept epoch."""
 
+import json
+import statistics
 from typing import Any
 
 import altair as alt
 from markupsafe import Markup
 
+from pipeline.history.past_runs import Step
 from pipeline.report import charts
-from pipeline.report.record import RunRecord
+from pipeline.report.record import Absent, RunRecord
 
 _LEGEND_HEIGHT = 30  # px; the chart without a legend is to stand level with the others
+TRIALS_FILE = "tuner_results.json"  # TFX's name
 CURVES = {
-    "loss": ("loss", "dev_loss", "loss", ".2f"),
-    "accuracy": ("accuracy", "dev_accuracy", "accuracy", ".0%"),
+    "loss": ("loss", "dev_loss", "Loss", ".2f"),
+    "accuracy": ("accuracy", "dev_accuracy", "Accuracy", ".0%"),
 }
 
 
@@ -23,8 +27,43 @@ def build(record: RunRecord) -> dict[str, Any]:
         "history": history,
         "kept": next(row for row in epochs if row["epoch"] == kept),
         "seconds": sum(row["seconds"] for row in epochs),
+        "time": time_spent(epochs, record.finished("Trainer")),
+        "trials": trials(record),
+        "files": {"history.csv": epochs},
         "curves": [curve(epochs, kept, *keys) for keys in CURVES.values()] + [_learning_rate(epochs)],
     }
+
+
+def time_spent(epochs: list[dict[str, Any]], step: Step) -> list[tuple[str, float]]:
+    """Name and seconds of what the Trainer's time went into; start-up is unknown of a cached step."""
+    dev = sum(row.get("dev_seconds", 0.0) for row in epochs)
+    training = sum(row["seconds"] for row in epochs) - dev
+    later = [row["seconds"] - row.get("dev_seconds", 0.0) for row in epochs[1:]]
+    first = (
+        epochs[0]["seconds"] - epochs[0].get("dev_seconds", 0.0) - statistics.median(later) if later else 0.0
+    )
+    first = max(first, 0.0)
+    rows = [("Building and compiling the graph (first epoch less the median epoch)", first)] if first else []
+    rows.append(("Training on train" if dev else "Training on train, evaluation on dev", training - first))
+    if dev:
+        rows.append(("Evaluation on dev", dev))
+    rest = step.seconds - training - dev
+    if step.state == "COMPLETE" and rest > 0:
+        rows.append(("Start-up, reading the notes, export", rest))
+    return rows
+
+
+def trials(record: RunRecord) -> list[dict[str, Any]]:
+    """Return the Tuner's trials, the best first: dev loss and the recipe values drawn; none without a Tuner."""
+    try:
+        file = record.file("Tuner", "tuner_results", TRIALS_FILE)
+    except Absent:
+        return []
+    rows = [
+        {"trial": row.pop("trial_id"), "dev loss": row.pop("score"), **row}
+        for row in json.loads(file.read_text())
+    ]
+    return sorted(rows, key=lambda row: row["dev loss"])
 
 
 def curve(epochs: list[dict[str, Any]], kept: int, train: str, dev: str, title: str, form: str) -> Markup:
@@ -38,7 +77,7 @@ def curve(epochs: list[dict[str, Any]], kept: int, train: str, dev: str, title: 
     data = alt.Chart(charts.values(rows))
     x = alt.X("epoch:Q", title="epoch", axis=_epoch_axis(epochs), scale=alt.Scale(nice=False, zero=False))
     y = alt.Y(
-        "value:Q", title=None, axis=alt.Axis(format=form, tickCount=5), scale=alt.Scale(zero=title != "loss")
+        "value:Q", title=None, axis=alt.Axis(format=form, tickCount=5), scale=alt.Scale(zero=title != "Loss")
     )
     colour = alt.Color(
         "split:N", sort=None, scale=alt.Scale(domain=["train", "dev"], range=list(charts.SERIES))
@@ -50,7 +89,7 @@ def curve(epochs: list[dict[str, Any]], kept: int, train: str, dev: str, title: 
         data.mark_line(strokeWidth=2).encode(x=x, y=y, color=colour),
         data.mark_point(filled=True, size=30).encode(x=x, y=y, color=colour, tooltip=tooltip),
     ]
-    chart = alt.layer(*layers).properties(width=290, height=190, title=title)
+    chart = alt.layer(*layers).properties(width=232, height=190, title=title)
     return charts.svg(chart, f"{title} by epoch on train and dev")
 
 
@@ -67,9 +106,9 @@ def _learning_rate(epochs: list[dict[str, Any]]) -> Markup:
             tooltip=["epoch:Q", alt.Tooltip("rate:Q", format=".2e")],
         )
         .properties(
-            width=290,
+            width=232,
             height=190,
-            title=alt.TitleParams("learning rate at the epoch's end", offset=_LEGEND_HEIGHT),
+            title=alt.TitleParams("Learning rate at the epoch's end", offset=_LEGEND_HEIGHT),
         )
     )
     return charts.svg(chart, "Learning rate by epoch")

@@ -1,4 +1,4 @@
-"""The page in headless Chromium: nothing on the console, nothing from the network, readable in every setting."""
+"""The pages in headless Chromium: nothing on the console, nothing from the network, readable in every setting."""
 
 import base64
 import io
@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.report.index import write_index
+from pipeline.retrain.index import collect
 from tests.pipeline.browser import chromium
+from tests.pipeline.report.past_rounds import write_rounds
 
 pytestmark = pytest.mark.slow
 
@@ -23,18 +26,25 @@ def driver(tmp_path_factory) -> Iterator:
         yield started
 
 
-@pytest.fixture
-def show(driver, page) -> Callable:
-    """Opens the page in a setting."""
+@pytest.fixture(scope="module")
+def index(tmp_path_factory) -> Path:
+    """The index of a workspace with 40 rounds."""
+    config = write_rounds(tmp_path_factory.mktemp("index") / "workspace", 40)
+    return write_index(config, collect(config))
 
-    def opened(size: tuple[int, int] = WIDE, scheme: str = "light", medium: str = "screen"):
+
+@pytest.fixture
+def show(driver, page, index) -> Callable:
+    """Opens the page of a run, or the index, in a setting."""
+
+    def opened(size: tuple[int, int] = WIDE, scheme: str = "light", medium: str = "screen", of: str = "run"):
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": medium, "features": features})
         metrics = {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": size == PHONE}
         driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         for kind in ("browser", "performance"):
             driver.get_log(kind)  # forgets what was there
-        driver.get(page.as_uri())
+        driver.get((page if of == "run" else index).as_uri())
         return driver
 
     return opened
@@ -75,12 +85,12 @@ def test_text_stands_out_from_what_is_behind_it(show, scheme):
     """Contrast as WCAG measures it: 4.5 to 1 for text."""
     driver = show(scheme=scheme)
     style = "const s = getComputedStyle(document.documentElement); return n => s.getPropertyValue(n)"
-    names = ("--ink", "--muted", "--blue", "--green", "--red", "--surface", "--page")
+    names = ("--ink", "--muted", "--blue", "--green", "--red", "--warn", "--surface", "--page")
     colours = driver.execute_script(
         f"const get = (() => {{ {style} }})(); return Object.fromEntries(arguments[0].map(n => [n, get(n)]))",
         names,
     )
-    for name in names[:5]:
+    for name in names[:6]:
         for behind in ("--surface", "--page"):
             assert contrast(colours[name], colours[behind]) >= 4.5, (name, behind)
 
@@ -99,11 +109,13 @@ def luminance(colour: str) -> float:
     return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
 
 
-def test_nothing_is_asked_of_the_network(show, page):
-    driver = show()
+@pytest.mark.parametrize("of", ["run", "index"])
+def test_nothing_is_asked_of_the_network(show, page, index, of):
+    driver = show(of=of)
     events = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
     sent = {e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"}
-    assert page.as_uri() in sent
+    assert (page if of == "run" else index).as_uri() in sent
+    assert driver.get_log("browser") == [], "the content-security policy had nothing to refuse"
     assert [url[:80] for url in sent if not url.startswith(("file:", "data:"))] == []
 
 
@@ -151,3 +163,124 @@ def test_it_prints(show, tmp_path):
     content = io.BytesIO(base64.b64decode(printed["data"])).getvalue()
     assert content.startswith(b"%PDF")
     assert 3 <= content.count(b"/Type /Page\n") <= 25
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_index_shows_in_every_setting(show, tmp_path, size, scheme):
+    driver = show(size, scheme, of="index")
+    assert driver.get_log("browser") == []
+    assert driver.execute_script("return document.documentElement.scrollWidth") <= size[0]
+    seen = screenshot(driver, tmp_path / f"index-{size[0]}-{scheme}.png")
+    assert len(np.unique(seen.reshape(-1, 3)[::97], axis=0)) > 30
+    cells = "return [...document.querySelectorAll('.strip .cell')].map(c => c.getAttribute('aria-label'))"
+    names = driver.execute_script(cells)
+    assert len(names) == 40
+    assert names[-1].startswith("round ")
+    assert all("; " in name for name in names)
+
+
+def small_type(driver) -> list[str]:
+    """Texts that are drawn smaller than 11 px, as they are laid out."""
+    return driver.execute_script("""
+      const seen = [];
+      for (const text of document.querySelectorAll("svg text")) {
+        const svg = text.ownerSVGElement, box = svg.viewBox.baseVal;
+        const scale = box.width ? svg.getBoundingClientRect().width / box.width : 1;
+        if (text.textContent && parseFloat(getComputedStyle(text).fontSize) * scale < 10.99)
+          seen.push(text.textContent);
+      }
+      for (const element of document.querySelectorAll("body *"))
+        if (!element.closest("svg") && parseFloat(getComputedStyle(element).fontSize) < 10.4)
+          seen.push(element.outerHTML.slice(0, 80));
+      return seen;""")
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE])
+@pytest.mark.parametrize("of", ["run", "index"])
+def test_no_type_is_too_small(show, size, of):
+    assert small_type(show(size, of=of)) == []
+
+
+def test_the_navigation_fits_and_shows_where_one_is(show):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    driver = show()
+    width, frame = driver.execute_script(
+        "const n = document.querySelector('nav'); return [n.scrollWidth, n.clientWidth]"
+    )
+    assert width <= frame
+    current = "return [...document.querySelectorAll('nav [aria-current]')].map(a => a.hash)"
+    for section in ("training", "slices"):
+        driver.execute_script(
+            "document.getElementById(arguments[0]).scrollIntoView({behavior: 'instant'})", section
+        )
+        WebDriverWait(driver, 60).until(lambda d, s=section: d.execute_script(current) == [f"#{s}"])
+
+
+@pytest.mark.parametrize("of", ["run", "index"])
+def test_on_a_phone_wide_tables_scroll_with_a_hint_and_keep_their_first_column(show, of):
+    driver = show(PHONE, of=of)
+    table = driver.execute_script(
+        "return [...document.querySelectorAll('.wide.over')].find(w => w.querySelector('table'))"
+    )
+    assert "scroll" in driver.execute_script(
+        "return getComputedStyle(arguments[0], '::before').content", table
+    )
+    places = """
+      const cell = arguments[0].querySelector("tbody tr > *");
+      const before = cell.getBoundingClientRect().left;
+      arguments[0].scrollLeft = 60;
+      return [before, cell.getBoundingClientRect().left, arguments[0].scrollLeft,
+              arguments[0].tabIndex, arguments[0].getAttribute("aria-label")];"""
+    before, after, scrolled, stop, name = driver.execute_script(places, table)
+    assert (before, scrolled, stop) == (after, 60, 0)
+    assert name.endswith("scrolls sideways")
+
+
+@pytest.mark.parametrize(
+    ("of", "mark"), [("run", "#confusion [data-tip]"), ("index", "svg circle[data-tip]")]
+)
+def test_a_mark_under_the_pointer_shows_its_values(show, of, mark):
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    driver = show(of=of)
+    found = driver.find_element("css selector", mark)
+    driver.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", found)
+    ActionChains(driver).move_to_element(found).perform()
+    shown = driver.execute_script(
+        "const t = document.querySelector('.tip'); return t.hidden ? '' : t.textContent"
+    )
+    assert "%" in shown
+    assert driver.execute_script("return document.querySelectorAll('svg title').length") == 0
+
+
+@pytest.mark.parametrize("of", ["run", "index"])
+def test_everything_can_be_reached_by_keyboard_and_has_a_name(show, of):
+    from selenium.webdriver import Keys
+
+    driver = show(of=of)
+    unnamed = """
+      const named = e => (e.getAttribute("aria-label") || e.textContent || e.title || e.alt || "").trim();
+      return [...document.querySelectorAll("a, button, img, summary, [tabindex='0'], svg[role='img'], nav, audio")]
+        .filter(e => !named(e)).map(e => e.outerHTML.slice(0, 100));"""
+    assert driver.execute_script(unnamed) == []
+    assert driver.execute_script("return document.querySelectorAll('h2').length") > 4
+    assert driver.execute_script("return document.documentElement.lang") == "en"
+    body = driver.find_element("css selector", "body")
+    reached = set()
+    for _ in range(60):
+        body.send_keys(Keys.TAB)
+        reached.add(driver.execute_script("const e = document.activeElement; return e.hash || e.className"))
+    wanted = {"#gate", "#versions"} if of == "run" else {"cell kept", "cell pushed"}
+    assert wanted <= reached
+    driver.find_element("css selector", "summary").send_keys(Keys.ENTER)
+    assert driver.execute_script("return document.querySelector('details').open")
+
+
+def test_the_index_prints(show):
+    driver = show(scheme="dark", medium="print", of="index")
+    background = driver.execute_script("return getComputedStyle(document.body).backgroundColor")
+    assert background == "rgb(255, 255, 255)"
+    printed = driver.execute_cdp_cmd("Page.printToPDF", {"paperWidth": 8.27, "paperHeight": 11.69})
+    assert 1 <= base64.b64decode(printed["data"]).count(b"/Type /Page\n") <= 12

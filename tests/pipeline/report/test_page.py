@@ -1,8 +1,13 @@
 """The page as a whole: everything is on it, it needs nothing else, and what is missing is said."""
 
+import contextlib
+import csv
+import io
+import json
 import re
 import shutil
 from collections import Counter
+from urllib.parse import unquote
 
 import pytest
 
@@ -35,7 +40,7 @@ def test_every_section_is_there_and_none_is_empty(text):
     found = sections(text)
     assert list(found) == [section.id for section in SECTIONS]
     empty = {name for name, body in found.items() if 'class="absent"' in body and len(body) < 1000}
-    assert empty <= {"drift"}, "which there is in rounds of retraining alone"
+    assert empty <= {"drift", "runs", "changes"}, "of rounds, and where there are other runs"
 
 
 def test_what_each_section_has_to_tell(text):
@@ -55,9 +60,15 @@ def test_what_each_section_has_to_tell(text):
             "bass_acoustic_000-060-075",
         ),
         "augmentation": ("mixup", "mask frames", "all together"),
-        "training": ("21,355 parameters", "learning rate", "epoch 3"),
-        "gate": ("lower 95% bound &gt; 0", "version 17", "Expected calibration error", "macro recall"),
-        "slices": ("family=bass: accuracy fell from", "champion (version 17)", "velocity, MIDI"),
+        "training": ("21,355 parameters", "Learning rate", "epoch 3", "Time of the Trainer", "history.csv"),
+        "gate": (
+            "lower 95% bound &gt; 0",
+            "version 17",
+            "Expected calibration error",
+            "Macro recall",
+            "checks passed",
+        ),
+        "slices": ("family=bass: accuracy fell from", "champion (version 17)", "Velocity, MIDI"),
         "confusion": ("predicted as <strong>reed</strong>", "precision"),
         "mistakes": ("predicted reed", "<audio"),
         "canary": ("latency, batch size 1", "peak memory", "TensorFlow Serving not found"),
@@ -79,6 +90,9 @@ def test_the_headline_has_verdict_and_number_with_interval(text):
 def test_it_needs_no_network_and_no_other_file(text):
     linked = re.findall(r'(?:src|href|action|xlink:href)="([^"]*)"', text)
     assert [link[:60] for link in linked if not link.startswith(("data:", "#"))] == []
+    [policy] = re.findall(r'Content-Security-Policy" content="([^"]*)"', text)
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
     assert [url for url in re.findall(r"url\(([^)]*)\)", text) if not url.strip("\"'").startswith("#")] == []
     assert "@import" not in text
     assert "fetch(" not in text
@@ -157,6 +171,7 @@ def test_the_page_shows_the_reason_and_the_configuration_of_then(tmp_path):
     text = write_report(workspace.config).read_text()
     assert "The disk is full" in text
     assert "<title>other, run" in text
+    assert list(sections(text))[:2] == ["failure", "gate"]
     assert "Configuration of the run" in text
     assert "/then" in text
 
@@ -221,3 +236,59 @@ def test_a_report_that_cannot_be_written_fails_no_run_and_leaves_nothing(workspa
     config = workspace.config.model_copy(update={"workspace": tmp_path / "workspace"})
     assert write_if_possible(config) is None, "there is no run"
     assert list((tmp_path / "workspace").iterdir()) == []
+
+
+def test_failing_checks_are_open_with_advice_and_passing_ones_folded(text):
+    gate = sections(text)["gate"]
+    folded = re.search(r'<details class="passed">.*?</details>', gate, re.S)[0]
+    assert re.search(r"✓ \d+ checks passed", folded)
+    assert "✗ failed" not in folded
+    shown = gate.replace(folded, "")
+    assert "✗ failed" in shown
+    assert "What to do: " in shown
+    assert "✓ passed" not in shown
+
+
+def test_shares_are_percent_with_their_n_and_dates_have_a_zone(text):
+    found = sections(text)
+    assert re.search(r"Metrics, n = 44.*?Accuracy</td><td>90\.9%", found["gate"], re.S)
+    assert "bass, n = 4" in found["slices"]
+    assert re.search(r"run of 1 Mar 2026, 10:00 \w+</span>", text)
+    assert re.search(r"Written \d+ \w+ \d{4}, \d\d:\d\d \w+ from", text)
+
+
+def test_type_in_charts_is_at_least_11_px(text):
+    sizes = {float(size) for size in re.findall(r'font-size="([\d.]+)px"', text)}
+    assert sizes
+    assert min(sizes) >= 11
+
+
+def test_data_can_be_taken_along(text):
+    files = dict(re.findall(r'<a href="(data:[^"]*)" download="([^"]+)">', text))
+    found = {name: uri for uri, name in files.items()}
+    assert {"gate.json", "confusion.csv", "recall.csv", "slices.csv", "history.csv", "steps.csv"} <= set(
+        found
+    )
+    rows = list(csv.DictReader(io.StringIO(unquote(found["confusion.csv"].partition(",")[2]))))
+    assert rows[0]["true family"] == "bass"
+    assert (rows[0]["reed"], rows[0]["bass"]) == ("4", "0")
+    assert json.loads(unquote(found["gate.json"].partition(",")[2]))["notes"] == 44
+
+
+def test_the_page_of_a_failed_run_shows_the_end_of_its_log_without_passwords(tmp_path):
+    workspace = Workspace(tmp_path / "workspace")
+    log = tmp_path / "workspace" / "logs" / "run.log"
+    log.parent.mkdir()
+    log.write_text("\n".join([*map(str, range(100)), f"mysql://me:GEHEIM@host {EVIL}", "the disk is full"]))
+    with contextlib.suppress(nsynth.UserError), record_ending(workspace.config.metadata, "{}", str(log)):
+        write_run(workspace, Told(until="Transform", failed=True))
+        raise nsynth.UserError("the disk is full")
+    record = RunRecord(past_runs.load_run(workspace.store), workspace.config)
+    shown = sections(render(record))["failure"]
+    assert "the disk is full</pre>" in shown
+    assert ">62\n" in shown, "40 lines of 102"
+    assert "61\n" not in shown
+    assert "GEHEIM" not in shown
+    assert EVIL not in shown
+    log.rename(log.with_name("elsewhere"))
+    assert "no longer exists" in sections(render(record))["failure"]

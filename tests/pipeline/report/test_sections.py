@@ -1,5 +1,6 @@
 """What single sections choose and compute."""
 
+import datetime
 import io
 import json
 import shutil
@@ -10,13 +11,28 @@ import pytest
 import soundfile
 
 import nsynth
+from components.registry import Registry
 from pipeline.history import past_runs
+from pipeline.history.endings import record_ending
 from pipeline.ranges import in_short
 from pipeline.report import notes
+from pipeline.report.facts import facts_of, facts_path
+from pipeline.report.html import duration
 from pipeline.report.record import Absent, RunRecord
-from pipeline.report.sections import confusion, data, gallery, headline, lineage, mistakes, slices, steps
+from pipeline.report.sections import (
+    changes,
+    confusion,
+    data,
+    gallery,
+    lineage,
+    mistakes,
+    runs,
+    slices,
+    steps,
+    training,
+)
 from tests.components.conftest import make_notes
-from tests.pipeline.report.past_run import CLASSES, write_run
+from tests.pipeline.report.past_run import CLASSES, Told, write_run
 from tests.pipeline.report.workspace import Workspace
 
 
@@ -102,7 +118,7 @@ def test_confusions_the_commonest_first():
 def test_slices_have_a_row_for_each_model(record):
     parts = record.gate_report().slices
     rows = slices.rows("family", parts, 17)
-    bass = [(row["model"], row["value"]) for row in rows if row["slice"] == "bass"]
+    bass = [(row["model"], row["value"]) for row in rows if row["slice"] == "bass, n = 4"]
     assert bass == [("candidate", 0.0), ("version 17", 1.0)]
     assert all(row["low"] <= row["value"] <= row["high"] for row in rows)
     assert [row["slice"] for row in rows if "_" in row["slice"]] == []
@@ -154,9 +170,11 @@ def test_steps_with_time_and_memory(record):
     assert all(row["end"] >= row["start"] >= 0 for row in rows.values())
 
 
-@pytest.mark.parametrize(("seconds", "words"), [(0.4, "0 s"), (59, "59 s"), (125, "2 min 5 s")])
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.4, "0 s"), (59, "59 s"), (125, "2 min 5 s"), (7_260, "2 h 1 min")]
+)
 def test_durations(seconds, words):
-    assert headline.duration(seconds) == words
+    assert duration(seconds) == words
 
 
 def test_the_gate_on_the_newest_span_is_told_too(tmp_path):
@@ -190,3 +208,76 @@ def test_of_many_spans_the_newest_speaks_for_the_data(tmp_path):
     assert data.spans(record) == [3, 2, 1]
     with pytest.raises(Absent, match="no step Trainer"):
         record.finished("Trainer")
+
+
+def test_what_the_trainers_time_went_into():
+    epochs = [{"seconds": s, "dev_seconds": 1.0} for s in (11.0, 3.0, 3.0)]
+    step = past_runs.Step("Trainer", "COMPLETE", 20.0, 1)
+    parts = dict(training.time_spent(epochs, step))
+    assert [round(seconds, 6) for seconds in parts.values()] == [8.0, 6.0, 3.0, 3.0]
+    assert sum(parts.values()) == pytest.approx(20.0)
+    cached = training.time_spent(epochs, past_runs.Step("Trainer", "CACHED", 0.1, 1))
+    assert "Start-up, reading the notes, export" not in dict(cached)
+    [(words, seconds)] = training.time_spent([{"seconds": 2.0}], past_runs.Step("Trainer", "CACHED", 0, 1))
+    assert (words, seconds) == ("Training on train, evaluation on dev", 2.0), "a record of an earlier version"
+
+
+def test_trials_of_the_tuner_the_best_first(tmp_path):
+    workspace = Workspace(tmp_path / "workspace")
+    write_run(workspace)
+    record = RunRecord(past_runs.load_run(workspace.store), workspace.config)
+    assert training.trials(record) == []
+    folder = workspace.folder("Tuner", "tuner_results")
+    found = [{"trial_id": "0", "score": 2.5, "mixup": 0.1}, {"trial_id": "1", "score": 2.0, "mixup": 0.3}]
+    (folder / "tuner_results.json").write_text(json.dumps(found))
+    workspace.step("Tuner", {}, {"tuner_results": [workspace.artifact("TunerResults", folder)]})
+    record = RunRecord(past_runs.load_run(workspace.store), workspace.config)
+    rows = training.trials(record)
+    assert rows == [
+        {"trial": "1", "dev loss": 2.0, "mixup": 0.3},
+        {"trial": "0", "dev loss": 2.5, "mixup": 0.1},
+    ]
+
+
+def test_settings_that_differ_have_dotted_names_and_both_values():
+    before = {"name": "a", "recipe": {"epochs": 2, "augment": {"mixup": 0.1}}, "data": None}
+    now = {"name": "a", "recipe": {"epochs": 3, "augment": {"mixup": 0.1, "gain": 1}}, "data": None}
+    assert changes.differences(before, now) == [
+        {"setting": "recipe.epochs", "champion": "2", "this run": "3"},
+        {"setting": "recipe.augment.gain", "champion": "null", "this run": "1"},
+    ]
+
+
+def test_the_champions_run_is_compared_with(tmp_path):
+    workspace = Workspace(tmp_path / "workspace")
+    earlier, later = "2026-02-01T10:00:00.000000", "2026-03-01T10:00:00.000000"
+    settings = workspace.config.model_copy(update={"data": "/before"})
+    with record_ending(workspace.config.metadata, settings.without_secrets()):
+        write_run(workspace, run=earlier)
+    [version] = Registry(workspace.config.models).versions()
+    with record_ending(workspace.config.metadata, workspace.config.without_secrets()):
+        write_run(workspace, Told(champion=True, pushed=False), run=later)
+    record = RunRecord(past_runs.load_run(workspace.store, later), workspace.config)
+    with pytest.raises(Absent, match="is not in this workspace's history"):
+        changes.build(record)  # version 17 is not there
+    report = record.gate_report()
+    champion = report.champion.model_copy(update={"version": version.number})
+    report.model_copy(update={"champion": champion}).write(workspace.folder("Gate", "report"))
+    assert changes.build(record)["rows"] == [{"setting": "data", "champion": '"/before"', "this run": "null"}]
+
+
+def test_accuracy_across_runs_ends_with_this_one(tmp_path):
+    workspace = Workspace(tmp_path / "workspace")
+    write_run(workspace)
+    record = RunRecord(past_runs.load_run(workspace.store), workspace.config)
+    with pytest.raises(Absent, match="first run"):
+        runs.build(record)
+    own = facts_of(record)
+    for days, name in ((-1, "before"), (1, "after")):
+        other = own.model_copy(update={"run": name, "started": own.started + datetime.timedelta(days=days)})
+        path = facts_path(workspace.config.workspace / "reports", name)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(other.model_dump_json())
+    built = runs.build(record)
+    assert [row["outcome"] for row in built["rows"]] == ["pushed", "this run"]
+    assert "Accuracy of the last 2 runs" in built["drawing"]
