@@ -14,6 +14,8 @@ from typing import Any
 import altair as alt
 from markupsafe import Markup
 
+from pipeline.report.html import percent
+
 INK, MUTED, GRID = "var(--ink)", "var(--muted)", "var(--grid)"
 CANDIDATE, CHAMPION, GOOD, BAD = "var(--blue)", "var(--orange)", "var(--green)", "var(--red)"
 SERIES = ("var(--blue)", "var(--orange)", "var(--green)", "var(--purple)")
@@ -56,6 +58,16 @@ _numbers = itertools.count()
 def values(rows: Iterable[Mapping[str, Any]]) -> alt.Data:
     """Rows for a chart."""
     return alt.Data(values=[dict(row) for row in rows])
+
+
+TIP = alt.Description("tip:N")
+"""What a mark shows under the pointer, where rows have a `tip`: parts separated by semicolons."""
+
+
+def tip_of(name: str, value: float, low: float, high: float, notes: int | None) -> str:
+    """Describe a share with its interval: `bass; 9.1%; 0.0% – 22.7%; n = 44`."""
+    n = f"; n = {notes:,}" if notes else ""
+    return f"{name}; {percent(value)}; {percent(low)} – {percent(high)}{n}"
 
 
 def svg(chart: Any, description: str) -> Markup:

@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 import nsynth
 from pipeline.report import charts
+from pipeline.report.html import percent
 from pipeline.report.record import RunRecord
 
 SHOWN = 8
@@ -56,6 +57,7 @@ def matrix(counts: Sequence[Sequence[int]]) -> Markup:
             "notes": n,
             "share": n / sum(row),
             "correct": true == predicted,
+            "tip": f"True: {true}; predicted: {predicted}; {percent(n / sum(row))} of {true}; n = {n:,}",
         }
         for true, row in zip(names, counts, strict=True)
         for predicted, n in zip(names, row, strict=True)
@@ -76,14 +78,13 @@ def matrix(counts: Sequence[Sequence[int]]) -> Markup:
         axis=alt.Axis(domain=False, ticks=False),
     )
     base = alt.Chart(charts.values(cells)).encode(x=x, y=y)
-    tooltip = ["true:N", "predicted:N", "notes:Q", alt.Tooltip("share:Q", format=".1%")]
     colour = alt.condition("datum.correct", alt.value(charts.CANDIDATE), alt.value(charts.BAD))
     ink = alt.condition("datum.share > 0.55", alt.value("var(--on-colour)"), alt.value(charts.INK))
     layers = [
         base.mark_rect(cornerRadius=2).encode(
             color=colour,
             opacity=alt.Opacity("share:Q", legend=None, scale=alt.Scale(domain=[0, 1], range=[0.08, 1])),
-            tooltip=tooltip,
+            description=charts.TIP,
         ),
         base.mark_text(fontSize=12).encode(text="notes:Q", color=ink),
     ]

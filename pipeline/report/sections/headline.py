@@ -69,14 +69,15 @@ def _interval(gate: GateReport, options: dict[str, Any] | None) -> Markup:
     y = alt.Y("who:N", title=None, sort=None, axis=alt.Axis(domain=False, ticks=False))
     colours = alt.Color("who:N", legend=None, sort=None,
                         scale=alt.Scale(range=[charts.CANDIDATE, charts.CHAMPION]))  # fmt: skip
-    tooltip = [alt.Tooltip(f"{key}:Q", format=".1%") for key in ("value", "low", "high")]
+    for row in rows:
+        row["tip"] = charts.tip_of(row["who"], row["value"], row["low"], row["high"], gate.notes)
     base = alt.Chart(charts.values(rows))
     layers = [
         base.mark_rule(strokeWidth=6, strokeCap="round", opacity=0.35).encode(
-            x=x, x2="high:Q", y=y, color=colours
+            x=x, x2="high:Q", y=y, color=colours, description=charts.TIP
         ),
         base.mark_point(filled=True, size=170, opacity=1).encode(
-            x="value:Q", y=y, color=colours, tooltip=tooltip
+            x="value:Q", y=y, color=colours, description=charts.TIP
         ),
     ]
     if options and options["min_accuracy"] > 0:

@@ -53,7 +53,16 @@ def chart(rows: list[dict[str, Any]]) -> Markup:
         "running": charts.MUTED,
     }
     present = [name for name in outcomes if any(row["outcome"] == name for row in rows)]
-    ordered = [{**row, "number": number} for number, row in enumerate(rows)]
+    ordered = [
+        {
+            **row,
+            "number": number,
+            "tip": charts.tip_of(
+                f"{row['run']}; {row['outcome']}", row["accuracy"], row["low"], row["high"], row["notes"]
+            ),
+        }
+        for number, row in enumerate(rows)
+    ]
     base = alt.Chart(charts.values(ordered))
     axis = alt.Axis(labels=False, ticks=False, grid=False)
     x = alt.X("number:O", title=None, axis=axis)
@@ -61,17 +70,16 @@ def chart(rows: list[dict[str, Any]]) -> Markup:
     y_axis = alt.Axis(format=".0%", tickCount=5)
     colours = alt.Scale(domain=present, range=[outcomes[name] for name in present])
     colour = alt.Color("outcome:N", scale=colours, legend=alt.Legend())
-    tooltip = [
-        "run:N",
-        *(alt.Tooltip(f"{key}:Q", format=".1%") for key in ("accuracy", "low", "high")),
-        "notes:Q",
-    ]
     layers = [
         base.mark_rule(strokeWidth=2, opacity=0.5).encode(
-            x=x, y=alt.Y("low:Q", title=None, scale=scale, axis=y_axis), y2="high:Q", color=colour
+            x=x,
+            y=alt.Y("low:Q", title=None, scale=scale, axis=y_axis),
+            y2="high:Q",
+            color=colour,
+            description=charts.TIP,
         ),
         base.mark_point(filled=True, size=90, opacity=1).encode(
-            x=x, y=alt.Y("accuracy:Q", scale=scale), color=colour, tooltip=tooltip
+            x=x, y=alt.Y("accuracy:Q", scale=scale), color=colour, description=charts.TIP
         ),
     ]
     drawn = alt.layer(*layers).properties(width=max(220, 34 * len(rows)), height=180)

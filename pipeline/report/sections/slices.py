@@ -61,9 +61,12 @@ def rows(kind: str, parts: Sequence[Slice], version: int) -> list[dict[str, Any]
             "instruments": part.instruments,
             "judged": part.judged,
         }
-        found.append({**shared, "model": "candidate", **part.accuracy.model_dump()})
+        measured = {"candidate": part.accuracy}
         if part.champion:
-            found.append({**shared, "model": f"version {version}", **part.champion.model_dump()})
+            measured[f"version {version}"] = part.champion
+        for model, figure in measured.items():
+            words = charts.tip_of(f"{part.name}; {model}", figure.value, figure.low, figure.high, part.notes)
+            found.append({**shared, "model": model, **figure.model_dump(), "tip": words})
     return found
 
 
@@ -85,20 +88,14 @@ def chart(kind: str, parts: Sequence[Slice], version: int) -> Markup:
         scale=alt.Scale(domain=models, range=[charts.CANDIDATE, charts.CHAMPION]),
     )
     pale = alt.condition("datum.judged", alt.value(0.9), alt.value(0.3))
-    tooltip = [
-        "slice:N",
-        "model:N",
-        *(alt.Tooltip(f"{key}:Q", format=".1%") for key in ("value", "low", "high")),
-        "notes:Q",
-        alt.Tooltip("instruments:Q", title=nsynth.GROUP.plural),
-    ]
     layers = [
-        base.mark_bar().encode(x=x, y=y, yOffset=offset, color=colour, opacity=pale, tooltip=tooltip),
+        base.mark_bar().encode(x=x, y=y, yOffset=offset, color=colour, opacity=pale, description=charts.TIP),
         base.mark_rule(color=charts.INK, strokeWidth=1.5).encode(
             x="low:Q",
             x2="high:Q",
             y=y,
             yOffset=offset,
+            description=charts.TIP,
             opacity=alt.condition("datum.judged", alt.value(0.8), alt.value(0.35)),
         ),
     ]

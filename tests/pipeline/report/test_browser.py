@@ -248,9 +248,8 @@ def test_a_mark_under_the_pointer_shows_its_values(show, of, mark):
     found = driver.find_element("css selector", mark)
     driver.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", found)
     ActionChains(driver).move_to_element(found).perform()
-    shown = driver.execute_script(
-        "const t = document.querySelector('.tip'); return t.hidden ? '' : t.textContent"
-    )
+    text = "const t = document.querySelector('.tip'); return t.hidden ? '' : t.textContent"
+    shown = driver.execute_script(text)
     assert "%" in shown
     assert driver.execute_script("return document.querySelectorAll('svg title').length") == 0
 
