@@ -61,9 +61,8 @@ def check_type(name: str, value: Any, kind: str) -> None:
         raise Refused(f"input parameter {name!r} type mismatch: expect {kind}, got {value!r}")
 
 
-def order(spec: Spec) -> list[str]:
+def order(tasks: Spec) -> list[str]:
     """Tasks so that each comes after those it needs; producers count as needed."""
-    tasks = spec["root"]["dag"]["tasks"]
     needs: dict[str, set[str]] = {}
     for name, task in tasks.items():
         inputs = task.get("inputs", {})
@@ -111,11 +110,12 @@ def copy_files(source: Path, target: Path) -> None:
 
 
 def holds(condition: str, inputs: Spec) -> bool:
-    """Evaluates the CEL that TFX writes: comparisons of properties, joined by &&, || and !."""
+    """Evaluates the CEL that TFX and the SDK write: comparisons of properties or parameters, with &&, || and !."""
     python = condition.replace("&&", " and ").replace("||", " or ")
     python = re.sub(r"!(?!=)", " not ", python)
     artifacts = {
         key: SimpleNamespace(artifacts=[SimpleNamespace(**artifact) for artifact in entry["artifacts"]])
         for key, entry in inputs["artifacts"].items()
     }
-    return bool(eval(python.strip(), {"__builtins__": {}}, {"inputs": SimpleNamespace(artifacts=artifacts)}))
+    given = SimpleNamespace(artifacts=artifacts, parameter_values=inputs.get("parameterValues", {}))
+    return bool(eval(python.strip(), {"__builtins__": {"int": int}}, {"inputs": given}))

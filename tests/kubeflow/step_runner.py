@@ -4,7 +4,8 @@ Reads the compiled YAML and nothing else. Each step is done to what KFP's driver
 2.16): input artifacts arrive without types, with numbers as doubles and lists and dicts wrapped; an output
 `executor-logs` is added; addresses are minio://, mirrored below a fresh folder for each pod, files only; the
 command's placeholders are replaced; the command runs in the image's folder with the image's environment; what it
-answers is parsed strictly; its outputs are uploaded and recorded. Where KFP would refuse, this raises `Refused`.
+answers is parsed strictly; its outputs are uploaded and recorded. Groups of tasks, conditions and tasks that always run
+are understood as the SDK compiles them. Where KFP would refuse, this raises `Refused`.
 """
 
 import hashlib
@@ -84,20 +85,16 @@ class Cluster:
     def run(
         self, package: Path, parameters: Spec | None = None, stop_on_error: bool = True
     ) -> dict[str, Task]:
-        """Runs every task in order.
+        """Runs every task in order, those within groups too; a group that is skipped hides its tasks.
 
         Raises:
           Refused: the pipeline or its parameters would not be taken.
           AssertionError: a step failed (with `stop_on_error`).
         """
         spec, platforms = read_package(package)
-        run = Run(self, spec, platforms, resolve_root(spec, parameters or {}), str(uuid.uuid4()))
-        done: dict[str, Task] = {}
-        for name in order(spec):
-            done[name] = run.task(name, done)
-            if stop_on_error:
-                assert done[name].state != "FAILED", f"{name} failed:\n{done[name].log[-4000:]}"
-        return done
+        run = Run(self, spec, platforms, str(uuid.uuid4()), stop_on_error)
+        run.group(spec["root"]["dag"], Inputs(resolve_root(spec, parameters or {})))
+        return run.done
 
     def path(self, uri: str) -> Path:
         """Where the bucket keeps what lies under `uri`."""
@@ -107,30 +104,58 @@ class Cluster:
 
 
 @dataclass
+class Inputs:
+    """What a group of tasks is given: of the root, the run's parameters; of a group within it, what it names."""
+
+    parameters: Spec
+    artifacts: dict[str, Spec] = field(default_factory=dict)
+
+
+@dataclass
 class Run:
     """One run of a pipeline."""
 
     cluster: Cluster
     spec: Spec
     platforms: Spec
-    parameters: Spec
     id: str
+    stop_on_error: bool = True
+    done: dict[str, Task] = field(default_factory=dict)
+    """What became of each task, by its name."""
 
     @property
     def _placeholders(self) -> dict[str, str]:
         """Constants that the driver replaces: only where they are all of a value."""
         return {"{{$.pipeline_job_uuid}}": self.id, "{{$.pipeline_job_name}}": f"run {self.id[:8]}"}
 
-    def task(self, name: str, done: dict[str, Task]) -> Task:
+    def group(self, dag: Spec, given: Inputs) -> str:
+        """Runs the tasks of a DAG; answers its state in Argo, for which what did not run is no failure."""
+        if dag.get("outputs"):
+            raise Refused("outputs of a group are not imitated")
+        for name in order(dag["tasks"]):
+            if name in self.done:
+                raise Refused(f"two tasks are called {name}: not imitated")
+            self.done[name] = self.task(name, dag["tasks"][name], given)
+            if self.stop_on_error:
+                assert self.done[name].state != "FAILED", f"{name} failed:\n{self.done[name].log[-4000:]}"
+        return "FAILED" if any(self.done[name].state == "FAILED" for name in dag["tasks"]) else "SUCCEEDED"
+
+    def task(self, name: str, task: Spec, given: Inputs) -> Task:
         """What driver and launcher do to one task."""
-        task = self.spec["root"]["dag"]["tasks"][name]
-        if any(done[other].state not in ("SUCCEEDED", "CACHED") for other in task["dependentTasks"]):
+        trigger = task.get("triggerPolicy", {})
+        always = trigger.get("strategy") == "ALL_UPSTREAM_TASKS_COMPLETED"
+        ended_well = (self.done[other].state in ("SUCCEEDED", "CACHED") for other in task["dependentTasks"])
+        if not always and not all(ended_well):
             return Task("OMITTED")
-        component, container = self._component(task)
-        inputs = self._inputs(task, component, done)
-        condition = task.get("triggerPolicy", {}).get("condition")
+        component = self.spec["components"][task["componentRef"]["name"]]
+        inputs = self._inputs(task, component, given)
+        condition = trigger.get("condition")
         if condition and not holds(condition, inputs):
             return Task("SKIPPED")
+        if "dag" in component:
+            artifacts = {key: entry["artifacts"][0] for key, entry in inputs["artifacts"].items()}
+            return Task(self.group(component["dag"], Inputs(inputs["parameterValues"], artifacts)))
+        component, container = self._component(task)
         outputs = self._outputs(name, component)
         key = self._cache_key(inputs, outputs, component, container)
         caching = task.get("cachingOptions", {}).get("enableCache", False)
@@ -154,19 +179,19 @@ class Run:
             "container"
         ]
         for _, component in sorted(self.spec["components"].items()):
-            if executors[component["executorLabel"]]["container"] == container:
+            if "dag" not in component and executors[component["executorLabel"]]["container"] == container:
                 return component, container
         raise Refused("no component")
 
-    def _inputs(self, task: Spec, component: Spec, done: dict[str, Task]) -> Spec:
+    def _inputs(self, task: Spec, component: Spec, given: Inputs) -> Spec:
         """The driver's `inputs` of ExecutorInput: parameters checked against their types, artifacts without."""
         values, artifacts = {}, {}
         for name, source in task.get("inputs", {}).get("parameters", {}).items():
             if "componentInputParameter" in source:
-                values[name] = self.parameters[source["componentInputParameter"]]
+                values[name] = given.parameters[source["componentInputParameter"]]
             elif "taskOutputParameter" in source:
                 ref = source["taskOutputParameter"]
-                values[name] = done[ref["producerTask"]].parameters[ref["outputParameterKey"]]
+                values[name] = self.done[ref["producerTask"]].parameters[ref["outputParameterKey"]]
             elif "constant" in source.get("runtimeValue", {}):
                 constant = source["runtimeValue"]["constant"]
                 values[name] = self._placeholders.get(constant, constant)
@@ -181,10 +206,12 @@ class Run:
             else:
                 check_type(name, values[name], parameter["parameterType"])
         for name, source in task.get("inputs", {}).get("artifacts", {}).items():
-            ref = source["taskOutputArtifact"]
-            artifacts[name] = {
-                "artifacts": [dict(done[ref["producerTask"]].artifacts[ref["outputArtifactKey"]])]
-            }
+            if "componentInputArtifact" in source:
+                artifact = given.artifacts[source["componentInputArtifact"]]
+            else:
+                ref = source["taskOutputArtifact"]
+                artifact = self.done[ref["producerTask"]].artifacts[ref["outputArtifactKey"]]
+            artifacts[name] = {"artifacts": [dict(artifact)]}
         return {"parameterValues": values, "artifacts": artifacts}
 
     def _outputs(self, name: str, component: Spec) -> Spec:

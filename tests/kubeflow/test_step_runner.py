@@ -134,7 +134,93 @@ def test_an_unknown_producer_is_refused() -> None:
     source = spec["root"]["dag"]["tasks"]["Use"]["inputs"]["artifacts"]["examples"]["taskOutputArtifact"]
     source["producerTask"] = "Other"
     with pytest.raises(Refused, match="unknown producer"):
-        order(spec)
+        order(spec["root"]["dag"]["tasks"])
+
+
+# A step that notes its name, fails if a file of that name is there, and answers what it was told to.
+LIGHT = """
+import json, os, sys
+given = json.loads(sys.argv[1])
+with open("calls", "a") as calls:
+    calls.write(sys.argv[2] + " ")
+if os.path.exists("fail-" + sys.argv[2]):
+    sys.exit(1)
+told = given["inputs"]["parameterValues"]
+with open(given["outputs"]["outputFile"], "w") as file:
+    json.dump({"parameterValues": {"work": told["state"]} if sys.argv[2] == "look" else {}}, file)
+"""
+
+
+@pytest.fixture(scope="module")
+def grouped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Look, then two tasks if it says yes, then one that always runs; compiled by Kubeflow's own SDK."""
+    from kfp import compiler, dsl
+
+    def light(name: str) -> dsl.ContainerSpec:
+        return dsl.ContainerSpec(image="i", command=["python", "-c", LIGHT], args=["{{$}}", name])
+
+    @dsl.container_component
+    def look(state: str, work: dsl.OutputPath(str)):  # type: ignore[valid-type, no-untyped-def]
+        return light("look")
+
+    @dsl.container_component
+    def train(state: str):  # type: ignore[no-untyped-def]
+        return light("train")
+
+    @dsl.container_component
+    def push(run: str):  # type: ignore[no-untyped-def]
+        return light("push")
+
+    @dsl.container_component
+    def report(run: str):  # type: ignore[no-untyped-def]
+        return light("report")
+
+    @dsl.pipeline(name="grouped")
+    def pipeline(state: str = "yes") -> None:
+        last = report(run=dsl.PIPELINE_JOB_ID_PLACEHOLDER)
+        with dsl.ExitHandler(last):
+            looked = look(state=state).set_caching_options(False)
+            with dsl.If(looked.outputs["work"] == "yes"):
+                push(run=dsl.PIPELINE_JOB_ID_PLACEHOLDER).after(train(state=state))
+
+    file = tmp_path_factory.mktemp("grouped") / "pipeline.yaml"
+    compiler.Compiler().compile(pipeline, str(file))
+    return file
+
+
+def test_a_group_runs_if_its_condition_holds(grouped: Path, cluster: Cluster) -> None:
+    done = cluster.run(grouped)
+    assert calls(cluster) == ["look", "train", "push", "report"]
+    assert {done[name].state for name in ("condition-2", "exit-handler-1", "push")} == {"SUCCEEDED"}
+
+
+def test_of_a_group_whose_condition_does_not_hold_nothing_runs(grouped: Path, cluster: Cluster) -> None:
+    done = cluster.run(grouped, {"state": "no"})
+    assert calls(cluster) == ["look", "report"]
+    assert (done["condition-2"].state, done["exit-handler-1"].state) == ("SKIPPED", "SUCCEEDED")
+    assert "train" not in done
+
+
+@pytest.mark.parametrize(
+    ("failing", "called"),
+    [("look", ["look", "report"]), ("train", ["look", "train", "report"])],
+)
+def test_what_always_runs_runs_after_a_failure(
+    grouped: Path, cluster: Cluster, failing: str, called: list[str]
+) -> None:
+    (cluster.image / f"fail-{failing}").write_text("")
+    done = cluster.run(grouped, stop_on_error=False)
+    assert calls(cluster) == called
+    assert (done[failing].state, done["exit-handler-1"].state) == ("FAILED", "FAILED")
+    assert done["report"].state == "SUCCEEDED"
+    if failing == "train":
+        assert done["push"].state == "OMITTED"
+
+
+def test_a_placeholder_of_the_run_makes_a_task_new_each_time(grouped: Path, cluster: Cluster) -> None:
+    cluster.run(grouped)
+    done = cluster.run(grouped)
+    assert (done["train"].state, done["push"].state) == ("CACHED", "SUCCEEDED")
 
 
 def test_only_files_are_copied(tmp_path: Path) -> None:
