@@ -33,11 +33,9 @@ def show(results: Results, sets: Sequence[Set], name: str, part: str, looks: int
         cpu = f"{sum(r['cpu_s'] for r in own) / len(own) / 60:.1f}"
         table.add_row(row, *_cells(hits, sets), str(len(own)), cpu)
     console.print(table)
-    ours = rows.get(name, {})
     less = Table(f"{name} minus", *columns, TRAVEL, title="Points, paired by note")
-    for row, hits in rows.items():
-        if row != name and ours:
-            both = {asked: ours[asked] - hits[asked] for asked in ours if asked in hits}
+    for row in rows:
+        if row != name and (both := difference(results, sets, name, row)):
             less.add_row(row, *_cells(both, sets))
     if less.row_count:
         console.print(less)
@@ -54,6 +52,14 @@ def hits_of(results: Results, sets: Sequence[Set], row: str) -> Hits:
         if answers:
             hits[asked.name] = np.mean([np.array(answer) == asked.families for answer in answers], axis=0)
     return hits
+
+
+def difference(results: Results, sets: Sequence[Set], name: str, other: str) -> Hits:
+    """What the row `name` has more than `other`, by note; models count of folds that both have been trained on."""
+    folds = [{r["fold"] for r in results if r["contender"] == row} for row in (name, other)]
+    shared = [r for r in results if r["fold"] in folds[0] & folds[1]]
+    ours, theirs = (hits_of(shared, sets, row) for row in (name, other))
+    return {asked: ours[asked] - theirs[asked] for asked in ours if asked in theirs}
 
 
 def travel(figures: Sequence[Figure]) -> Figure:

@@ -28,13 +28,20 @@ def asked(name: str, instruments: int = 4, each: int = 5) -> travel_sets.Set:
     return travel_sets.Set(name, notes(instruments, each), np.arange(instruments * each))
 
 
-def result(contender: str, seed: int, sets: list[travel_sets.Set], right: float) -> dict:
+def result(contender: str, seed: int, sets: list[travel_sets.Set], right: float, fold: str = "a") -> dict:
     """The first share `right` of each instrument's notes is answered correctly."""
     answers = {}
     for each in sets:
         wrong = np.arange(len(each.chosen)) % 5 >= round(5 * right)
         answers[each.name] = ((each.families + wrong) % len(nsynth.FAMILIES)).tolist()
-    return {"contender": contender, "seed": seed, "answers": answers, "cpu_s": 60.0, "wall_s": 60.0}
+    return {
+        "contender": contender,
+        "fold": fold,
+        "seed": seed,
+        "answers": answers,
+        "cpu_s": 60.0,
+        "wall_s": 60.0,
+    }
 
 
 def test_the_two_parts_have_no_instrument_and_no_lineage_in_common():
@@ -76,6 +83,18 @@ def test_a_row_is_the_mean_over_its_models_and_travel_the_mean_over_the_sets():
 def test_independent_errors_add_as_squares():
     found = travel_report.travel([figure(0.5, 0.4, 0.9), figure(0.3, 0.3, 0.6)])
     assert (found.value, found.low, found.high) == pytest.approx((0.4, 0.35, 0.65))
+
+
+def test_rows_are_compared_on_folds_that_both_have():
+    sets = [asked("a")]
+    results = [
+        result("ours", 0, sets, 0.8),
+        result("ours", 0, sets, 0.2, fold="b"),
+        result("svm", 0, sets, 0.4),
+    ]
+    more = travel_report.difference(results, sets, "ours", "svm")
+    assert travel_report.figures_of(more, sets)["a"].value == pytest.approx(0.4)
+    assert travel_report.difference(results, sets, "ours", "nobody") == {}
 
 
 def test_the_tables_show_the_difference_to_each_other_row(capsys):
