@@ -27,7 +27,10 @@ def kept_or_compiled(config: Any, target: Target, compile_: Callable[[], Package
       target: where it is to run.
       compile_: makes the package.
     """
-    file = _folder() / f"{_key(config, target)}.yaml"
+    folder = _folder()
+    if folder is None:
+        return compile_()
+    file = folder / f"{_key(config, target)}.yaml"
     with contextlib.suppress(nsynth.UserError):  # not there, or damaged
         package = read(file)
         file.touch()
@@ -40,9 +43,12 @@ def kept_or_compiled(config: Any, target: Target, compile_: Callable[[], Package
     return package
 
 
-def _folder() -> Path:
-    """Of the user, as the XDG base directory specification has it."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nsynth" / "compiled"
+def _folder() -> Path | None:
+    """Of the user, as the XDG base directory specification has it; none for a user without a home folder."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nsynth" / "compiled"
+    except RuntimeError:
+        return None
 
 
 def _key(config: Any, target: Target) -> str:

@@ -235,6 +235,18 @@ def test_what_has_not_changed_is_compiled_once(tmp_path: Path, monkeypatch: pyte
     assert compiled[2:] == ["again", "vertex"]
 
 
+def test_who_has_no_folder_to_keep_it_in_compiles_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))  # cannot be a folder
+    config = load_config(overrides=["data=/data"])
+    assert kept_or_compiled(config, "kfp", lambda: Package(SPEC, {})) == Package(SPEC, {})
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("no home")))
+    assert kept_or_compiled(config, "kfp", lambda: Package(SPEC, {})) == Package(SPEC, {})
+
+
 @pytest.mark.parametrize("what", ["submit", "schedule"])
 def test_a_dry_run_sends_nothing(api: FakeApi, what: str) -> None:
     result = call(what, "--host", api.url, "--dry-run", "--param", "data=/elsewhere")
