@@ -21,6 +21,7 @@ from components import audio
 from components.audio import SILENCE_BELOW, AudioError
 from components.printable import printable
 from components.regular_file import open_regular
+from trainer.heads import NOVELTY
 
 SHORTEST_REST_S = 0.5
 """What is left after the last whole window is heard only if it is at least this long."""
@@ -36,6 +37,11 @@ def likeliest(probabilities: Iterable[float], count: int = 3) -> list[tuple[str,
     return [(family, probability) for probability, family in ranked[:count]]
 
 
+def is_unlike(novelty: float | None) -> bool:
+    """Whether a sound of this novelty is unlike the notes of training (trainer/novelty.py)."""
+    return novelty is not None and novelty > 1
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a model says of one file; `probabilities` are in the order of nsynth.CLASSES, none with an error."""
@@ -44,6 +50,13 @@ class Answer:
     windows: int = 0
     probabilities: tuple[float, ...] = ()
     error: str = ""
+    novelty: float | None = None
+    """How unlike it is to the notes of training; None of a model that does not say."""
+
+    @property
+    def unlike(self) -> bool:
+        """Whether it is unlike the notes of training, more than 95 % of held-out notes are."""
+        return is_unlike(self.novelty)
 
     def top(self, count: int = 3) -> list[tuple[str, float]]:
         """The likeliest families and their probabilities."""
@@ -117,9 +130,16 @@ class Classifier:
 
     def probabilities(self, windows: np.ndarray) -> np.ndarray:
         """Ask the model about windows, float32 [windows, nsynth.NOTE_SAMPLES]: float32 [windows, families]."""
+        return self.ask(windows)[0]
+
+    def ask(self, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """The same, and how unlike each is to the notes of training, [windows]; None if the model does not say."""
         batches = range(0, len(windows), BATCH_SIZE)
         parts = [self._signature(audio=self._constant(windows[i : i + BATCH_SIZE])) for i in batches]
-        return np.concatenate([part["probabilities"].numpy() for part in parts])
+        probabilities = np.concatenate([part["probabilities"].numpy() for part in parts])
+        if not all(NOVELTY in part for part in parts):
+            return probabilities, None
+        return probabilities, np.concatenate([part[NOVELTY].numpy() for part in parts])
 
     def answers(self, files: Iterable[Path]) -> Iterator[Answer]:
         """Yield one answer a file, in order: the mean over its windows. A file that cannot be read has an error."""
@@ -142,10 +162,12 @@ class Classifier:
         yield from (tally.answer() for tally in waiting)
 
     def _score(self, batch: "list[tuple[_Tally, np.ndarray]]") -> None:
-        rows = self.probabilities(np.stack([window for _, window in batch]))
-        for (tally, _), row in zip(batch, rows, strict=True):
-            tally.total = tally.total + row
+        rows, novelty = self.ask(np.stack([window for _, window in batch]))
+        for number, (tally, _) in enumerate(batch):
+            tally.total = tally.total + rows[number]
             tally.windows += 1
+            if novelty is not None:
+                tally.novelty = (tally.novelty or 0.0) + float(novelty[number])
 
 
 @dataclass(eq=False)
@@ -155,6 +177,7 @@ class _Tally:
     file: Path
     total: np.ndarray = field(default_factory=lambda: np.zeros(len(nsynth.CLASSES)))
     windows: int = 0
+    novelty: float | None = None
     complete: bool = False
     error: str = ""
 
@@ -164,7 +187,10 @@ class _Tally:
         mean = self.total / self.windows
         if not np.isfinite(mean).all():
             return Answer(self.file, error=f"{printable(self.file)}: the model's answer is not finite")
-        return Answer(self.file, self.windows, tuple(mean.tolist()))
+        novelty = None if self.novelty is None else self.novelty / self.windows
+        if novelty is not None and not np.isfinite(novelty):
+            novelty = None
+        return Answer(self.file, self.windows, tuple(mean.tolist()), novelty=novelty)
 
 
 def _read_ahead(files: Iterable[Path]) -> Iterator[tuple[Path, np.ndarray | str]]:

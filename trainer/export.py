@@ -11,8 +11,9 @@ import tensorflow_transform as tft
 
 import atomic
 import nsynth
-from trainer.heads import LABEL
-from trainer.model import build
+from trainer.heads import LABEL, NOVELTY
+from trainer.model import build, with_embedding
+from trainer.novelty import FALSE_ALARMS, Novelty
 from trainer.options import RecipeOptions
 from transform import features
 from transform.options import SpectrogramOptions
@@ -30,9 +31,10 @@ _WARMUP_BATCHES = (1, 8)  # notes of a request
 class Classifier(tf.Module):
     """What is saved. Whatever the graph needs is an attribute, or it would not be saved along."""
 
-    def __init__(self, network: keras.Model, transform_output: tft.TFTransformOutput):
+    def __init__(self, network: keras.Model, novelty: Novelty, transform_output: tft.TFTransformOutput):
         super().__init__(name="classifier")
-        self.network = network
+        self.network = with_embedding(network)
+        self._novelty = novelty.score  # its numbers become constants of the graph
         self.transform = transform_output.transform_features_layer()
         self.families = tf.constant(nsynth.CLASSES)
         self._spec = transform_output.raw_feature_spec()
@@ -54,19 +56,21 @@ class Classifier(tf.Module):
         return self.transform(tf.io.parse_example(examples, self._spec))
 
     def _answer(self, audio: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Probabilities [batch, families], name [batch] and id [batch] of the likeliest family."""
+        """Probabilities [batch, families], name [batch] and id [batch] of the likeliest family, novelty [batch]."""
         log_mel = self.transform({nsynth.AUDIO: audio})[features.LOG_MEL]
-        probabilities = self.network(log_mel, training=False)
+        probabilities, embedding = self.network(log_mel, training=False)
         family_id = tf.argmax(probabilities, axis=-1)
         return {
             "probabilities": probabilities,
             LABEL: tf.gather(self.families, family_id),
             features.LABEL_ID: family_id,
+            NOVELTY: self._novelty(embedding),
         }
 
 
 def export(
     network: keras.Model,
+    novelty: Novelty,
     transform_output: tft.TFTransformOutput,
     recipe: RecipeOptions,
     spectrogram: SpectrogramOptions,
@@ -77,15 +81,17 @@ def export(
 
     Args:
       network: trained, without optimizer.
+      novelty: fitted to the notes that it has learned from.
       transform_output: of the Transform that made the training data.
       recipe: it was trained with.
       spectrogram: options of the front end.
       splits: by which the instruments were dealt out.
       folder: to be created, or empty; it appears whole or not at all.
     """
-    classifier = Classifier(network, transform_output)
+    classifier = Classifier(network, novelty, transform_output)
     options = {"recipe": recipe.model_dump(mode="json"), "spectrogram": spectrogram.model_dump(mode="json")}
-    described = {**options, "splits": splits}
+    told = {"false_alarms": FALSE_ALARMS, "dev_notes": novelty.dev_notes}
+    described = {**options, "splits": splits, "novelty": told}
     with atomic.folder(folder) as unfinished:
         tf.saved_model.save(
             classifier,

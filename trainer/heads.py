@@ -6,6 +6,10 @@ from trainer.options import RecipeOptions
 LABEL = nsynth.LABEL.word  # the answer; the others are heads for training only
 GROUP = nsynth.GROUP.word
 
+NOVELTY = "novelty"
+"""Output of the exported model, not of the network: how unlike a sound is to the notes of training; see
+trainer/novelty.py."""
+
 CLASSES = {
     **{category.word: len(category.names) for category in nsynth.CATEGORIES},
     **{number.word: len(number.values) for number in nsynth.NUMBERS},

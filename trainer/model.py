@@ -116,6 +116,11 @@ def with_auxiliary_heads(network: keras.Model, recipe: RecipeOptions, groups: in
     return keras.Model(network.input, outputs, name=f"{network.name}_training")
 
 
+def with_embedding(network: keras.Model) -> keras.Model:
+    """The same layers with two outputs: probabilities [batch, families] and pooled features [batch, features]."""
+    return keras.Model(network.input, [network.output, network.get_layer(_EMBEDDING).output])
+
+
 def multiply_accumulates(recipe: RecipeOptions, n_mels: int, frames: int) -> int:
     """Multiply-accumulate operations to classify one note: those of convolutions and dense layers."""
     total = 0

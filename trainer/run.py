@@ -11,6 +11,7 @@ from trainer import index
 from trainer.checkpoint import Checkpoint
 from trainer.export import export, start_weights
 from trainer.fit import Trained, fit
+from trainer.novelty import fit_novelty
 from trainer.options import RecipeOptions
 from transform.options import SpectrogramOptions
 
@@ -60,7 +61,8 @@ def run_fn(fn_args: "FnArgs") -> None:
     write_history(trained, recipe, run_dir / HISTORY)
     transform_output = tft.TFTransformOutput(fn_args.transform_graph_path)
     folder = Path(fn_args.serving_model_dir)
-    export(trained.network, transform_output, recipe, spectrogram, config["splits"], folder)
+    novelty = fit_novelty(trained.network, train, dev, spectrogram)
+    export(trained.network, novelty, transform_output, recipe, spectrogram, config["splits"], folder)
     checkpoint.clear()
 
 

@@ -81,7 +81,10 @@ def _facts(answer: Any) -> dict[str, Any]:
     if answer.error:
         return {"file": printable(answer.file), "error": answer.error}
     families = [{"family": family, "probability": round(p, 6)} for family, p in answer.top()]
-    return {"file": printable(answer.file), "windows": answer.windows, "families": families}
+    facts = {"file": printable(answer.file), "windows": answer.windows, "families": families}
+    if answer.novelty is not None:
+        facts |= {"novelty": round(answer.novelty, 4), "unlike_training_data": answer.unlike}
+    return facts
 
 
 def _print_table(answers: Iterator[Any], files: list[Path]) -> int:
@@ -91,7 +94,7 @@ def _print_table(answers: Iterator[Any], files: list[Path]) -> int:
     from pipeline.cli.console import make_console
     from pipeline.tables import listing
 
-    console, errors = make_console(), []
+    console, errors, unlike = make_console(), [], []
     common = os.path.commonpath([file.parent.absolute() for file in files])
     names = {file: printable(os.path.relpath(file, common)) for file in files}
     table = listing("file", "windows", "1st", "2nd", "3rd", right=("windows",), fold=("file",))
@@ -101,8 +104,12 @@ def _print_table(answers: Iterator[Any], files: list[Path]) -> int:
             continue
         top = [f"{family} {probability:.1%}" for family, probability in answer.top()]
         table.add_row(rich.markup.escape(names[answer.file]), str(answer.windows), *top)
+        if answer.unlike:
+            unlike.append(names[answer.file])
     if table.row_count:
         console.print(table)
+    if unlike:
+        console.print(f"Unlike the training data: {', '.join(unlike)}", markup=False, highlight=False)
     for error in errors:
         print(f"nsynth: {error}", file=sys.stderr)
     return len(errors)

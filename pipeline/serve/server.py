@@ -18,13 +18,14 @@ import numpy as np
 from aiohttp import web
 
 import nsynth
-from pipeline.classify import likeliest
+from pipeline.classify import is_unlike, likeliest
 from pipeline.serve import metrics, page, sound, tensors
 from pipeline.serve.batching import Batcher
 from pipeline.serve.errors import ApiError
 from pipeline.serve.metrics import Metrics
 from pipeline.serve.servable import Servable
 from pipeline.serve.versions import Versions
+from trainer.heads import NOVELTY
 
 # The paths of TensorFlow Serving (model_servers/http_rest_api_util.cc).
 _NAMED = r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
@@ -243,13 +244,16 @@ class Server:
         if not np.isfinite(probabilities).all():
             raise ApiError(500, "the model's answer is not finite")
         ranked = [{"name": name, "probability": round(float(p), 6)} for name, p in likeliest(probabilities)]
-        facts = {
+        novelty = float(outputs[NOVELTY].mean()) if NOVELTY in outputs else None
+        facts: dict[str, Any] = {
             "version": str(served.number),
             "classes": ranked,
             "windows": len(heard.windows),
             "seconds": round(len(heard.samples) / nsynth.SAMPLE_RATE_HZ, 3),
             "cut_short": heard.cut_short,
         }
+        if novelty is not None and np.isfinite(novelty):
+            facts |= {"novelty": round(novelty, 4), "unlike_training_data": is_unlike(novelty)}
         return _json(facts | await self._in_pool(sound.draw, heard.samples))
 
     async def _read(self, request: web.Request) -> bytes:

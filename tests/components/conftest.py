@@ -68,8 +68,11 @@ def fit(notes: list[Note], labels: np.ndarray | None = None) -> tuple[np.ndarray
     return weights, bias
 
 
-def save_model(folder: Path, weights: np.ndarray, bias: np.ndarray) -> None:
-    """Exports a classifier with the signatures of the Trainer's models."""
+def save_model(folder: Path, weights: np.ndarray, bias: np.ndarray, novelty: bool = False) -> None:
+    """Exports a classifier with the signatures of the Trainer's models.
+
+    With `novelty` it has that output too: a sound is unlike the others if its peak is above 0.6.
+    """
     import tensorflow as tf
 
     class Serving(tf.Module):
@@ -80,7 +83,8 @@ def save_model(folder: Path, weights: np.ndarray, bias: np.ndarray) -> None:
         def answer(self, audio):
             probabilities = tf.nn.softmax(band_levels(audio) @ self.weights + self.bias)
             top = tf.argmax(probabilities, -1)
-            return {"probabilities": probabilities, "family": tf.gather(self.names, top), "family_id": top}
+            answer = {"probabilities": probabilities, "family": tf.gather(self.names, top), "family_id": top}
+            return answer | ({"novelty": tf.reduce_max(tf.abs(audio), -1) / 0.6} if novelty else {})
 
         @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "examples")])
         def serving_default(self, examples):

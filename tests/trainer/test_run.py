@@ -159,6 +159,21 @@ def test_the_answer_names_the_likeliest_family(prepared, exported):
     np.testing.assert_allclose(answer["probabilities"].numpy().sum(axis=1), 1, atol=1e-5)
 
 
+def test_novelty_is_one_more_output_of_both_signatures(prepared, exported):
+    """The notes were train and dev in one: some 5 % of them are above 1, and noise is."""
+    notes = prepared[1]
+    waveforms = np.stack([note[nsynth.AUDIO] for note in notes])
+    found = signature(exported, "serving_waveform")(audio=tf.constant(waveforms))["novelty"].numpy()
+    again = signature(exported, "serving_default")(examples=tf.constant([serialized(n) for n in notes]))
+    np.testing.assert_allclose(found, again["novelty"], rtol=1e-5)
+    assert (found > 1.01).sum() <= 2
+    assert found.max() == pytest.approx(1, abs=0.3)
+    noise = np.random.default_rng(0).uniform(-1, 1, (4, nsynth.NOTE_SAMPLES)).astype(np.float32)
+    assert (signature(exported, "serving_waveform")(audio=tf.constant(noise))["novelty"].numpy() > 1).all()
+    told = json.loads((exported / "Format-Serving" / export.RECIPE).read_text())["novelty"]
+    assert told == {"false_alarms": 0.05, "dev_notes": NOTES}
+
+
 def test_an_example_with_audio_alone_is_answered(prepared, exported):
     serve = signature(exported, "serving_default")
     full, bare = serialized(prepared[1][0]), serialized(prepared[1][0], nsynth.AUDIO)

@@ -146,7 +146,7 @@ def test_a_decoder_s_fault_is_that_file_s(tmp_path, notes, model, monkeypatch):
 def test_a_model_that_answers_nan_is_an_error(tmp_path, notes, model, monkeypatch):
     soundfile.write(tmp_path / "a.wav", notes[0].audio, RATE)
     classifier = Classifier(model)
-    monkeypatch.setattr(classifier, "probabilities", lambda windows: np.full((len(windows), 11), np.nan))
+    monkeypatch.setattr(classifier, "ask", lambda windows: (np.full((len(windows), 11), np.nan), None))
     [answer] = classifier.answers([tmp_path / "a.wav"])
     assert "not finite" in answer.error
 
@@ -291,3 +291,18 @@ def test_it_starts_without_keras_and_tfx(model, tmp_path, notes):
         [sys.executable, "-c", script], capture_output=True, text=True, cwd=Path(main.__file__).parents[2]
     )
     assert done.stdout.split("\n")[0] == "bass []", done.stderr
+
+
+def test_a_sound_unlike_the_training_data_is_named(call, tmp_path, notes):
+    """By a model that tells novelty; of one without that output nothing is said."""
+    quiet, loud = notes[0].audio / 4, notes[0].audio / np.abs(notes[0].audio).max()
+    soundfile.write(tmp_path / "quiet.wav", quiet, RATE, subtype="FLOAT")
+    soundfile.write(tmp_path / "loud.wav", np.concatenate([loud, loud]), RATE, subtype="FLOAT")
+    save_model(tmp_path / "novel", *fit(notes), novelty=True)
+    asked = ("quiet.wav", "loud.wav", "--model", "novel")
+    found = [json.loads(line) for line in call(*asked, "--json")[1].splitlines()]
+    assert [f["unlike_training_data"] for f in found] == [False, True]
+    assert found[1]["novelty"] == pytest.approx(1 / 0.6, abs=1e-3)
+    assert "Unlike the training data: loud.wav\n" in call(*asked)[1]
+    assert "nlike" not in "".join(call("quiet.wav", "loud.wav")[1:])
+    assert "novelty" not in call("loud.wav", "--json")[1]

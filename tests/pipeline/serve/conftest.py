@@ -28,9 +28,9 @@ def notes() -> list[Note]:
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory, notes: list[Note]) -> list[Path]:
-    """Two models that answer otherwise."""
+    """Two models that answer otherwise; the first one tells novelty too."""
     folder = tmp_path_factory.mktemp("served")
-    save_model(folder / "good", *fit(notes))
+    save_model(folder / "good", *fit(notes), novelty=True)
     labels = np.random.default_rng(0).permutation([note.family for note in notes])
     save_model(folder / "other", *fit(notes, labels))
     return [folder / "good", folder / "other"]

@@ -93,6 +93,19 @@ def test_a_dropped_sound_is_answered_and_drawn(show, server, note, tmp_path, siz
     driver.save_screenshot(str(tmp_path / f"{size[0]}-{scheme}.png"))
 
 
+def test_a_sound_unlike_the_training_data_gets_a_word(show, note, notes, tmp_path):
+    driver = show()
+    remark = driver.find_element("id", "remark")
+    drop(driver, note)
+    wait(driver, "!document.getElementById('result').hidden")
+    assert not remark.is_displayed()
+    soundfile.write(tmp_path / "loud.wav", notes[12].audio * 1.9, nsynth.SAMPLE_RATE_HZ)
+    drop(driver, tmp_path / "loud.wav")
+    wait(driver, "document.getElementById('heard').textContent.includes('loud.wav')")
+    assert remark.is_displayed()
+    assert "It is unlike the training data." in driver.find_element("id", "status").text
+
+
 def test_what_is_no_sound_is_said(show, tmp_path):
     path = tmp_path / "letter.txt"
     path.write_text("no sound")

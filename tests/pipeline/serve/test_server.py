@@ -128,6 +128,18 @@ def test_a_recording_is_answered_as_nsynth_classify_does(server, models, notes, 
     assert (long["windows"], long["cut_short"]) == (8, True)
 
 
+def test_novelty_is_told_where_the_model_tells_it(server, models, notes, tmp_path):
+    loud = notes[0].audio / np.abs(notes[0].audio).max()
+    for audio, unlike in ((notes[0].audio, False), (loud, True)):
+        heard = server.ask("/classify", wav(audio)).json
+        assert heard["novelty"] == pytest.approx(np.abs(audio).max() / 0.6, abs=1e-3)
+        assert heard["unlike_training_data"] is unlike
+    assert "novelty" in server.ask(PREDICT, {"instances": [example(loud)]}).json["predictions"][0]
+    push(Registry(tmp_path / "models"), models[1])
+    with running(tmp_path / "models") as served:
+        assert {"novelty", "unlike_training_data"}.isdisjoint(served.ask("/classify", wav(loud)).json)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
