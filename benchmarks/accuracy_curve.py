@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import pictures
+
 CONTENDERS = ("ours", "extra-trees")
 COLUMNS = {"micro": "unheard instruments", "real": "real notes"}
 AIM = 0.08  # of accuracy that ours is to be ahead
@@ -72,17 +74,17 @@ def draw(points: Curve, file: Path) -> None:
     for column, axes in zip(
         shown, canvas.subplots(1, len(shown), sharey=True, squeeze=False)[0], strict=True
     ):
-        for contender, line in points.items():
+        for (contender, line), colour in zip(points.items(), (pictures.BLUE, pictures.ORANGE), strict=True):
             counts = [point["instruments"] for point in line]
             value, low, high = (
                 [100 * point[column][key] for point in line] for key in ("value", "low", "high")
             )
-            axes.plot(counts, value, marker="o", label=contender)
-            axes.fill_between(counts, low, high, alpha=0.15)
+            axes.plot(counts, value, marker="o", label=contender, color=colour)
+            axes.fill_between(counts, low, high, alpha=0.15, color=colour, linewidth=0)
         axes.set_xscale("log", base=2)
         axes.set_xticks(counts, [str(count) for count in counts])
         axes.set(xlabel="train instruments", title=COLUMNS[column])
         axes.grid(alpha=0.3)
     canvas.axes[0].set_ylabel("accuracy, %")
     canvas.axes[0].legend()
-    canvas.savefig(file, dpi=120)
+    pictures.save(canvas, file)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 import nsynth
-from benchmarks import accuracy_curve
+from benchmarks import accuracy_curve, pictures
 from benchmarks.accuracy_data import Notes
 from benchmarks.accuracy_folds import FOLDS, HELD_OUT
 from components.gate.bootstrap import Resampling
@@ -38,11 +38,11 @@ def show(results: Results, jobs: list[Any], notes: Notes, transfer: Notes | None
         console.print(line, highlight=False)
     folder.mkdir(parents=True, exist_ok=True)
     if summary["curve"]:
-        accuracy_curve.draw(summary["curve"], folder / "learning_curve.png")
+        accuracy_curve.draw(summary["curve"], folder / "learning_curve.svg")
     (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
     counts = np.array(summary["confusion"])
     if counts.any():
-        draw_confusion(counts, folder / "confusion.png")
+        draw_confusion(counts, folder / "confusion.svg")
     missing = len(jobs) - len(results)
     if missing:
         console.print(
@@ -245,13 +245,13 @@ def _first_fold(rows: Iterable[Mapping[str, Any]]) -> Table:
 
 
 def draw_confusion(counts: np.ndarray, file: Path) -> None:
-    """A picture of the confusion matrix: shares of each family's notes (rows) that were taken for each (columns)."""
+    """A picture of the confusion matrix: shares of each family's notes (rows) that were predicted as each (columns)."""
     from matplotlib.figure import Figure as Canvas
+    from matplotlib.patches import Rectangle
 
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    canvas = Canvas(figsize=(7, 6), layout="constrained")
+    canvas = Canvas(figsize=(8, 7), layout="constrained")
     axes = canvas.subplots()
-    axes.imshow(shares, vmin=0, vmax=1, cmap="Blues")
     places = range(len(nsynth.FAMILIES))
     axes.set_xticks(places, nsynth.FAMILIES, rotation=45, ha="right")
     axes.set_yticks(
@@ -260,9 +260,19 @@ def draw_confusion(counts: np.ndarray, file: Path) -> None:
     for row in places:
         for column in places:
             if counts[row, column]:
-                colour = "white" if shares[row, column] > 0.5 else "black"
+                corner, share = (column - 0.5, row - 0.5), shares[row, column]
+                axes.add_patch(Rectangle(corner, 1, 1, color=pictures.BLUE, alpha=share, linewidth=0))
                 axes.text(
-                    column, row, f"{shares[row, column]:.0%}", ha="center", va="center", color=colour, size=7
+                    column,
+                    row,
+                    f"{share:.0%}",
+                    ha="center",
+                    va="center",
+                    color="white" if share > 0.6 else "black",
+                    size=pictures.FONT_SIZE,
                 )
-    axes.set(xlabel="taken for", ylabel="family (notes)", title="Ours on unheard instruments")
-    canvas.savefig(file, dpi=120)
+    axes.set(xlabel="Predicted family", ylabel="True family (notes)", title="Instruments not in train")
+    axes.set_xlim(-0.5, len(nsynth.FAMILIES) - 0.5)
+    axes.set_ylim(len(nsynth.FAMILIES) - 0.5, -0.5)
+    axes.set_aspect("equal")
+    pictures.save(canvas, file)

@@ -3,13 +3,15 @@
 from pathlib import Path
 from typing import Any
 
+from benchmarks import pictures
+
 COLOURS = {
-    "pushed": "#2a7f3f",
-    "kept": "#6c9bd2",
-    "no new data": "#c4c4c4",
-    "refused": "#e09f1f",
-    "failed": "#c0392b",
-    "crashed": "#7d3c98",
+    "pushed": pictures.GREEN,
+    "kept": pictures.PALE_BLUE,
+    "no new data": pictures.GREY,
+    "refused": pictures.ORANGE,
+    "failed": pictures.RED,
+    "crashed": pictures.PURPLE,
 }
 
 
@@ -18,7 +20,7 @@ def draw(result: dict[str, Any], file: Path) -> None:
 
     Args:
       result: what benchmarks.soak wrote.
-      file: .svg or .png.
+      file: an SVG file.
     """
     import matplotlib
 
@@ -32,15 +34,17 @@ def draw(result: dict[str, Any], file: Path) -> None:
         3, 1, figsize=(11, 7), sharex=True, height_ratios=(4, 1.2, 2), layout="constrained"
     )
     accuracy = [day["champion_accuracy"] for day in days]
-    top.step(numbers, [a if a is not None else float("nan") for a in accuracy], where="post", color="#2a7f3f")
+    top.step(
+        numbers, [a if a is not None else float("nan") for a in accuracy], where="post", color=pictures.GREEN
+    )
     for day in days:
         for line in day["rounds"]:
             if line["accuracy"] is not None:
                 top.plot(day["day"], line["accuracy"], "o", color=COLOURS[line["outcome"]], markersize=5)
     top.set_ylabel("accuracy on the held-out notes")
     top.set_title(
-        "Line: the champion. Dots: candidates. Pushed only if surely better on the same notes",
-        fontsize=10,
+        "Line: the champion. Dots: candidates. Pushed only if the lower 95% bound of the improvement is above 0",
+        fontsize=pictures.FONT_SIZE,
         loc="left",
     )
     measured = [line["accuracy"] or 0.0 for day in days for line in day["rounds"]]
@@ -48,10 +52,12 @@ def draw(result: dict[str, Any], file: Path) -> None:
     top.grid(alpha=0.3)
     for day in days:
         for place, line in enumerate(day["rounds"]):
-            colour = COLOURS.get(line["outcome"], "#555555")
+            colour = COLOURS.get(line["outcome"], pictures.GREY)
             middle.bar(day["day"], 1, bottom=place, width=0.9, color=colour)
         if day["kind"] != "ordinary":
-            middle.text(day["day"], len(day["rounds"]) + 0.1, day["kind"], rotation=45, fontsize=7)
+            middle.text(
+                day["day"], len(day["rounds"]) + 0.1, day["kind"], rotation=45, fontsize=pictures.FONT_SIZE
+            )
     middle.set_ylim(0, 5)
     middle.set_yticks([])
     middle.set_ylabel("rounds")
@@ -59,19 +65,20 @@ def draw(result: dict[str, Any], file: Path) -> None:
         [Rectangle((0, 0), 1, 1, color=colour) for colour in COLOURS.values()],
         list(COLOURS),
         ncols=len(COLOURS),
-        fontsize=7,
+        fontsize=pictures.FONT_SIZE,
         loc="upper left",
         bbox_to_anchor=(0, -0.02),
         frameon=False,
     )
-    bottom.plot(
-        numbers, [day["peak_memory_mb"] or float("nan") for day in days], ".-", label="peak memory, MB"
-    )
-    bottom.plot(numbers, [day["workspace_mb"] for day in days], ".-", label="workspace, MB")
+    lines = {
+        "peak_memory_mb": ("peak memory, MB", pictures.BLUE),
+        "workspace_mb": ("workspace, MB", pictures.ORANGE),
+    }
+    for key, (label, colour) in lines.items():
+        bottom.plot(numbers, [day[key] or float("nan") for day in days], ".-", label=label, color=colour)
     bottom.set_ylim(bottom=0)
     bottom.set_xlabel("day")
-    bottom.legend(fontsize=8)
+    bottom.legend(fontsize=pictures.FONT_SIZE)
     bottom.grid(alpha=0.3)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file)
+    pictures.save(figure, file)
     plt.close(figure)

@@ -181,7 +181,9 @@ def test_figures_are_those_of_the_answers(notes, tmp_path, capsys):
     less = told["ours_minus"]["extra-trees"]["cross"]["value"]
     assert less == pytest.approx((size // 2 - size // 4) / size)
     assert np.sum(told["confusion"]) == len(notes)
-    assert (tmp_path / "confusion.png").read_bytes().startswith(b"\x89PNG")
+    picture = (tmp_path / "confusion.svg").read_text()
+    assert "prefers-color-scheme: dark" in picture
+    assert "#ffffff" not in picture.partition("</style>")[2]
     assert "3 of 11 trainings are still to do" in capsys.readouterr().out
 
 

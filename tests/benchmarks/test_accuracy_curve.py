@@ -53,5 +53,5 @@ def test_what_it_takes_is_told(ours, words):
 
 
 def test_the_picture_is_drawn(tmp_path):
-    draw(curve(rows([0.6, 0.4, 0.5], [0.5] * 3)), tmp_path / "curve.png")
-    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+    draw(curve(rows([0.6, 0.4, 0.5], [0.5] * 3)), tmp_path / "curve.svg")
+    assert "prefers-color-scheme: dark" in (tmp_path / "curve.svg").read_text()
