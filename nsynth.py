@@ -217,17 +217,17 @@ HELD_OUT = ("valid", "test")
 
 
 class UserError(Exception):
-    """Something the user can mend. The command line shows its message alone and exits with code 1.
+    """An error that the user can fix. The command line shows its message alone and exits with code 1.
 
     The message says what is wrong, where, and what to do.
     """
 
 
 class RefusedDataError(UserError):
-    """The data themselves cannot be used, on any machine and on any day: damaged, or not what was agreed.
+    """The data itself cannot be used, on any machine and on any day: damaged, or not what was agreed.
 
-    A round of retraining leaves the span out for good, so nothing else may be told so: not a full disk, and not a
-    folder that is gone.
+    A round of retraining leaves the span out for good, so nothing else may be reported as this: no full disk, and no
+    missing folder.
     """
 
     def __init__(self, message: str, span: int | None = None):

@@ -65,9 +65,8 @@ def main(notes: int, every: int, size: str, folder: Path, output: Path) -> None:
         click.echo(forecast(notes, disk))
         result = {"machine": harness.machine(), "notes": notes, "size": size, "disk": disk}
         result |= _measure(folder, notes, every, size, disk)
-    harness.save(output, result)
     click.echo(table(result))
-    click.echo(f"Written to {output}")
+    harness.save(output, result)
 
 
 @contextlib.contextmanager

@@ -46,7 +46,7 @@ def kubeflow() -> None:
 def compile_command(
     config_file: Path | None, overrides: tuple[str, ...], target: Target, output: Path, as_json: bool
 ) -> None:
-    """Compile the pipeline to a file that the cluster takes."""
+    """Compile the pipeline into a file for the cluster."""
     package = _compile(config_file, overrides, target)
     package.write(output)
     lines = [f"{output}: {package.version}"]
@@ -57,10 +57,10 @@ def compile_command(
 
 @kubeflow.command()
 @run_options
-@click.option("--name", help="Name of the run; default: pipeline and time.")
-@click.option("--wait", is_flag=True, help="Stay until the run is over; exit code 1 if it failed.")
+@click.option("--name", help="Name of the run. Default: pipeline and time.")
+@click.option("--wait", is_flag=True, help="Wait until the run has ended; exit code 1 if it failed.")
 def submit(name: str | None, wait: bool, dry_run: bool, as_json: bool, **given: Any) -> int:
-    """Upload the pipeline, if it has changed, and start one run."""
+    """Upload the pipeline if it has changed, and start a run."""
     from kubeflow.client import Submission, preview
 
     options, server, package = _prepare(dry_run, **given)
@@ -100,12 +100,12 @@ def submit(name: str | None, wait: bool, dry_run: bool, as_json: bool, **given: 
 @kubeflow.command()
 @run_options
 @click.option(
-    "--cron", default="0 0 3 * * *", show_default=True, help="When: six fields, seconds first, UTC."
+    "--cron", default="0 0 3 * * *", show_default=True, help="Schedule in UTC: six fields, seconds first."
 )
 @click.option("--max-concurrency", type=click.IntRange(1, 10), default=1, show_default=True)
-@click.option("--no-catchup/--catchup", default=True, show_default=True, help="Skip starts that were missed.")
+@click.option("--no-catchup/--catchup", default=True, show_default=True, help="Skip missed starts.")
 @click.option(
-    "--name", help="Name of the schedule; default: the pipeline's. A schedule of that name is replaced."
+    "--name", help="Name of the schedule. Default: the pipeline's name. A schedule of that name is replaced."
 )
 def schedule(
     cron: str,
@@ -116,7 +116,7 @@ def schedule(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Upload the pipeline, if it has changed, and start runs by the clock, always of its latest version."""
+    """Upload the pipeline if it has changed, and schedule runs of its latest version."""
     from kubeflow.client import Schedule, preview
 
     check_cron(cron)
@@ -158,7 +158,7 @@ def schedule(
 @kubeflow.command()
 @json_option
 def fingerprint(as_json: bool) -> None:
-    """Print the fingerprint of the code that goes into the image, for its label."""
+    """Print the fingerprint of the code in the image, for its label."""
     from kubeflow.kept import CODE
     from pipeline.fingerprint import code_fingerprint
 

@@ -18,19 +18,21 @@ set_option = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one setting."
 )
 _package = click.option(
-    "--package", type=LocalPath(), help="A compiled pipeline; default: compile it now."
+    "--package", type=LocalPath(), help="A compiled pipeline. Default: compile it now."
 )  # fmt: skip
 _host = click.option("--host", envvar="KF_PIPELINES_ENDPOINT", help="Address of the Kubeflow Pipelines API.")
-_namespace = click.option("--namespace", help="Yours, on a multi-user installation.")
+_namespace = click.option("--namespace", help="Your namespace, on a multi-user installation.")
 _token = click.option(
     "--token-file", envvar="KF_PIPELINES_SA_TOKEN_PATH", type=LocalPath(),
-    help="File with the token that lets you in.",
+    help="File with the access token.",
 )  # fmt: skip
 _param = click.option(
     "--param", "params", multiple=True, metavar="KEY=VALUE", help="Set a parameter of the run."
 )
-_span = click.option("--span", type=click.IntRange(min=0), help="Read this span of the data, not the newest.")
-_dry_run = click.option("--dry-run", is_flag=True, help="Print what would be sent; contact nobody.")
+_span = click.option(
+    "--span", type=click.IntRange(min=0), help="Read this span of the data instead of the newest."
+)
+_dry_run = click.option("--dry-run", is_flag=True, help="Print the requests without sending them.")
 
 
 def server_options(command: Any) -> Any:

@@ -1,7 +1,7 @@
 """Compiles the pipeline's graph to what a cluster takes.
 
 TFX's compiler aims at Vertex AI. For open-source Kubeflow Pipelines its output is put right here, one function
-for each thing that it leaves out or gets wrong; what can only be mended at run time is in entrypoint.py.
+for each thing that it leaves out or gets wrong; what can only be fixed at run time is in entrypoint.py.
 """
 
 import contextlib

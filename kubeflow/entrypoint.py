@@ -1,7 +1,7 @@
 """The command of every step's container, on open-source Kubeflow Pipelines and on Vertex AI.
 
 TFX's own command, `kubeflow_v2_run_executor`, expects what Vertex AI hands to it; open-source KFP hands over
-something else. This command mends the difference and starts TFX's, unpatched, as a child:
+something else. This command fixes the difference and starts TFX's, unpatched, as a child:
 
     python -m kubeflow.entrypoint --step NAME [--driver MODULE] <what TFX's command takes>
 
@@ -70,8 +70,8 @@ def main(argv: list[str]) -> int:
 def run_step(
     executor_input: dict[str, Any], inputs_spec: dict[str, Any], driver: str | None, tfx_args: list[str]
 ) -> int:
-    """Mends the input, runs the driver, if any, and the executor, and mends the output."""
-    mend_input(executor_input, inputs_spec)
+    """Fixes the input, runs the driver, if any, and the executor, and fixes the output."""
+    fix_input(executor_input, inputs_spec)
     # Vertex AI names this file by its address; KFP by its path, which stays.
     output_file = executor_input["outputs"]["outputFile"] = to_staged(executor_input["outputs"]["outputFile"])
     if driver:
@@ -84,14 +84,14 @@ def run_step(
     code = _run(TFX_COMMAND, executor_input, inputs_spec, tfx_args)
     if code == 0:
         for _, artifact in _artifacts(executor_input, "outputs"):
-            mend_files(Path(artifact["uri"]))
-        mended = to_addresses(_read(output_file))
+            fix_files(Path(artifact["uri"]))
+        fixed = to_addresses(_read(output_file))
         with open(output_file, "w") as file:
-            json.dump(mended, file)
+            json.dump(fixed, file)
     return code
 
 
-def mend_input(executor_input: dict[str, Any], inputs_spec: dict[str, Any]) -> None:
+def fix_input(executor_input: dict[str, Any], inputs_spec: dict[str, Any]) -> None:
     """Makes KFP's ExecutorInput one that TFX understands, in place."""
     declared = inputs_spec.get("artifacts", {})
     for name, artifact in _artifacts(executor_input, "inputs"):
@@ -121,7 +121,7 @@ def take_over_metadata(executor_input: dict[str, Any], driver_output: dict[str, 
         artifact["metadata"] = {**artifact.get("metadata", {}), **found.get(name, {})}
 
 
-def mend_files(folder: Path) -> None:
+def fix_files(folder: Path) -> None:
     """Writes addresses where the JSON files of an output name folders of this pod, which outlive it."""
     for path in folder.rglob("*.json") if folder.is_dir() else ():
         text = path.read_text(errors="replace")
@@ -129,8 +129,8 @@ def mend_files(folder: Path) -> None:
             continue
         with contextlib.suppress(ValueError):  # TFX and TFMA have files of that name that hold something else
             content = json.loads(text)
-            if (mended := to_addresses(content, drop_null=False)) != content:
-                path.write_text(json.dumps(mended, indent=1))
+            if (fixed := to_addresses(content, drop_null=False)) != content:
+                path.write_text(json.dumps(fixed, indent=1))
 
 
 def to_staged(uri: str) -> str:

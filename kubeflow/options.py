@@ -71,18 +71,18 @@ class KeyRef(pydantic.BaseModel, frozen=True, extra="forbid"):
     key: str = pydantic.Field(min_length=1)
 
 
-WORLDLY = StepOptions(cache=False)
+NEVER_CACHED = StepOptions(cache=False)
 """Of a step that reads or changes what lies outside of the pipeline: Kubeflow's cache key would not notice."""
 
 DEFAULT_STEPS = {
     EVERY_STEP: StepOptions(cpu="2", memory="8Gi", gpus=0, gpu_type="nvidia.com/gpu", cache=True, retries=2),
-    "ExampleGen": WORLDLY,
-    "DataGate": WORLDLY,
+    "ExampleGen": NEVER_CACHED,
+    "DataGate": NEVER_CACHED,
     "DataStop": StepOptions(retries=0),  # what it refuses it would refuse again
     "Apart": StepOptions(retries=0),
-    "WarmStart": WORLDLY,
-    "Champion": WORLDLY,
-    "Pusher": WORLDLY,
+    "WarmStart": NEVER_CACHED,
+    "Champion": NEVER_CACHED,
+    "Pusher": NEVER_CACHED,
 }
 
 

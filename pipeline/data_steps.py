@@ -230,12 +230,12 @@ class _Judge:
             schema=self._schema,
             champion=champion,
             options=self._config.retrain.drift,
-            limits={feature: bar.limit for feature, bar in self._config.data_gate.drift.items()},
+            limits={feature: threshold.limit for feature, threshold in self._config.data_gate.drift.items()},
             accepted_folder=self._config.accepted,
             push_destination=self._config.models,
             code=code("Drift"),
         ).with_id(self._name("Drift"))
         drift.add_upstream_node(self.stop)
-        # The only bar of Drift that stops; the others warn.
+        # The only threshold of Drift that stops the run; the others warn.
         stop = Stop(verdict=drift.outputs["verdict"], bars="retrain.drift.min_agreement")
         return [drift, stop.with_id(self._name("DriftStop"))]

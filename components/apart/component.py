@@ -33,7 +33,7 @@ class Apart(BaseComponent):
     Args:
       accounts: `quarantine` of every span's ingest, as a union of channels: its summary names the instruments.
       held_out: the same of the fixed notes that are judged on.
-      new: spans that give way, one after the other, to all others and to what is held out.
+      new: spans that may be refused, one after the other, in favour of all others and of what is held out.
       code: fingerprint of this step's code.
     """
 

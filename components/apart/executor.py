@@ -55,13 +55,13 @@ class ApartExecutor(BaseExecutor):
         if not shared:
             return
         words = _words(shared)
-        giving_way = [
+        rejectable = [
             max(of_new)
             for places in shared.values()
             if (of_new := [place.span for place in places if place.span is not None and place.span in new])
         ]
-        if giving_way:  # one at a time: without it, others may well go together
-            span = min(giving_way)
+        if rejectable:  # one at a time: without it, others may well go together
+            span = min(rejectable)
             raise nsynth.RefusedDataError(f"Span {span} is left out: {words}", span)
         raise nsynth.UserError(words)
 

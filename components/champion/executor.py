@@ -42,7 +42,9 @@ class ChampionExecutor(base_executor.BaseExecutor):
                 record = registry.get(int(number)).record
                 registry.copy(int(number), path_utils.serving_model_dir(model.uri))
         except nsynth.UserError:
-            logging.warning("version %s is gone: the model is judged by the absolute bars alone", number)
+            logging.warning(
+                "version %s is gone: the model is judged by the absolute thresholds alone", number
+            )
             number = 0
         if number:
             check_version(Version(int(number), path_utils.serving_model_dir(model.uri), record))

@@ -50,7 +50,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
           examples: raw Examples, not transformed ones: the model is fed as it would be when serving.
           model: the candidate.
           baseline_model: Champion's output, possibly empty.
-          min_accuracy: bar for the overall accuracy.
+          min_accuracy: threshold of the overall accuracy.
           max_loss: how much accuracy it may lose against the baseline.
           edges: number → values at which its bands begin; the last one ends the last band.
           split: which notes to use.

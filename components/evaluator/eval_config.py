@@ -1,4 +1,4 @@
-"""What TFMA measures: metrics, slices, and the bars that it can judge by itself."""
+"""What TFMA measures: metrics, slices, and the thresholds that it can check itself."""
 
 from collections.abc import Mapping, Sequence
 
@@ -42,9 +42,9 @@ metrics_specs {{
 def eval_config(
     min_accuracy: float, max_loss: float, edges: Mapping[str, Sequence[int]]
 ) -> config_pb2.EvalConfig:
-    """Metrics over all notes and by category, number and band, with two bars on the overall accuracy.
+    """Metrics over all notes and by category, number and band, with two thresholds on the overall accuracy.
 
-    The bars are on the point estimates: the gate asks the same with intervals, and more. Slices carry no bars
+    The thresholds are on the point estimates: the gate asks the same with intervals, and more. Slices have none
     here, since TFMA would fail a slice of three notes. Macro recall and calibration are the gate's: TFMA cannot average
     what it counts at the top answer, and has no such metric for classes.
 

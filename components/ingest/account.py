@@ -237,11 +237,12 @@ def stop_if_unusable(account: IngestAccount, splits: Iterable[str], layout: Layo
         nsynth.RefusedDataError: too many notes quarantined, an instrument on both sides of the wall, or a split without
             notes.
     """
-    share, bar = account.quarantined_fraction, account.max_quarantine_fraction
-    if share > bar:
+    share, limit = account.quarantined_fraction, account.max_quarantine_fraction
+    if share > limit:
         raise nsynth.RefusedDataError(
-            f"{share:.1%} of the notes cannot be used, more than max_quarantine_fraction allows ({bar:.1%}):\n"
-            f"{reasons_table(account)}\nSee {layout.quarantine}/{account.RECORDS_FILE}; mend the data or raise the bar."
+            f"{share:.1%} of the notes cannot be used, more than max_quarantine_fraction allows ({limit:.1%}):\n"
+            f"{reasons_table(account)}\nSee {layout.quarantine}/{account.RECORDS_FILE}; "
+            "fix the data or raise max_quarantine_fraction."
         )
     if leaks := account.leaks:
         named = "; ".join(f"{name} in {' and '.join(splits)}" for name, splits in list(leaks.items())[:5])

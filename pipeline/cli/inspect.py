@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 def inspect(data: str, pattern: str, as_json: bool) -> None:
     """Count the notes in DATA by class, category and split, and show the first problems.
 
-    DATA is a folder with NSynth's TFRecords or JSON/WAV files, or one such file. Every record is held against the
-    dataset's contract, as a run would do. Nothing is written, except that a packed file is unpacked into the system's
-    folder for temporary files (TMPDIR) and removed again. Exit code 1 means that a run would stop at this data.
+    DATA is a folder with NSynth's TFRecords or JSON/WAV files, or one such file. Every record is checked
+    against the dataset's contract, as in a run. A packed file is unpacked into the system's folder for temporary files
+    (TMPDIR) and removed again; nothing else is written. Exit code 1: a run would stop at this data.
     """
     account = examine(data, pattern, show_progress=not as_json and sys.stderr.isatty())
     stops = _stops(account)

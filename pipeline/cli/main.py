@@ -123,7 +123,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         print(
-            "\nInterrupted. Nothing half-done is visible: the same command goes on from here.",
+            "\nInterrupted. No partial output remains; run the same command to resume.",
             file=sys.stderr,
         )
         sys.exit(exit_codes.INTERRUPTED)

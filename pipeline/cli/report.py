@@ -58,12 +58,12 @@ def report(
         index = write_index(config, found)
     if as_json:
         facts = read_facts(facts_path(config.workspace / "reports", run))
-        told = {
+        record = {
             "page": str(page),
             "index": str(index),
             "run": facts.model_dump(mode="json") if facts else None,
         }
-        click.echo(json.dumps(told | {"all": found.model_dump(mode="json")}, indent=1))
+        click.echo(json.dumps(record | {"all": found.model_dump(mode="json")}, indent=1))
     else:
         for path in (page, index):
             console.print(f"{short(path)} ({path.stat().st_size / 1e6:.1f} MB)", highlight=False, markup=False,

@@ -45,7 +45,7 @@ def retrain(
     """One unattended round: if a span of data has arrived, train, judge and push or keep.
 
     Exit code 0: a better model is pushed; 3: the champion stays; 4: no new data; 5: the data was refused;
-    6: another round is running; 7: out of time; 1: an error; 130: told to stop.
+    6: another round is running; 7: out of time; 1: an error; 130: interrupted.
     """
     from pipeline.retrain.round import Retraining, telling
 

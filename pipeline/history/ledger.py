@@ -28,11 +28,11 @@ class Outcome(StrEnum):
     PUSHED = "pushed"
     KEPT = "kept"  # the champion stays: gate or canary said no
     NO_NEW_DATA = "no new data"
-    REFUSED = "refused"  # the data, by ingest or the data gate
+    REFUSED = "refused"  # ingest or the data gate refused the data
     FAILED = "failed"
     TIMED_OUT = "timed out"
-    INTERRUPTED = "interrupted"  # told to stop
-    CRASHED = "crashed"  # killed; found out by the round after it
+    INTERRUPTED = "interrupted"  # by a signal
+    CRASHED = "crashed"  # killed; the next round records it
 
     @property
     def exit_code(self) -> int:

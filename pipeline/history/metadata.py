@@ -100,9 +100,9 @@ def connection_config(where: Path | str) -> "mlmd.ConnectionConfig":
         if address.host == "localhost":  # to MySQL's library a socket file, whatever the port
             address = address._replace(host="127.0.0.1")
     else:
-        from pipeline.history.postgresql import mend
+        from pipeline.history.postgresql import fix
 
-        mend()
+        fix()
         server = connection.postgresql
         server.port, server.dbname = str(address.port), address.database
     server.host, server.user, server.password = address.host, address.user, address.password

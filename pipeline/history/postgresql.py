@@ -1,4 +1,4 @@
-"""A mend for ML Metadata's PostgreSQL support: it cannot store text with a backslash.
+"""A fix for ML Metadata's PostgreSQL support: it cannot store text with a backslash.
 
 Such text is quoted by libpq as an escape string, E'…', of which ML Metadata takes off the wrong characters; the
 server then answers `syntax error at or near …`. TFX writes backslashes with every Evaluator, since its metrics'
@@ -18,12 +18,12 @@ BACKSLASH, STAND_IN = "\\", "\uf05c"
 
 
 @functools.cache
-def mend() -> None:
+def fix() -> None:
     """Makes every MetadataStore of this process that is connected to PostgreSQL take and give any text."""
     call = MetadataStore._call
 
     @functools.wraps(call)
-    def mended(self: MetadataStore, name: str, request: Message, response: Message, **more: Any) -> Any:
+    def fixed(self: MetadataStore, name: str, request: Message, response: Message, **more: Any) -> Any:
         config = self._config
         if not (isinstance(config, ConnectionConfig) and config.HasField("postgresql")):
             return call(self, name, request, response, **more)
@@ -34,7 +34,7 @@ def mend() -> None:
             replace(request, STAND_IN, BACKSLASH)
             replace(response, STAND_IN, BACKSLASH)
 
-    MetadataStore._call = mended
+    MetadataStore._call = fixed
 
 
 def replace(message: Message, old: str, new: str) -> None:

@@ -4,15 +4,23 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from components.documents import CanaryReport, DataGateVerdict, DriftVerdict, GateReport, IngestAccount
+from components.documents import (
+    CanaryReport,
+    DataGateVerdict,
+    Document,
+    DriftVerdict,
+    GateReport,
+    IngestAccount,
+)
 from components.predictions import PREDICTIONS_FILE, Predictions
 from pipeline.config import Config
 from pipeline.history import past_runs
 from pipeline.report.notes import Place, catalogue
 from pipeline.step_names import without_span
 
+Read = TypeVar("Read", bound=Document)
 DONE = ("COMPLETE", "CACHED")
 EVALUATED_SPLIT = "valid"  # where no gate says which split it judged on
 
@@ -113,44 +121,27 @@ class RunRecord:
         return json.loads(self.file(kind, key, name).read_text())
 
     def account(self) -> IngestAccount:
-        """The account of the ingest; of several, of the newest span.
-
-        Raises:
-          Absent: it is not there.
-        """
-        return IngestAccount.read(self.file("ExampleGen", "quarantine", IngestAccount.FILE).parent)
+        """The account of the ingest; of several, of the newest span. It raises Absent as the following ones do."""
+        return self._document(IngestAccount, "ExampleGen", "quarantine")
 
     def data_verdict(self) -> DataGateVerdict:
-        """What DataGate says of the newest span.
-
-        Raises:
-          Absent: it is not there.
-        """
-        return DataGateVerdict.read(self.file("DataGate", "verdict", DataGateVerdict.FILE).parent)
+        """What DataGate says of the newest span."""
+        return self._document(DataGateVerdict, "DataGate", "verdict")
 
     def drift_verdict(self) -> DriftVerdict:
-        """What Drift says of the newest span.
-
-        Raises:
-          Absent: it is not there.
-        """
-        return DriftVerdict.read(self.file("Drift", "verdict", DriftVerdict.FILE).parent)
+        """What Drift says of the newest span."""
+        return self._document(DriftVerdict, "Drift", "verdict")
 
     def gate_report(self, step: str = "Gate") -> GateReport:
-        """The report of this gate.
-
-        Raises:
-          Absent: it is not there.
-        """
-        return GateReport.read(self.file(step, "report", GateReport.FILE).parent)
+        """The report of this gate."""
+        return self._document(GateReport, step, "report")
 
     def canary_report(self) -> CanaryReport:
-        """The canary's report.
+        """The canary's report."""
+        return self._document(CanaryReport, "Canary", "report")
 
-        Raises:
-          Absent: it is not there.
-        """
-        return CanaryReport.read(self.file("Canary", "report", CanaryReport.FILE).parent)
+    def _document(self, document: type[Read], kind: str, key: str) -> Read:
+        return document.read(self.file(kind, key, document.FILE).parent)
 
     def predictions(self) -> Predictions:
         """What candidate and champion answer to the judged notes.

@@ -82,7 +82,7 @@ class WatcherOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
     success: Address | None = None
     """It did its work: pushed, kept, refused, or nothing new."""
     fail: Address | None = None
-    """It failed, ran out of time or was told to stop."""
+    """It failed, ran out of time or was interrupted."""
 
 
 class CleanupOptions(pydantic.BaseModel, frozen=True, extra="forbid"):

@@ -1,4 +1,4 @@
-"""Rounds by the clock: APScheduler decides when, one at a time, with a stop that leaves nothing half-done."""
+"""Rounds by the clock: APScheduler decides when, one at a time, with a stop that leaves nothing unfinished."""
 
 import datetime
 import logging

@@ -68,7 +68,7 @@ def staging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_types_of_input_artifacts_come_from_the_compiled_interface(staging: Path) -> None:
     given = executor_input()
-    entrypoint.mend_input(given, INPUTS_SPEC)
+    entrypoint.fix_input(given, INPUTS_SPEC)
     schema = given["inputs"]["artifacts"]["schema"]["artifacts"][0]
     assert schema["type"] == INPUTS_SPEC["artifacts"]["schema"]["artifactType"]
 
@@ -76,19 +76,19 @@ def test_the_types_of_input_artifacts_come_from_the_compiled_interface(staging: 
 def test_a_type_that_kfp_made_up_is_replaced(staging: Path) -> None:
     given = executor_input()
     given["inputs"]["artifacts"]["schema"]["artifacts"][0]["type"] = {"schemaTitle": "system.Artifact"}
-    entrypoint.mend_input(given, INPUTS_SPEC)
+    entrypoint.fix_input(given, INPUTS_SPEC)
     assert "instanceSchema" in given["inputs"]["artifacts"]["schema"]["artifacts"][0]["type"]
 
 
 def test_the_output_for_logs_is_left_to_the_launcher(staging: Path) -> None:
     given = executor_input()
-    entrypoint.mend_input(given, INPUTS_SPEC)
+    entrypoint.fix_input(given, INPUTS_SPEC)
     assert list(given["outputs"]["artifacts"]) == ["examples"]
 
 
 def test_a_step_can_tell_where_its_input_lies(staging: Path) -> None:
     given = executor_input()
-    entrypoint.mend_input(given, INPUTS_SPEC)
+    entrypoint.fix_input(given, INPUTS_SPEC)
     schema = given["inputs"]["artifacts"]["schema"]["artifacts"][0]
     assert schema["uri"] == f"{staging}/minio/bucket/root/Schema/schema"
     assert schema["metadata"]["address"] == "minio://bucket/root/Schema/schema"
@@ -102,7 +102,7 @@ def test_files_of_an_output_name_addresses_too(staging: Path) -> None:
     )
     other = f"{{ no JSON {staging}/minio/bucket/model"
     (out / "other.json").write_text(other)
-    entrypoint.mend_files(out)
+    entrypoint.fix_files(out)
     mended = json.loads((out / "deep" / "report.json").read_text())
     assert mended == {"model": ["minio://bucket/model"], "none": None}
     assert (out / "other.json").read_text() == other
@@ -131,7 +131,7 @@ def test_by_default_the_staged_folders_are_those_of_the_launcher() -> None:
 
 def test_an_empty_artifact_is_an_empty_folder(staging: Path) -> None:
     given = executor_input()
-    entrypoint.mend_input(given, INPUTS_SPEC)
+    entrypoint.fix_input(given, INPUTS_SPEC)
     folder = Path(given["inputs"]["artifacts"]["schema"]["artifacts"][0]["uri"])
     assert folder.is_dir()
     assert not list(folder.iterdir())
@@ -141,7 +141,7 @@ def test_the_folders_of_outputs_are_made_but_not_those_of_values(staging: Path) 
     given = executor_input()
     value = {"uri": "minio://bucket/count", "type": {"instanceSchema": "title: tfx.Integer\ntype: object\n"}}
     given["outputs"]["artifacts"]["count"] = {"artifacts": [value]}
-    entrypoint.mend_input(given, INPUTS_SPEC)
+    entrypoint.fix_input(given, INPUTS_SPEC)
     folder = Path(given["outputs"]["artifacts"]["examples"]["artifacts"][0]["uri"])
     assert folder.is_dir()
     assert folder.is_relative_to(staging)
@@ -152,13 +152,13 @@ def test_a_single_staged_file_is_left_alone(staging: Path) -> None:
     file = staging / "minio/bucket/root/Schema/schema"
     file.parent.mkdir(parents=True)
     file.write_text("x")
-    entrypoint.mend_input(executor_input(), INPUTS_SPEC)
+    entrypoint.fix_input(executor_input(), INPUTS_SPEC)
     assert file.read_text() == "x"
 
 
 def test_lists_and_dicts_are_unwrapped(staging: Path) -> None:
     given = executor_input()
-    entrypoint.mend_input(given, INPUTS_SPEC)
+    entrypoint.fix_input(given, INPUTS_SPEC)
     metadata = given["inputs"]["artifacts"]["schema"]["artifacts"][0]["metadata"]
     del metadata["address"]
     assert metadata == {"display_name": "schema", "names": ["a", "b"], "by_split": {"train": 1.0}}
