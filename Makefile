@@ -83,6 +83,10 @@ bench-transform: $(READY)  ## measure Transform against stock, tf.data and the b
 bench-scale: $(READY)  ## 60,000 notes (34 GB of disk) through the whole pipeline: speed, memory, the disk (ARGS="--notes 6000": short)
 	@$(BIN)/python -m benchmarks.scale $(ARGS)
 
+.PHONY: bench-hundredfold
+bench-hundredfold: $(READY)  ## plan, account and index of 100 × NSynth, without the sound: time and memory
+	@$(BIN)/python -m benchmarks.hundredfold $(ARGS)
+
 .PHONY: bench-classify
 bench-classify: $(READY)  ## measure how fast nsynth classify starts and answers (after make run)
 	@$(BIN)/python -m benchmarks.classify $(ARGS)

@@ -27,9 +27,10 @@ def draw_probabilities(index: NoteIndex, balance: float) -> np.ndarray:
     (notes of it) ** balance, then any of its notes.
     """
     # An instrument has one family; a group of other data, such as a speaker, may have notes of several classes.
-    pairs = np.stack([index.family, index.instrument])
-    (family_of, _), unit, notes_of = np.unique(pairs, axis=1, return_inverse=True, return_counts=True)
-    unit = unit.ravel()
+    instruments = int(index.instrument.max()) + 1
+    pairs = index.family.astype(np.int64) * instruments + index.instrument
+    pair, unit, notes_of = np.unique(pairs, return_inverse=True, return_counts=True)
+    family_of = pair // instruments
     families = np.bincount(index.family, minlength=len(nsynth.CLASSES)).astype(float)
     family_share = np.where(families > 0, np.maximum(families, 1) ** balance, 0)
     family_share /= family_share.sum()
@@ -38,7 +39,7 @@ def draw_probabilities(index: NoteIndex, balance: float) -> np.ndarray:
     return (family_share[family_of] * within / notes_of)[unit]
 
 
-def draw(step: tf.Tensor, probabilities: tf.Tensor, batch_size: int, seed: int) -> tf.Tensor:
+def draw(step: tf.Tensor, cumulated: tf.Tensor, batch_size: int, seed: int) -> tf.Tensor:
     """Positions in the index of the notes of batch `step`: int64 [batch_size].
 
     An epoch is a systematic sample: as many draws as there are notes, spaced evenly over the cumulated
@@ -47,18 +48,19 @@ def draw(step: tf.Tensor, probabilities: tf.Tensor, batch_size: int, seed: int) 
 
     Args:
       step: int64 scalar, batches drawn before.
-      probabilities: float64 [notes], from `draw_probabilities`.
+      cumulated: float64 [notes], probabilities from `draw_probabilities`, summed up once: a batch must not cost what
+        all notes cost.
       batch_size: notes of a batch.
       seed: of the run.
     """
-    notes = tf.size(probabilities, tf.int64)
+    notes = tf.size(cumulated, tf.int64)
     steps = -(-notes // batch_size)
     draws = steps * batch_size
     epoch, position = step // steps, step % steps * batch_size + tf.range(batch_size, dtype=tf.int64)
     place = tf.random.experimental.index_shuffle(position, [seed * 8 + _SALT_ORDER, epoch], draws - 1)
     start = tf.random.stateless_uniform([], [seed * 8 + _SALT_START, epoch], dtype=tf.float64)
     sought = (tf.cast(place, tf.float64) + start) / tf.cast(draws, tf.float64)
-    found = tf.searchsorted(tf.cumsum(probabilities), sought, side="right", out_type=tf.int64)
+    found = tf.searchsorted(cumulated, sought, side="right", out_type=tf.int64)
     return tf.minimum(found, notes - 1)
 
 
@@ -77,13 +79,13 @@ def training_batches(
       where the notes were mixed.
     """
     instrument = tf.constant(index.instrument)
-    probabilities = tf.constant(draw_probabilities(index, recipe.balance))
+    cumulated = tf.cumsum(draw_probabilities(index, recipe.balance))
     heads = active_heads(recipe)
     read = Reader(index)
 
     # Nothing stateful in here: where ops have to repeat, tf.data would make all of it sequential.
     def prepare(step: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        drawn = draw(step, probabilities, recipe.batch_size, recipe.seed)
+        drawn = draw(step, cumulated, recipe.batch_size, recipe.seed)
         serialized = tf.numpy_function(read, [drawn], tf.string, stateful=False)
         notes = codec.parse_batch(tf.ensure_shape(serialized, [recipe.batch_size]), spectrogram)
         targets = targets_of(notes, tf.gather(instrument, drawn), len(index.instruments))

@@ -40,14 +40,18 @@ class Repeats:
         self._put_away()
         if not self._hashes:
             return []
-        hashes = np.concatenate(self._hashes)
-        order = np.argsort(hashes, kind="stable")
-        hashes = hashes[order]
-        starts = np.flatnonzero(np.concatenate(([True], hashes[1:] != hashes[:-1])))
-        sizes = np.diff(np.append(starts, len(hashes)))
+        self._hashes = [np.concatenate(self._hashes)]
+        order = np.argsort(self._hashes[0], kind="stable")
+        hashes = self._hashes[0][order]
+        again = (
+            np.flatnonzero(hashes[1:] == hashes[:-1]) + 1
+        )  # the places where a hash is that of the one before
+        if not len(again):
+            return []
+        firsts = np.flatnonzero(np.diff(again, prepend=-1) > 1)  # of `again`, where another group begins
+        ends = np.append(firsts[1:], len(again))
         found = [
-            order[start : start + size]
-            for start, size in zip(starts[sizes > 1], sizes[sizes > 1], strict=True)
+            order[again[first] - 1 : again[end - 1] + 1] for first, end in zip(firsts, ends, strict=True)
         ]
         return sorted(found, key=lambda group: group[1])
 

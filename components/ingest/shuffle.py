@@ -84,17 +84,26 @@ def plan(indexes: Sequence[Index], options: IngestOptions) -> list[Shard]:
 
 
 def _deal(split: str, routes: Routes, indexes: Sequence[Index], options: IngestOptions) -> list[Shard]:
-    sources = tuple(index.source for index in indexes)
-    source_ids = np.repeat(np.arange(len(indexes), dtype=np.int32), [index.notes for index in indexes])
-    offsets = np.concatenate([index.offsets for index in indexes])
-    lengths = np.concatenate([index.lengths for index in indexes])
-    order = permutation(len(offsets), options.seed, split)
-    size = sum(index.bytes for index in indexes) + FRAME_BYTES * len(offsets)
+    notes = [index.notes for index in indexes]
+    size = sum(index.bytes for index in indexes) + FRAME_BYTES * sum(notes)
     count = max(options.min_shards, -(-size // (options.shard_megabytes * _MEGABYTE)))
-    return [
-        Shard(split, number, count, routes, sources, source_ids[part], offsets[part], lengths[part])
-        for number, part in enumerate(np.array_split(order, count))
-    ]
+    parts = np.array_split(permutation(sum(notes), options.seed, split), count)
+    # One column after the other: each is there twice only while it is dealt out.
+    source_ids = _dealt(np.repeat(np.arange(len(indexes), dtype=np.int32), notes), parts)
+    offsets = _dealt(np.concatenate([index.offsets for index in indexes]), parts)
+    lengths = _dealt(np.concatenate([index.lengths for index in indexes]), parts)
+    shards = []
+    for number, columns in enumerate(zip(source_ids, offsets, lengths, strict=True)):
+        # A shard names its own sources alone: with all of them in each, the plan would grow with the square of the
+        # data.
+        needed, ids = np.unique(columns[0], return_inverse=True)
+        sources = tuple(indexes[place].source for place in needed)
+        shards.append(Shard(split, number, count, routes, sources, ids.astype(np.int32), *columns[1:]))
+    return shards
+
+
+def _dealt(column: np.ndarray, parts: Sequence[np.ndarray]) -> list[np.ndarray]:
+    return [column[part] for part in parts]
 
 
 def permutation(notes: int, seed: int, split: str) -> np.ndarray:

@@ -39,9 +39,9 @@ def plain(recipe):
 
 def drawn(notes: index.NoteIndex, epochs: int, balance: float, seed: int = 0) -> np.ndarray:
     """Positions of the notes of some epochs, [batches, BATCH]."""
-    probabilities = tf.constant(draw_probabilities(notes, balance))
+    cumulated = tf.cumsum(draw_probabilities(notes, balance))
     steps = range(epochs * steps_per_epoch(notes, BATCH))
-    traced = tf.function(lambda step: draw(step, probabilities, BATCH, seed))
+    traced = tf.function(lambda step: draw(step, cumulated, BATCH, seed))
     return np.stack([traced(tf.constant(step, tf.int64)).numpy() for step in steps])
 
 

@@ -1,0 +1,168 @@
+"""What keeps a few bytes a note, at a hundred times NSynth: `python -m benchmarks.hundredfold` prints time and memory.
+
+Nothing is read but names: 30 million notes without their sound go through ingest's plan and account, and through the
+drawing of training batches. Each is measured at a tenth of the notes too, in a process of its own, so that a cost which
+grows faster than the notes shows.
+"""
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+import nsynth
+from benchmarks.harness import machine
+
+_INSTRUMENT_NOTES = 300  # of NSynth's 1,006 instruments, about
+_SHARD_NOTES = 1000
+_RECORD_BYTES = 256_300
+_BATCHES = 100
+
+
+@click.command()
+@click.option("--notes", default=30_000_000, show_default=True, help="The most; a tenth is measured too.")
+@click.option("--output", default="workspace/benchmarks/hundredfold.json", show_default=True, type=Path)
+@click.option("--measure", hidden=True, help="Measure one part in this process.")
+def main(notes: int, output: Path, measure: str | None) -> None:
+    """Simulate plan, account and index of very many notes, without their sound."""
+    if measure:
+        click.echo(json.dumps(_measure(**json.loads(measure))))
+        return
+    runs = []
+    for part in PARTS:
+        for count in (notes // 10, notes):
+            command = [sys.executable, "-m", "benchmarks.hundredfold", "--measure"]
+            done = subprocess.run(
+                [*command, json.dumps({"part": part, "notes": count})], capture_output=True, text=True
+            )
+            if done.returncode:
+                raise click.ClickException(done.stderr[-3000:])
+            runs.append(json.loads(done.stdout.splitlines()[-1]))
+            click.echo(line(runs[-1]))
+    grown = growth(runs)
+    result = {"machine": machine(), "runs": runs, "growth": grown}
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(result, indent=2))
+    for part, factor in grown.items():
+        click.echo(f"{part}: a note costs {factor:.2f} × what it costs among a tenth as many")
+    click.echo(f"Written to {output}")
+
+
+def _plan(notes: int) -> Callable[[], Any]:
+    """The shuffle: which record goes where, from the index of files of 10,000 notes."""
+    from components.ingest.index import Index
+    from components.ingest.options import IngestOptions
+    from components.ingest.shuffle import plan
+    from components.ingest.sources import Form, Source
+
+    def run() -> Any:
+        indexes = []
+        for first in range(0, notes, 10_000):
+            offsets = np.arange(min(10_000, notes - first), dtype=np.int64) * _RECORD_BYTES
+            source = Source("train", Form.TFRECORD, f"train-{first}.tfrecord")
+            indexes.append(Index(source, offsets, np.full_like(offsets, _RECORD_BYTES - 16), []))
+        return plan(indexes, IngestOptions())
+
+    return run
+
+
+def _account(notes: int) -> Callable[[], Any]:
+    """The account of what all workers tell, shard by shard; every thousandth waveform occurs twice."""
+    from components.ingest.account import Account
+    from components.ingest.options import IngestOptions
+    from components.ingest.shard import Used
+
+    def run() -> Any:
+        account = Account([], IngestOptions())
+        for first in range(0, notes, _SHARD_NOTES):
+            used = []
+            for place in range(first, min(first + _SHARD_NOTES, notes)):
+                name, family, pitch = _named(place)
+                sound = f"{place - (place % 1000 == 999):032x}"
+                used.append(
+                    Used("train", f"{name}-{pitch:03d}-100", sound, name, {"family": family, "pitch": pitch})
+                )
+            account.add(used, [])
+        return account.summary()
+
+    return run
+
+
+def _draw(notes: int) -> Callable[[], Any]:
+    """The index of training: weights of all notes, and the draws of some batches."""
+    import tensorflow as tf
+
+    from trainer.index import NoteIndex
+    from trainer.input import draw, draw_probabilities
+
+    def run() -> Any:
+        place = np.arange(notes, dtype=np.int64)
+        instrument = (place // _INSTRUMENT_NOTES).astype(np.int32)
+        index = NoteIndex(
+            files=(),
+            file=(place // _SHARD_NOTES).astype(np.int32),
+            offset=place % _SHARD_NOTES * 64_100,
+            family=instrument % len(nsynth.CLASSES),
+            instrument=instrument,
+            instruments=(),
+            fingerprint="",
+        )
+        cumulated = tf.cumsum(draw_probabilities(index, 0.5))
+        batch = tf.function(lambda step: draw(step, cumulated, 32, 0))
+        return [batch(tf.constant(step, tf.int64)) for step in range(_BATCHES)]
+
+    return run
+
+
+PARTS = {"plan": _plan, "account": _account, "draw": _draw}
+
+
+def _named(place: int) -> tuple[str, int, int]:
+    """Name of an instrument, its family, and the pitch of a note."""
+    instrument, within = divmod(place, _INSTRUMENT_NOTES)
+    family = instrument % len(nsynth.CLASSES)
+    return f"{nsynth.CLASSES[family]}_acoustic_{instrument:06d}", family, within % 128
+
+
+def _measure(part: str, notes: int) -> dict[str, Any]:
+    """Runs one part in this process; memory is what it takes beyond the imports."""
+    run = PARTS[part](notes)
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    wall = time.monotonic()
+    run()
+    wall, after = time.monotonic() - wall, resource.getrusage(resource.RUSAGE_SELF)
+    return {
+        "part": part,
+        "notes": notes,
+        "wall_s": wall,
+        "cpu_s": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+        "added_rss_bytes": (after.ru_maxrss - before.ru_maxrss) * 1024,
+    }
+
+
+def growth(runs: list[dict[str, Any]]) -> dict[str, float]:
+    """Of each part: CPU time of a note among most notes over that among fewest."""
+    found = {}
+    for part in dict.fromkeys(run["part"] for run in runs):
+        costs = {run["notes"]: run["cpu_s"] / run["notes"] for run in runs if run["part"] == part}
+        found[part] = costs[max(costs)] / costs[min(costs)]
+    return found
+
+
+def line(run: dict[str, Any]) -> str:
+    """A measurement in words."""
+    return (
+        f"{run['part']:8} {run['notes']:>11,} notes  {run['cpu_s']:7.1f} CPU s ({run['wall_s']:.1f} s)  "
+        f"{run['added_rss_bytes'] / 1e6:8,.0f} MB, {run['added_rss_bytes'] / run['notes']:.0f} bytes a note"
+    )
+
+
+if __name__ == "__main__":
+    main()
