@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 import nsynth
@@ -21,6 +20,8 @@ def distances(
 
     Jensen-Shannon divergence for numbers, L-infinity distance of the shares for names.
     """
+    import tensorflow_data_validation as tfdv  # seconds to import, for DataStop too
+
     asked = schema_pb2.Schema()
     asked.CopyFrom(schema)
     for feature in asked.feature:

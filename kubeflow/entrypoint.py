@@ -1,7 +1,7 @@
 """The command of every step's container, on open-source Kubeflow Pipelines and on Vertex AI.
 
 TFX's own command, `kubeflow_v2_run_executor`, expects what Vertex AI hands to it; open-source KFP hands over
-something else. This command fixes the difference and starts TFX's, unpatched, as a child:
+something else. This command fixes the difference and starts TFX's, unpatched, as a child (see light.py):
 
     python -m kubeflow.entrypoint --step NAME [--driver MODULE] <what TFX's command takes>
 
@@ -26,7 +26,7 @@ from typing import Any
 
 from components.staging import ADDRESS
 
-TFX_COMMAND = "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor"
+TFX_COMMAND = "kubeflow.light"
 EXECUTOR_INPUT = "--json_serialized_invocation_args"
 INPUTS_SPEC = "--json_serialized_inputs_spec_args"
 LOGS_OUTPUT = "executor-logs"

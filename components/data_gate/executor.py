@@ -4,8 +4,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import tensorflow_data_validation as tfdv
-from tensorflow_metadata.proto.v0 import anomalies_pb2
+from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 from tfx import types
 from tfx.dsl.components.base.base_executor import BaseExecutor
 from tfx.types import artifact_utils
@@ -33,7 +32,8 @@ class DataGateExecutor(BaseExecutor):
         options = DataGateOptions.model_validate_json(exec_properties["options"])
         folder = Path(exec_properties["accepted_folder"])
         examples = artifact_utils.get_single_instance(input_dict["examples"])
-        statistics = tfdv.load_stats_binary(_in_split(input_dict["statistics"], TRAIN, "FeatureStats.pb"))
+        stored = Path(_in_split(input_dict["statistics"], TRAIN, "FeatureStats.pb")).read_bytes()
+        statistics = statistics_pb2.DatasetFeatureStatisticsList.FromString(stored)
         schema_uri = artifact_utils.get_single_uri(input_dict["schema"])
         account = IngestAccount.read(artifact_utils.get_single_uri(input_dict["quarantine"]))
         before = accepted.latest_other_than(folder, accepted.digest_of(statistics))

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -175,7 +177,6 @@ def test_kubeflow_resolves_the_span_in_its_driver(
 ) -> None:
     """Driver and executor run as the entrypoints of TFX's container run them."""
     pytest.importorskip("kfp")
-    from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
     from tfx.orchestration.kubeflow.v2.file_based_example_gen import driver
 
     folder = workspace.data / "span-7"
@@ -206,10 +207,9 @@ def test_kubeflow_resolves_the_span_in_its_driver(
         f"--json_serialized_inputs_spec_args={json.dumps(spec)}",
     ]
     driver.main(driver._parse_flags(["driver", *arguments]))
-    executor = "--executor_class_path=components.ingest.executor.Executor"
-    kubeflow_v2_run_executor.main(
-        kubeflow_v2_run_executor._parse_flags(["executor", executor, *arguments, *BEAM_ARGS])
-    )
+    executor = "components.ingest.executor.Executor"
+    command = [sys.executable, "-m", "kubeflow.light", "--executor_class_path", executor]
+    subprocess.run([*command, *arguments, *BEAM_ARGS], check=True)
     for name, names in splits.items():
         [notes_of] = json.loads(result.read_text())["artifacts"][name]["artifacts"]
         assert notes_of["metadata"]["custom:span"] == notes_of["metadata"]["span"] == 7
