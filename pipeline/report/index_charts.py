@@ -26,7 +26,7 @@ _KINDS = {
     "no new data": "nothing",
     "refused": "refused",
 }
-_MANY = 200  # candidates, from which on their dots are small
+_MANY = 200  # candidates, from which on their dots are small and have no intervals
 
 Chart = tuple[str, str, Markup]
 """Title, explanation and drawing."""
@@ -82,13 +82,15 @@ def _accuracy(found: Overview) -> Chart | None:
         x, colour, interval = axes.x(row.started), kind(row.outcome), ""
         if figure.high > figure.low:
             interval = f"95% interval {percent(figure.low)} – {percent(figure.high)}"
-            low, high = axes.y(figure.low), axes.y(figure.high)
-            intervals.append(mark("line", f"range {colour}", x1=x, x2=x, y1=low, y2=high))
+            if len(measured) < _MANY:
+                low, high = axes.y(figure.low), axes.y(figure.high)
+                intervals.append(mark("line", f"range {colour}", x1=x, x2=x, y1=low, y2=high))
         n = f"n = {row.notes:,}" if row.notes else ""
         words = _joined(_name(row), row.outcome, f"accuracy {percent(figure.value)}", interval, n)
         dots.append(mark("circle", colour, words, cx=x, cy=axes.y(figure.value), r=radius))
-    parts = [*axes.drawn(lambda value: percent(value, 0)), *intervals, _steps(axes, line), *dots]
-    words = "Line: the champion. Dots: candidates, with 95% intervals, coloured by outcome."
+    parts = [*axes.drawn(lambda value: percent(value, 0)), *intervals, *dots, _steps(axes, line)]
+    shown = ", with 95% intervals" if intervals else ""
+    words = f"Line: the champion. Dots: candidates{shown}, coloured by outcome."
     description = "Accuracy of the champion and of every candidate over time"
     return "Accuracy over time", words, chart(parts, axes.height, description)
 

@@ -17,7 +17,7 @@ from tests.pipeline.report.past_rounds import write_rounds
 
 pytestmark = pytest.mark.slow
 
-WIDE, PHONE = (1280, 900), (390, 844)  # px
+WIDE, PHONE, PAPER = (1280, 900), (390, 844), (718, 1000)  # px; A4 less its margins
 
 
 @pytest.fixture(scope="module")
@@ -151,14 +151,23 @@ def test_without_scripts_there_are_players_to_press(show, driver):
     assert shown > 11
 
 
+def cut_off(driver) -> list[str]:
+    """Sections with a chart that is wider than the paper."""
+    return driver.execute_script("""
+      return [...document.querySelectorAll(".wide > svg")]
+        .filter(svg => svg.getBoundingClientRect().right > innerWidth + 1)
+        .map(svg => svg.closest("section")?.id ?? "header");""")
+
+
 def test_it_prints(show, tmp_path):
     """On paper: light even where the screen is dark, no buttons, and more than one page."""
-    driver = show(scheme="dark", medium="print")
+    driver = show(size=PAPER, scheme="dark", medium="print")
     assert (
         driver.execute_script("return getComputedStyle(document.body).backgroundColor")
         == "rgb(255, 255, 255)"
     )
     assert driver.execute_script("return document.querySelector('nav').offsetHeight") == 0
+    assert cut_off(driver) == []
     printed = driver.execute_cdp_cmd("Page.printToPDF", {"paperWidth": 8.27, "paperHeight": 11.69})
     content = io.BytesIO(base64.b64decode(printed["data"])).getvalue()
     assert content.startswith(b"%PDF")
@@ -278,7 +287,8 @@ def test_everything_can_be_reached_by_keyboard_and_has_a_name(show, of):
 
 
 def test_the_index_prints(show):
-    driver = show(scheme="dark", medium="print", of="index")
+    driver = show(size=PAPER, scheme="dark", medium="print", of="index")
+    assert cut_off(driver) == []
     background = driver.execute_script("return getComputedStyle(document.body).backgroundColor")
     assert background == "rgb(255, 255, 255)"
     printed = driver.execute_cdp_cmd("Page.printToPDF", {"paperWidth": 8.27, "paperHeight": 11.69})
