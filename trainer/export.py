@@ -33,7 +33,11 @@ class Classifier(tf.Module):
 
     def __init__(self, network: keras.Model, novelty: Novelty, transform_output: tft.TFTransformOutput):
         super().__init__(name="classifier")
-        self.network = with_embedding(network)
+        answering = with_embedding(network)
+        self._network = answering.__call__  # a bound method is not tracked; its variables are, below
+        # As variables of TensorFlow: those of Keras would be saved twice, and a server, which restores by name and not
+        # by object, would fill the copy that no signature reads.
+        self._weights = [variable.value for variable in answering.variables]
         self._novelty = novelty.score  # its numbers become constants of the graph
         self.transform = transform_output.transform_features_layer()
         self.families = tf.constant(nsynth.CLASSES)
@@ -58,7 +62,7 @@ class Classifier(tf.Module):
     def _answer(self, audio: tf.Tensor) -> dict[str, tf.Tensor]:
         """Probabilities [batch, families], name [batch] and id [batch] of the likeliest family, novelty [batch]."""
         log_mel = self.transform({nsynth.AUDIO: audio})[features.LOG_MEL]
-        probabilities, embedding = self.network(log_mel, training=False)
+        probabilities, embedding = self._network(log_mel, training=False)
         family_id = tf.argmax(probabilities, axis=-1)
         return {
             "probabilities": probabilities,

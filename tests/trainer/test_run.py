@@ -159,6 +159,21 @@ def test_the_answer_names_the_likeliest_family(prepared, exported):
     np.testing.assert_allclose(answer["probabilities"].numpy().sum(axis=1), 1, atol=1e-5)
 
 
+def test_it_is_loaded_as_a_model_server_loads_it(prepared, exported):
+    """By name in a session, as TensorFlow Serving does; tf.saved_model.load goes by objects and forgives more."""
+    session = tf.compat.v1.Session(graph=tf.Graph())
+    waveforms = np.stack([note[nsynth.AUDIO] for note in prepared[1]])
+    with session, session.graph.as_default():
+        loaded = tf.compat.v1.saved_model.load(session, ["serve"], str(exported / "Format-Serving"))
+        definition = loaded.signature_def["serving_waveform"]
+        fetched = {name: info.name for name, info in definition.outputs.items()}
+        found = session.run(fetched, {definition.inputs[nsynth.AUDIO].name: waveforms})
+    expected = signature(exported, "serving_waveform")(audio=tf.constant(waveforms))
+    assert set(found) == set(expected)
+    np.testing.assert_allclose(found["probabilities"], expected["probabilities"], atol=1e-5)
+    np.testing.assert_allclose(found["novelty"], expected["novelty"], rtol=1e-4)
+
+
 def test_novelty_is_one_more_output_of_both_signatures(prepared, exported):
     """The notes were train and dev in one: some 5 % of them are above 1, and noise is."""
     notes = prepared[1]
