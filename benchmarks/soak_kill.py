@@ -30,7 +30,7 @@ from pipeline.retrain.round import Retraining
 from pipeline.step_log import STARTED
 from pipeline.step_names import of_span
 
-LONG = (of_span("ExampleGen", 2), "Transform", "Trainer", "Evaluator", "Pusher")
+LONG = (of_span("ExampleGen", 2), "Transform", "Trainer", "Predictor", "Evaluator", "Pusher")
 """Steps that are killed in the middle if not all are."""
 SPANS = (1, 2)
 _UNDISTURBED, _KILLED = "undisturbed", "killed"
@@ -175,7 +175,7 @@ def _model_faults(one: Config, other: Config) -> Iterator[str]:
         if len(versions) != 1:
             yield f"{len(versions)} versions in {config.models}"
         run = past_runs.load_run(connect(config.metadata), versions[-1].record.run)
-        predictions.append(Predictions.load(run.steps["Gate"].outputs["predictions"][0].uri))
+        predictions.append(Predictions.load(run.steps["Predictor"].outputs["predictions"][0].uri))
     undisturbed, killed = predictions
     if list(undisturbed.note_str) != list(killed.note_str):
         yield "the models were judged on other notes"

@@ -38,7 +38,17 @@ PARTS = {
     ),
     "spectrograms": ("Transform", "EarlierCache", "Schema"),
     "training": ("Trainer", "WarmStart"),
-    "gate, canary, push": ("Champion", "Evaluator", "Gate", "GateNewest", "BothGates", "Canary", "Pusher"),
+    "gate, canary, push": (
+        "Champion",
+        "Predictor",
+        "Evaluator",
+        "Gate",
+        "PredictorNewest",
+        "GateNewest",
+        "BothGates",
+        "Canary",
+        "Pusher",
+    ),
 }
 PREPARATION = ("ingest", "judgement", "spectrograms")
 

@@ -305,7 +305,7 @@ class CandidateArtifact(ModelArtifact):
     """The model that was judged."""
 
     digest: str = ""
-    """Hash of its files as they were judged."""
+    """Hash of its files as they were when it answered."""
 
 
 class ChampionArtifact(ModelArtifact):
@@ -313,6 +313,18 @@ class ChampionArtifact(ModelArtifact):
 
     version: int = 0
     """0 if nothing was serving."""
+    digest: str = ""
+    """Hash of its files as they were when it answered; empty if there was none."""
+
+
+class AnsweringModels(Document):
+    """Which models gave the predictions that lie beside it."""
+
+    FILE = "models.json"
+
+    notes: int
+    candidate: CandidateArtifact
+    champion: ChampionArtifact = ChampionArtifact()
 
 
 class GateReport(Document):

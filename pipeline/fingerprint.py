@@ -27,6 +27,7 @@ STEP_CODE = {
     "Transform": ("transform",),
     "Trainer": ("trainer",),
     "Champion": ("components/champion",),
+    "Predictor": ("components/predictor",),
     "Evaluator": ("components/evaluator",),
     "Gate": ("components/gate",),
     "BulkInferrer": ("components/bulk_inferrer",),

@@ -19,6 +19,7 @@ from components.canary.component import Canary
 from components.champion.component import Champion
 from components.evaluator.component import Evaluator
 from components.gate.component import Gate
+from components.predictor.component import Predictor
 from components.pusher.component import Pusher
 from pipeline.config import Config
 from pipeline.data_steps import EVALUATED_SPLIT, Data, Spans, ingest_all, prepare, prepare_spans
@@ -95,8 +96,9 @@ def _train(config: Config, data: Data) -> _Model:
 
 def _judge_and_push(config: Config, data: Data, model: _Model) -> list[BaseComponent]:
     champion = Champion(push_destination=config.models, candidate=model.model, code=code("Champion"))
+    predictor = _ask(data.held_out, model, champion)
     evaluator = Evaluator(
-        examples=data.held_out,
+        predictions=predictor.outputs["predictions"],
         model=model.model,
         baseline_model=champion.outputs["model"],
         min_accuracy=config.gate.min_accuracy,
@@ -106,9 +108,7 @@ def _judge_and_push(config: Config, data: Data, model: _Model) -> list[BaseCompo
         code=code("Evaluator"),
     )
     gate = Gate(
-        examples=data.held_out,
-        model=model.model,
-        champion=champion.outputs["model"],
+        predictions=predictor.outputs["predictions"],
         evaluation=evaluator.outputs["evaluation"],
         evaluator_blessing=evaluator.outputs["blessing"],
         options=config.gate,
@@ -118,7 +118,7 @@ def _judge_and_push(config: Config, data: Data, model: _Model) -> list[BaseCompo
     canary = Canary(
         examples=data.sample,
         model=model.model,
-        predictions=gate.outputs["predictions"],
+        predictions=predictor.outputs["predictions"],
         options=config.canary,
         split=EVALUATED_SPLIT,
         code=code("Canary"),
@@ -136,7 +136,18 @@ def _judge_and_push(config: Config, data: Data, model: _Model) -> list[BaseCompo
         options=config.push,
         code=code("Pusher"),
     )
-    return [champion, evaluator, gate, *more, canary, pusher, *_answer(config, model, blessing)]
+    return [champion, predictor, evaluator, gate, *more, canary, pusher, *_answer(config, model, blessing)]
+
+
+def _ask(examples: BaseChannel, model: _Model, champion: BaseComponent) -> BaseComponent:
+    """Candidate and champion, about notes that neither was trained on."""
+    return Predictor(
+        examples=examples,
+        model=model.model,
+        champion=champion.outputs["model"],
+        split=EVALUATED_SPLIT,
+        code=code("Predictor"),
+    )
 
 
 def _answer(config: Config, model: _Model, blessing: BaseChannel) -> list[BaseComponent]:
@@ -161,13 +172,12 @@ def _judge_on_newest(
         return gate.outputs["blessing"], []
     no_bars = {"min_accuracy": 0.0, "min_macro_recall": 0.0, "min_slice_accuracy": 0.0, "slice_bars": {}}
     against_champion = {"policy": "not_worse", "margin": config.retrain.newest_margin, "max_slice_loss": 1.0}
+    predictor = _ask(data.newest, model, champion).with_id("PredictorNewest")
     newest = Gate(
-        examples=data.newest,
-        model=model.model,
-        champion=champion.outputs["model"],
+        predictions=predictor.outputs["predictions"],
         options=config.gate.model_copy(update={**no_bars, **against_champion}),
         split=EVALUATED_SPLIT,
         code=code("Gate"),
     ).with_id("GateNewest")
     both = AllBlessed(first=gate.outputs["blessing"], second=newest.outputs["blessing"]).with_id("BothGates")
-    return both.outputs["blessing"], [newest, both]
+    return both.outputs["blessing"], [predictor, newest, both]

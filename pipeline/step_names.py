@@ -5,6 +5,7 @@ _OTHERWISE = {
     "BulkNotes": "ExampleGen",
     "Serving": "Champion",
     "WarmStart": "Champion",
+    "PredictorNewest": "Predictor",
     "GateNewest": "Gate",
 }
 """Steps that are not named for what they are."""

@@ -20,7 +20,7 @@ class CanarySpec(ComponentSpec):
     INPUTS = {
         "examples": ChannelParameter(type=standard_artifacts.Examples),
         "model": ChannelParameter(type=standard_artifacts.Model),
-        "predictions": ChannelParameter(type=standard_artifacts.InferenceResult),
+        "predictions": ChannelParameter(type=standard_artifacts.Examples),
     }
     OUTPUTS = {
         "blessing": ChannelParameter(type=standard_artifacts.InfraBlessing),
@@ -53,7 +53,7 @@ class Canary(base_component.BaseComponent):
         Args:
           examples: raw notes of `split` with their sound, each among the predictions: a sample is enough.
           model: the candidate.
-          predictions: the candidate's predictions on the notes of `split`, as the gate saw them.
+          predictions: Predictor's output: what the candidate answered to the notes of `split`, as the gate saw it.
           options: the canary section of the configuration.
           split: the split of the predictions.
           code: fingerprint of the code behind this step.

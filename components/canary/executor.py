@@ -1,6 +1,5 @@
 """Runs the probe on real notes, checks its measurements and blesses the model or does not."""
 
-import io
 import tempfile
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +18,7 @@ from components.canary.options import CanaryOptions
 from components.canary.run_probe import ProbeError, run_probe
 from components.canary.server import ask_server
 from components.example_proto import Example
+from components.predictions import Predictions
 from components.version import model_digest
 
 Artifacts = dict[str, list[types.Artifact]]
@@ -63,9 +63,9 @@ class CanaryExecutor(base_executor.BaseExecutor):
 
 
 def _expected(folder: str) -> dict[str, np.ndarray]:
-    """Read the candidate's probabilities by note from the gate's predictions."""
-    with np.load(io.BytesIO(storage.read_bytes(f"{folder}/predictions.npz"))) as arrays:
-        return dict(zip(arrays["note_str"].tolist(), arrays["candidate"], strict=True))
+    """Read what the candidate answered before, by note."""
+    predictions = Predictions.load(folder)
+    return dict(zip(predictions.note_str.tolist(), predictions.candidate, strict=True))
 
 
 def _read(folder: str) -> Iterator[bytes]:

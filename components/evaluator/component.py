@@ -1,4 +1,4 @@
-"""Evaluator: TFMA's figures over the held-out notes, for the candidate and, where there is one, the champion."""
+"""Evaluator: TFMA's figures of what the candidate and, where there is one, the champion answered."""
 
 from collections.abc import Mapping, Sequence
 
@@ -25,7 +25,7 @@ class EvaluatorSpec(standard_component_specs.EvaluatorSpec):
 
 
 class Evaluator(base_beam_component.BaseBeamComponent):
-    """TFX's Evaluator, which copes with an empty champion.
+    """TFX's Evaluator, which judges predictions that were made before, and copes with an empty champion.
 
     Outputs: `evaluation` (ModelEvaluation, as TFMA writes it) and `blessing` (ModelBlessing).
     """
@@ -35,7 +35,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
 
     def __init__(
         self,
-        examples: types.BaseChannel,
+        predictions: types.BaseChannel,
         model: types.BaseChannel,
         baseline_model: types.BaseChannel,
         min_accuracy: float,
@@ -44,21 +44,21 @@ class Evaluator(base_beam_component.BaseBeamComponent):
         split: str = "valid",
         code: str = "",
     ):
-        """Evaluates `model` and `baseline_model` on one split of raw Examples.
+        """Evaluates what `model` and `baseline_model` answered.
 
         Args:
-          examples: raw Examples, not transformed ones: the model is fed as it would be when serving.
-          model: the candidate.
-          baseline_model: Champion's output, possibly empty.
+          predictions: Predictor's output.
+          model: the candidate that answered; it is not asked again.
+          baseline_model: Champion's output, possibly empty; likewise.
           min_accuracy: threshold of the overall accuracy.
           max_loss: how much accuracy it may lose against the baseline.
           edges: number → values at which its bands begin; the last one ends the last band.
-          split: which notes to use.
+          split: which notes the predictions are for.
           code: fingerprint of the code behind this step.
         """
         super().__init__(
             EvaluatorSpec(
-                examples=examples,
+                examples=predictions,
                 model=model,
                 baseline_model=baseline_model,
                 eval_config=eval_config(min_accuracy, max_loss, edges),

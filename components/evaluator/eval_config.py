@@ -3,15 +3,21 @@
 from collections.abc import Mapping, Sequence
 
 from google.protobuf import text_format
+from tensorflow_model_analysis import constants
 from tensorflow_model_analysis.proto import config_pb2
 
 import nsynth
+from components.evaluator import top_answer
 from components.evaluator.bands import band_key, band_names
+from components.predictions import CANDIDATE, CHAMPION
 
 _CONFIG = """
 model_specs {{
-  signature_name: 'serving_default' model_type: 'tf_generic'
-  label_key: '{label}' prediction_key: 'probabilities'
+  name: '{candidate_name}' model_type: '{model_type}' label_key: '{label}' prediction_key: '{candidate}'
+}}
+model_specs {{
+  name: '{baseline_name}' model_type: '{model_type}' label_key: '{label}' prediction_key: '{champion}'
+  is_baseline: true
 }}
 slicing_specs {{}}
 {slices}
@@ -33,8 +39,8 @@ metrics_specs {{
 }}
 metrics_specs {{
   binarize {{ class_ids {{ values: [{classes}] }} }}
-  metrics {{ class_name: 'Precision' config: '"top_k": 1' }}
-  metrics {{ class_name: 'Recall' config: '"top_k": 1' }}
+  metrics {{ class_name: 'TopPrecision' module: '{metrics}' }}
+  metrics {{ class_name: 'TopRecall' module: '{metrics}' }}
 }}
 """
 
@@ -42,7 +48,9 @@ metrics_specs {{
 def eval_config(
     min_accuracy: float, max_loss: float, edges: Mapping[str, Sequence[int]]
 ) -> config_pb2.EvalConfig:
-    """Metrics over all notes and by category, number and band, with two thresholds on the overall accuracy.
+    """Metrics of both models, over all notes and by category, number and band; two thresholds on the accuracy.
+
+    TFX takes the baseline and the threshold against it out again where no baseline is wired.
 
     The thresholds are on the point estimates: the gate asks the same with intervals, and more. Slices have none
     here, since TFMA would fail a slice of three notes. Macro recall and calibration are the gate's: TFMA cannot average
@@ -63,6 +71,12 @@ def eval_config(
     ]
     text = _CONFIG.format(
         label=nsynth.LABEL.id_key,
+        model_type=constants.MATERIALIZED_PREDICTION,
+        candidate_name=constants.CANDIDATE_KEY,
+        baseline_name=constants.BASELINE_KEY,
+        candidate=CANDIDATE,
+        champion=CHAMPION,
+        metrics=top_answer.__name__,
         slices="\n".join(slices),
         classes=", ".join(map(str, range(len(nsynth.CLASSES)))),
         min_accuracy=min_accuracy,

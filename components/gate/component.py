@@ -19,16 +19,13 @@ class GateSpec(ComponentSpec):
         "code": ExecutionParameter(type=str),
     }
     INPUTS = {
-        "examples": ChannelParameter(type=standard_artifacts.Examples),
-        "model": ChannelParameter(type=standard_artifacts.Model),
-        "champion": ChannelParameter(type=standard_artifacts.Model),
+        "predictions": ChannelParameter(type=standard_artifacts.Examples),
         "evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation, optional=True),
         "evaluator_blessing": ChannelParameter(type=standard_artifacts.ModelBlessing, optional=True),
     }
     OUTPUTS = {
         "blessing": ChannelParameter(type=standard_artifacts.ModelBlessing),
         "report": ChannelParameter(type=standard_artifacts.ModelEvaluation),
-        "predictions": ChannelParameter(type=standard_artifacts.InferenceResult),
     }
     TYPE_ANNOTATION = Evaluate
 
@@ -36,8 +33,8 @@ class GateSpec(ComponentSpec):
 class Gate(base_component.BaseComponent):
     """Compare a candidate with thresholds and with the champion on the same notes.
 
-    Outputs: `blessing`, with TFX's custom properties, so that a Pusher takes it; `report` with gate.json and
-    gate.md; `predictions` with predictions.npz, what both models answered to every note.
+    Outputs: `blessing`, with TFX's custom properties, so that a Pusher takes it, of the model that answered; `report`
+    with gate.json and gate.md.
     """
 
     SPEC_CLASS = GateSpec
@@ -46,32 +43,26 @@ class Gate(base_component.BaseComponent):
     def __init__(
         self,
         *,
-        examples: types.BaseChannel,
-        model: types.BaseChannel,
-        champion: types.BaseChannel,
+        predictions: types.BaseChannel,
         evaluation: types.BaseChannel | None = None,
         evaluator_blessing: types.BaseChannel | None = None,
         options: GateOptions,
         split: str = "valid",
         code: str = "",
     ):
-        """Judges `model`.
+        """Judges the model that gave the predictions.
 
         Args:
-          examples: raw Examples.
-          model: the candidate.
-          champion: Champion's output, possibly an empty folder.
+          predictions: Predictor's output: what candidate and champion answered.
           evaluation: TFMA's figures for the candidate; they have to agree with the gate's own.
           evaluator_blessing: TFMA's verdict; the gate does not bless what TFMA refuses.
           options: what the configuration says.
-          split: which notes to judge on.
+          split: which notes the predictions are for.
           code: fingerprint of the code behind this step.
         """
         super().__init__(
             GateSpec(
-                examples=examples,
-                model=model,
-                champion=champion,
+                predictions=predictions,
                 evaluation=evaluation,
                 evaluator_blessing=evaluator_blessing,
                 options=options.model_dump_json(),
@@ -79,6 +70,5 @@ class Gate(base_component.BaseComponent):
                 code=code,
                 blessing=types.Channel(type=standard_artifacts.ModelBlessing),
                 report=types.Channel(type=standard_artifacts.ModelEvaluation),
-                predictions=types.Channel(type=standard_artifacts.InferenceResult),
             )
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from components.documents import (
+    AnsweringModels,
     CanaryReport,
     DataGateVerdict,
     Document,
@@ -14,7 +15,7 @@ from components.documents import (
     GateReport,
     IngestAccount,
 )
-from components.predictions import PREDICTIONS_FILE, Predictions
+from components.predictions import Predictions
 from pipeline.config import Config
 from pipeline.history import past_runs
 from pipeline.report.notes import Place, catalogue
@@ -149,7 +150,7 @@ class RunRecord:
         Raises:
           Absent: it is not there.
         """
-        return Predictions.load(self.file("Gate", "predictions", PREDICTIONS_FILE).parent)
+        return Predictions.load(self.file("Predictor", "predictions", AnsweringModels.FILE).parent)
 
     def setting(self, kind: str, key: str) -> dict[str, Any]:
         """A JSON setting of a step.
@@ -168,7 +169,7 @@ class RunRecord:
         Raises:
           Absent: there are none.
         """
-        return self._split("Gate", "examples", split)
+        return self._split("Predictor", "examples", split)
 
     def sample(self, split: str | None = None) -> Path:
         """Folder with some raw notes of a split, by default the one that the model was judged on.

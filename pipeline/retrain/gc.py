@@ -32,7 +32,7 @@ from pipeline.history.own_files import Reserve
 from pipeline.report import INDEX
 from pipeline.retrain import lock
 from pipeline.retrain.round import Retraining
-from pipeline.step_names import span_of
+from pipeline.step_names import kind_of, span_of
 from pipeline.tables import listing
 
 _MADE = {mlmd.Event.OUTPUT, mlmd.Event.INTERNAL_OUTPUT, mlmd.Event.DECLARED_OUTPUT}
@@ -40,6 +40,7 @@ _UNFINISHED = {mlmd.Execution.NEW, mlmd.Execution.RUNNING}
 # TFX's names of types; importing TFX takes seconds.
 _CACHE = "TransformCache"
 _NOTES = "Examples"
+_ASKS = "Predictor"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -231,8 +232,13 @@ class _Graph:
         return found
 
     def without_notes(self, artifacts: Iterable[int]) -> set[int]:
-        """These but for notes and spectrograms, which are nearly all of the bytes."""
-        return {artifact for artifact in artifacts if self.artifacts[artifact].type != _NOTES}
+        """These but for notes and spectrograms, which are nearly all of the bytes; what was answered is small."""
+        return {
+            artifact
+            for artifact in artifacts
+            if self.artifacts[artifact].type != _NOTES
+            or kind_of(Path(self.artifacts[artifact].uri).parent.parent.name) == _ASKS
+        }
 
     def of_spans(self, spans: Iterable[int]) -> set[int]:
         """What the steps of these spans made."""

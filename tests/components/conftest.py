@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 import nsynth
+from components import storage, tfrecord
+from components.documents import AnsweringModels, CandidateArtifact, ChampionArtifact
+from components.predictions import Predictions
 
 BANDS = 32
 CLASSES = len(nsynth.FAMILIES)
@@ -147,6 +150,33 @@ def write_notes(path: Path, notes: list[Note]) -> None:
             }
             feature = {k: kinds[nsynth.FEATURES[k].kind](v) for k, v in values.items()}
             writer.write(tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString())
+
+
+def predictions_of(
+    notes: list[Note], candidate: np.ndarray, champion: np.ndarray | None = None
+) -> Predictions:
+    """What models answered to notes, by hand: float [notes, classes]."""
+    return Predictions(
+        note_str=np.array([f"{n.instrument}-{n.pitch:03}-{n.velocity:03}" for n in notes]),
+        instrument_str=np.array([n.instrument for n in notes]),
+        family=np.array([n.family for n in notes]),
+        attributes={
+            name: np.array([getattr(n, name) for n in notes]) for name in ("source", "pitch", "velocity")
+        },
+        candidate=candidate.astype(np.float32),
+        champion=np.zeros((0, CLASSES), np.float32) if champion is None else champion.astype(np.float32),
+    )
+
+
+def write_predictions(folder: str | Path, predictions: Predictions, **models: str) -> None:
+    """As Predictor leaves them; `models` are digests by the names `candidate` and `champion`."""
+    storage.write_bytes(
+        f"{folder}/Split-valid/predictions-00000-of-00001",
+        b"".join(map(tfrecord.frame, predictions.records())),
+    )
+    candidate = CandidateArtifact(digest=models.get("candidate", ""))
+    champion = ChampionArtifact(digest=models.get("champion", ""))
+    AnsweringModels(notes=len(predictions), candidate=candidate, champion=champion).write(folder)
 
 
 def make_artifact(kind: str, uri: Path, **custom):

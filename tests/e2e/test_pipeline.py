@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 
 STEPS = [
     "ExampleGen", "Schema", "StatisticsGen", "ExampleValidator", "DataGate", "DataStop", "Transform",
-    "Trainer", "Champion", "Evaluator", "Gate", "Canary", "Pusher",
+    "Trainer", "Champion", "Predictor", "Evaluator", "Gate", "Canary", "Pusher",
 ]  # fmt: skip
 AFTER_DATA = STEPS[STEPS.index("Trainer") :]
 
@@ -79,7 +79,7 @@ def test_no_intermediate_artifact_is_gzipped(project, first):
 def test_the_gate_judged_instruments_that_were_not_trained_on(project, first):
     from components.predictions import Predictions
 
-    judged = set(Predictions.load(str(artifact(project, "Gate", "predictions"))).instrument_str)
+    judged = set(Predictions.load(str(artifact(project, "Predictor", "predictions"))).instrument_str)
     rows = (project.workspace / "data" / "corpus.csv").read_text().splitlines()
     trained = {row.split(",")[1] for row in rows[1:] if row.startswith("train,")}
     assert judged

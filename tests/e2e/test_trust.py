@@ -109,7 +109,7 @@ def test_runs_promotion_lineage_and_the_way_back(project, refused, nsynth_in):
     assert [step["step"] for step in told["steps"]] == ["ExampleGen", "Schema", "Transform", "Trainer"]
     assert all(step["unchanged"] for step in told["steps"])
     assert sum(file["notes"] for source in told["sources"] for file in source["files"]) == 220
-    assert {"Gate", "Canary", "BulkInferrer", "Pusher"} <= set(told["read_by"])
+    assert {"Predictor", "Canary", "BulkInferrer", "Pusher"} <= set(told["read_by"])
     assert "/refused/artifacts/Trainer/model/" in told["artifact"]["uri"]
 
 

@@ -13,6 +13,7 @@ from pipeline.step_names import kind_of, of_span, span_of, without_span
         ("ExampleGen", "ExampleGen", None),
         ("HeldOut", "ExampleGen", None),
         ("GateNewest", "Gate", None),
+        ("PredictorNewest", "Predictor", None),
         ("WarmStart", "Champion", None),
         ("", "", None),
     ],

@@ -15,6 +15,7 @@ from components.canary.options import CanaryOptions
 from components.canary.run_probe import ProbeError, run_probe
 from components.canary.server import ask_server
 from components.version import model_digest
+from tests.components.conftest import predictions_of, write_predictions
 
 pytestmark = pytest.mark.slow
 
@@ -33,9 +34,8 @@ def canary(new_artifact, valid_examples, valid_notes, good_model):
             serve(audio=tf.constant(np.stack([n.audio for n in valid_notes])))["probabilities"].numpy()
             + off_by
         )
-        names = np.array([f"{n.instrument}-{n.pitch:03}-{n.velocity:03}" for n in valid_notes])
-        predictions = new_artifact("InferenceResult", "predictions")
-        np.savez(Path(predictions.uri, "predictions.npz"), note_str=names, candidate=answers)
+        predictions = new_artifact("Examples", "predictions")
+        write_predictions(predictions.uri, predictions_of(valid_notes, answers))
         candidate = new_artifact("Model", "model")
         candidate.uri = str(model)
         blessing, report = (

@@ -10,9 +10,10 @@ import nsynth
 from components.gate.checks import judge
 from components.gate.executor import GateExecutor
 from components.gate.options import GateOptions
-from components.predictions import Predictions, predict, slices
+from components.predictions import Predictions, slices
+from components.predictor.executor import PredictorExecutor
 from components.version import model_digest
-from tests.components.conftest import CLASSES, fit, make_notes, save_model, write_notes
+from tests.components.conftest import CLASSES, fit, save_model
 
 LOOSE = {"min_notes": 10, "min_accuracy": 0.5}
 
@@ -21,22 +22,25 @@ LOOSE = {"min_notes": 10, "min_accuracy": 0.5}
 def gate(new_artifact, valid_examples):
     """Runs the executor; returns the report and the blessing."""
 
-    def run(candidate: Path, champion: Path | None = None, examples=valid_examples, **options):
+    def run(candidate: Path, champion: Path | None = None, examples=valid_examples, more=(), **options):
         model = new_artifact("Model", "candidate")
         baseline = new_artifact("Model", "champion", version=5 if champion else 0)
         model.uri, baseline.uri = str(candidate), str(champion or baseline.uri)
+        predictions = new_artifact("Examples", "predictions")
+        PredictorExecutor().Do(
+            {"examples": [examples], "model": [model], "champion": [baseline]},
+            {"predictions": [predictions]},
+            {"split": "valid", "code": ""},
+        )
         outputs = {
             "blessing": [new_artifact("ModelBlessing", "blessing")],
             "report": [new_artifact("ModelEvaluation", "report")],
-            "predictions": [new_artifact("InferenceResult", "predictions")],
         }
         properties = {"options": json.dumps(LOOSE | options), "split": "valid", "code": ""}
-        GateExecutor().Do(
-            {"examples": [examples], "model": [model], "champion": [baseline]}, outputs, properties
-        )
+        GateExecutor().Do({"predictions": [predictions], **dict(more)}, outputs, properties)
         report = json.loads(Path(outputs["report"][0].uri, "gate.json").read_text())
         report["text"] = Path(outputs["report"][0].uri, "gate.md").read_text()
-        report["predictions"] = Predictions.load(outputs["predictions"][0].uri)
+        report["predictions"] = Predictions.load(predictions.uri)
         return report, outputs["blessing"][0]
 
     return run
@@ -57,6 +61,7 @@ def test_a_good_first_model_is_blessed_by_the_absolute_thresholds_alone(gate, go
     assert (report["notes"], report["instruments"]) == (len(valid_notes), 4 * CLASSES)
     assert report["champion"]["version"] == 0
     assert report["candidate"]["digest"] == model_digest(str(good_model / "Format-Serving"))
+    assert report["champion"]["digest"] == ""
     assert not report["predictions"].has_champion
 
 
@@ -94,6 +99,7 @@ def test_policies_against_the_champion(gate, good_model, confused_model):
     same, _ = gate(good_model, champion=good_model)
     assert failed(same) == {"improvement"}, "the stricter policy is the default"
     assert gate(good_model, champion=good_model, policy="not_worse")[0]["blessed"]
+    assert same["champion"]["digest"] == model_digest(str(good_model / "Format-Serving"))
     worse, blessing = gate(confused_model, champion=good_model, policy="not_worse", max_slice_loss=1.0)
     assert failed(worse) == {"improvement"}
     assert blessing.get_string_custom_property("baseline_model") == str(good_model)
@@ -102,61 +108,21 @@ def test_policies_against_the_champion(gate, good_model, confused_model):
     ]
 
 
-def test_the_evaluator_has_to_agree(gate, good_model, monkeypatch, new_artifact, valid_examples):
+def test_the_evaluator_has_to_agree(gate, good_model, monkeypatch, new_artifact):
     import tensorflow_model_analysis as tfma
 
     class Result:
         def get_metrics_for_slice(self):
-            return {"sparse_categorical_accuracy": {"doubleValue": 0.5}}
+            return {"sparse_categorical_accuracy": {"doubleValue": 0.999}}
 
     monkeypatch.setattr(tfma, "load_eval_result", lambda *_, **__: Result())
-    model, champion = new_artifact("Model", "m"), new_artifact("Model", "c", version=0)
-    model.uri = str(good_model)
-    outputs = {
-        "blessing": [new_artifact("ModelBlessing", "b")],
-        "report": [new_artifact("ModelEvaluation", "r")],
-        "predictions": [new_artifact("InferenceResult", "p")],
-    }
-    inputs = {
-        "examples": [valid_examples],
-        "model": [model],
-        "champion": [champion],
+    theirs = {
         "evaluation": [new_artifact("ModelEvaluation", "e")],
         "evaluator_blessing": [new_artifact("ModelBlessing", "eb", blessed=0)],
     }
-    GateExecutor().Do(inputs, outputs, {"options": json.dumps(LOOSE), "split": "valid", "code": ""})
-    report = json.loads(Path(outputs["report"][0].uri, "gate.json").read_text())
+    report, blessing = gate(good_model, more=theirs)
     assert failed(report) == {"agreement with TFMA", "Evaluator"}
-    assert outputs["blessing"][0].get_int_custom_property("blessed") == 0
-
-
-@pytest.mark.slow
-def test_predictions_are_those_of_the_served_model_in_the_order_of_the_notes(
-    tmp_path, good_model, confused_model
-):
-    import tensorflow as tf
-
-    notes = make_notes(range(CLASSES), range(20, 21))
-    write_notes(tmp_path / "a", notes[:20])
-    write_notes(tmp_path / "b", notes[20:])
-    folders = [str(model / "Format-Serving") for model in (good_model, confused_model)]
-    predictions = predict([str(tmp_path / "b"), str(tmp_path / "a")], *folders)
-    audio = tf.constant(np.stack([note.audio for note in notes]))
-    for folder, answers in zip(folders, (predictions.candidate, predictions.champion), strict=True):
-        expected = tf.saved_model.load(folder).signatures["serving_waveform"](audio=audio)["probabilities"]
-        np.testing.assert_allclose(answers, expected, atol=1e-5)
-    assert list(predictions.instrument_str) == [note.instrument for note in notes]
-    assert list(predictions.attributes["pitch"]) == [note.pitch for note in notes]
-    predictions.save(str(tmp_path))
-    again = Predictions.load(tmp_path)
-    np.testing.assert_array_equal(again.champion, predictions.champion)
-    np.testing.assert_array_equal(again.note_str, predictions.note_str)
-
-
-def test_an_empty_split_is_refused(tmp_path, good_model):
-    write_notes(tmp_path / "empty", [])
-    with pytest.raises(nsynth.UserError, match="no notes to judge"):
-        predict([str(tmp_path / "empty")], str(good_model / "Format-Serving"), None)
+    assert blessing.get_int_custom_property("blessed") == 0
 
 
 def hand_made(

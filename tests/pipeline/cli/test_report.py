@@ -136,7 +136,7 @@ def test_a_version_is_followed_back_to_data_and_code(call, past):
     assert (source["folder"], source["span"], source["notes"], source["used"]) == ("data", 3, 45, 44)
     assert source["fingerprint"] == "split:x,num_files:1"
     assert told["recipe"]["size"] == "tiny"
-    assert told["read_by"] == ["Gate", "Canary", "Pusher"]
+    assert told["read_by"] == ["Predictor", "Canary", "Pusher"]
 
 
 def test_the_answer_in_words(call, past):
@@ -205,7 +205,8 @@ def test_what_is_reached_on_two_ways_is_followed_once(past):
     assert len(ids) == len(set(ids))
     model = next(each for each in origin.inputs if each.artifact.type == "Model")
     report = next(each for each in origin.inputs if each.artifact.type == "ModelEvaluation")
-    assert any(each is model for each in report.inputs)
+    [answered] = report.inputs
+    assert any(each is model for each in answered.inputs)
 
 
 def test_a_cache_of_other_notes_is_no_origin(tmp_path):
@@ -280,7 +281,8 @@ def test_reports_of_failed_pushes_name_no_version(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["ExampleGen-000007", "HeldOut", "BulkNotes", "WarmStart", "Serving", "GateNewest"]
+    "name",
+    ["ExampleGen-000007", "HeldOut", "BulkNotes", "WarmStart", "Serving", "GateNewest", "PredictorNewest"],
 )
 def test_of_every_step_of_ours_it_is_known_whether_its_code_is_the_same(name):
     kind = {

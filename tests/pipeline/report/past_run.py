@@ -20,7 +20,7 @@ from components.predictions import Predictions
 from components.registry import Registry
 from components.version import Record
 from tests.components.canary.test_canary import MEASURED
-from tests.components.conftest import Note, make_notes, write_notes
+from tests.components.conftest import Note, make_notes, predictions_of, write_notes, write_predictions
 from tests.pipeline.report.workspace import RUN, Workspace
 
 CLASSES = len(nsynth.FAMILIES)
@@ -51,6 +51,7 @@ def write_run(workspace: Workspace, told: Told = Told(), run: str = RUN) -> Path
         "DataGate": _data_gate,
         "Transform": _transform,
         "Trainer": _trainer,
+        "Predictor": _predictor,
         "Gate": _gate,
         "Canary": _canary,
         "Pusher": _pusher,
@@ -221,22 +222,21 @@ def predictions(notes: list[Note], champion: bool) -> Predictions:
     def sure(answer: np.ndarray) -> np.ndarray:
         return (0.8 * np.eye(CLASSES)[answer] + 0.2 / CLASSES).astype(np.float32)
 
-    return Predictions(
-        note_str=np.array([f"{n.instrument}-{n.pitch:03}-{n.velocity:03}" for n in notes]),
-        instrument_str=np.array([n.instrument for n in notes]),
-        family=families,
-        attributes={
-            name: np.array([getattr(n, name) for n in notes]) for name in ("source", "pitch", "velocity")
-        },
-        candidate=sure(answers),
-        champion=sure(before) if champion else np.zeros((0, CLASSES), np.float32),
-    )
+    return predictions_of(notes, sure(answers), sure(before) if champion else None)
+
+
+def _predictor(workspace: Workspace, ids: dict[str, int], notes: list[Note], told: Told, run: str) -> None:
+    folder = workspace.folder("Predictor", "predictions")
+    write_predictions(folder, predictions(notes, told.champion))
+    ids["predictions"] = workspace.artifact("Examples", folder)
+    read = {"examples": [ids["examples"]], "model": [ids["model"]]}
+    made = {"predictions": [ids["predictions"]]}
+    workspace.step("Predictor", read, made, run=run, split="valid", code="4" * 16)
 
 
 def _gate(workspace: Workspace, ids: dict[str, int], notes: list[Note], told: Told, run: str) -> None:
     options = GateOptions(min_notes=4, min_slice_accuracy=0, min_accuracy=0.2 if told.blessed else 0.99)
     judged = predictions(notes, told.champion)
-    judged.save(str(workspace.folder("Gate", "predictions")))
     report = judge(judged, options).model_copy(
         update={
             "split": "valid",
@@ -248,9 +248,7 @@ def _gate(workspace: Workspace, ids: dict[str, int], notes: list[Note], told: To
     folder = workspace.folder("Gate", "report")
     report.write(folder, words.markdown(report))
     ids["report"] = workspace.artifact("ModelEvaluation", folder)
-    ids["predictions"] = workspace.artifact("InferenceResult", workspace.folder("Gate", "predictions"))
-    read = {"examples": [ids["examples"]], "model": [ids["model"]]}
-    made = {"report": [ids["report"]], "predictions": [ids["predictions"]]}
+    read, made = {"predictions": [ids["predictions"]]}, {"report": [ids["report"]]}
     settings = options.model_dump(mode="json")
     workspace.step("Gate", read, made, run=run, split="valid", options=settings, code="3" * 16)
 

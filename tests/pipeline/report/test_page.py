@@ -201,7 +201,7 @@ def test_a_damaged_artifact_hides_no_other(tmp_path):
     workspace = Workspace(tmp_path / "workspace")
     write_run(workspace)
     (workspace.folder("Trainer", "model_run") / "history.json").write_text("{")
-    (workspace.folder("Gate", "predictions") / "predictions.npz").unlink()
+    (workspace.folder("Predictor", "predictions") / "models.json").unlink()
     found = sections(render(RunRecord(past_runs.load_run(workspace.store), workspace.config)))
     assert "This section could not be read: JSONDecodeError" in found["training"]
     assert "no longer exists: it was removed or moved" in found["mistakes"]

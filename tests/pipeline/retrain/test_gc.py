@@ -52,6 +52,26 @@ def test_of_a_version_that_no_longer_serves_all_stays_but_the_notes(past):
     assert not {earlier["account"].uri, earlier["model"].uri} & gone
 
 
+def test_of_a_version_that_no_longer_serves_what_it_answered_stays(past):
+    """It is small, and the page of that run shows the mistakes from it."""
+    history, _ = past
+    model = history.artifact("Trainer", "model", 82)
+    examples = history.artifact("ExampleGen-000008", "Examples", 82)
+    answered = history.artifact("Predictor", "Examples", 82)
+    report = history.artifact("Gate", "report", 82)
+    history.step("2025-01-05", made=[answered], used=[examples])
+    history.step("2025-01-05", made=[model, report], used=[answered])
+    history.step("2025-01-06")
+    registry = Registry(history.config.models)
+    for uri in (model.uri, "a later one"):
+        registry.publish(
+            lambda folder: Path(folder, "saved_model.pb").write_bytes(b"n"), Record(model_uri=uri)
+        )
+    gone = uris(gc.clean(history.config, "test", remove=True))
+    assert examples.uri in gone
+    assert not {answered.uri, model.uri} & gone
+
+
 def test_after_a_way_back_it_is_the_other_version_whose_notes_go(past):
     history, runs = past
     newer = history.whole_run("2025-01-05", 105, span=5, model_pushed=True)
