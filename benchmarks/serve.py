@@ -75,6 +75,8 @@ def served(model: Path) -> Iterator[int]:
         assert process.stdout is not None
         try:
             for line in process.stdout:
+                if line.startswith("not served"):
+                    raise click.ClickException(line)
                 if found := re.search(r"serving .*:(\d+)/", line):
                     yield int(found[1])
                     return
