@@ -4,6 +4,7 @@ Started as a file by `python -I`, it reads one JSON object from standard input a
 docs/trust.md tells the keys. It measures and judges nothing. It must not import anything of ours.
 """
 
+import functools
 import json
 import resource
 import sys
@@ -26,7 +27,7 @@ def main() -> None:
     asked = json.load(sys.stdin)
     memory_before = _peak_memory_mb()
     start = time.perf_counter()
-    model = tf.saved_model.load(asked["model"])
+    model = Model(asked["model"])
     loaded_s = time.perf_counter() - start
     examples = np.array([r.numpy() for r in tf.data.TFRecordDataset(asked["notes"])], object)
     spec = {AUDIO: tf.io.FixedLenFeature([asked["samples"]], tf.float32)}
@@ -36,9 +37,9 @@ def main() -> None:
     result = {
         "tensorflow": tf.__version__,
         "load_s": loaded_s,
-        "signatures": {name: _describe(signature) for name, signature in model.signatures.items()},
+        "signatures": {name: _describe(definition) for name, definition in model.signatures.items()},
         "answers": {
-            name: _compare(model.signatures[name], values, expected, asked["label"])
+            name: _compare(model, name, values, expected, asked["label"])
             for name, values in inputs.items()
             if name in model.signatures
         },
@@ -51,26 +52,44 @@ def main() -> None:
     json.dump(result, sys.stdout)
 
 
-def _describe(signature) -> dict:
-    _, inputs = signature.structured_input_signature
+class Model:
+    """The model in a session, restored by the names of its variables, as TensorFlow Serving does it.
+
+    `tf.saved_model.load` restores them by their place in the object graph, and loads models that no server can use.
+    """
+
+    def __init__(self, folder: str):
+        graph = tf.Graph()
+        self._session = tf.compat.v1.Session(graph=graph)
+        with graph.as_default():
+            loaded = tf.compat.v1.saved_model.load(self._session, ["serve"], folder)
+        self.signatures = {name: it for name, it in loaded.signature_def.items() if it.inputs}
+
+    def ask(self, signature: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """Runs a signature."""
+        definition = self.signatures[signature]
+        fed = {definition.inputs[name].name: values for name, values in inputs.items()}
+        return self._session.run({name: info.name for name, info in definition.outputs.items()}, fed)
+
+
+def _describe(definition) -> dict:
     return {
-        "inputs": {name: [spec.dtype.name, _shape(spec)] for name, spec in inputs.items()},
-        "outputs": {
-            name: [spec.dtype.name, _shape(spec)] for name, spec in signature.structured_outputs.items()
-        },
+        "inputs": {name: _specification(info) for name, info in definition.inputs.items()},
+        "outputs": {name: _specification(info) for name, info in definition.outputs.items()},
     }
 
 
-def _shape(spec) -> list | None:
-    return spec.shape.as_list() if spec.shape.rank is not None else None
+def _specification(info) -> list:
+    shape = tf.TensorShape(info.tensor_shape)
+    return [tf.dtypes.as_dtype(info.dtype).name, shape.as_list() if shape.rank is not None else None]
 
 
-def _compare(signature, inputs: dict, expected: np.ndarray, label: str) -> dict:
+def _compare(model: Model, signature: str, inputs: dict, expected: np.ndarray, label: str) -> dict:
     """Answers to all notes, beside the probabilities that the gate judged."""
     (name, values), parts = *inputs.items(), []
     for first in range(0, len(values), BATCH_SIZE):
-        parts.append(signature(**{name: tf.constant(values[first : first + BATCH_SIZE])}))
-    answer = {key: np.concatenate([part[key].numpy() for part in parts]) for key in parts[0]}
+        parts.append(model.ask(signature, **{name: values[first : first + BATCH_SIZE]}))
+    answer = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
     probabilities = answer.get("probabilities", np.full((len(values), 0), np.nan))
     same_shape = probabilities.shape == expected.shape
     ids = answer.get(f"{label}_id")
@@ -88,33 +107,34 @@ def _compare(signature, inputs: dict, expected: np.ndarray, label: str) -> dict:
 
 def _transform(model, examples: np.ndarray) -> bool | None:
     """Whether all that `transform_features` yields is finite; none if there is no such signature."""
-    signature = model.signatures.get("transform_features")
-    if signature is None:
+    if "transform_features" not in model.signatures:
         return None
-    outputs = signature(examples=tf.constant(examples[:BATCH_SIZE])).values()
-    return all(bool(np.isfinite(v.numpy()).all()) for v in outputs if v.dtype.is_floating)
+    outputs = model.ask("transform_features", examples=examples[:BATCH_SIZE]).values()
+    return all(bool(np.isfinite(values).all()) for values in outputs if values.dtype.kind == "f")
 
 
 def _hostile(model, examples: np.ndarray, audio: np.ndarray) -> dict[str, str]:
     """What becomes of requests that no model can answer: `error: ...`, or what was answered instead."""
-    serve, parse = model.signatures["serving_waveform"], model.signatures["serving_default"]
+    serve, parse = (functools.partial(model.ask, name) for name in ("serving_waveform", "serving_default"))
     poisoned = audio[:2].copy()
     poisoned[1, audio.shape[1] // 2] = np.nan
-    alone = serve(audio=tf.constant(audio[:1]))["probabilities"].numpy()
+    alone = serve(audio=audio[:1])["probabilities"]
 
     def neighbour_of_nan() -> str:
-        answer = serve(audio=tf.constant(poisoned))["probabilities"].numpy()
+        answer = serve(audio=poisoned)["probabilities"]
         if not np.allclose(answer[0], alone[0], atol=1e-3):
             return "spoiled: the other note in the batch is answered otherwise"
         return "finite" if np.isfinite(answer[1]).all() else "not a number, for that note alone"
 
     requests = {
-        "empty batch": lambda: _rows(serve(audio=tf.constant(audio[:0]))),
-        "empty batch of examples": lambda: _rows(parse(examples=tf.constant(examples[:0], tf.string))),
+        "empty batch": lambda: _rows(serve(audio=audio[:0])),
+        "empty batch of examples": lambda: _rows(parse(examples=examples[:0])),
         "a sample that is not a number": neighbour_of_nan,
-        "one sample short": lambda: _rows(serve(audio=tf.constant(audio[:1, :-1]))),
-        "bytes that are no Example": lambda: _rows(parse(examples=tf.constant([b"\xff\x00 no example"]))),
-        "an Example without audio": lambda: _rows(parse(examples=tf.constant([b""]))),
+        "one sample short": lambda: _rows(serve(audio=audio[:1, :-1])),
+        "bytes that are no Example": lambda: _rows(
+            parse(examples=np.array([b"\xff\x00 no example"], object))
+        ),
+        "an Example without audio": lambda: _rows(parse(examples=np.array([b""], object))),
     }
     outcome = {}
     for name, call in requests.items():
@@ -131,11 +151,10 @@ def _rows(answer: dict) -> str:
 
 def _latency(model, audio: np.ndarray, size: int, calls: int) -> dict[str, float]:
     """Milliseconds per call of `serving_waveform` with `size` notes."""
-    batch = tf.constant(np.resize(audio, (size, audio.shape[1])))
-    serve, times = model.signatures["serving_waveform"], []
+    batch, times = np.resize(audio, (size, audio.shape[1])), []
     for _ in range(calls + 1):
         start = time.perf_counter()
-        serve(audio=batch)["probabilities"].numpy()
+        model.ask("serving_waveform", audio=batch)
         times.append(1000 * (time.perf_counter() - start))
     p50, p95 = np.percentile(times[1:], [50, 95])
     return {"p50_ms": float(p50), "p95_ms": float(p95), "calls": calls}

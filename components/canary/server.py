@@ -82,8 +82,8 @@ def _wait_until_available(url: str) -> None:
                 states = [version["state"] for version in json.load(response)["model_version_status"]]
             if "AVAILABLE" in states:
                 return
-        except (urllib.error.URLError, ConnectionError):
-            pass  # it has not opened its port yet
+        except OSError:
+            pass  # it has not opened its port yet, or is busy loading
         if time.monotonic() > deadline:
             raise TimeoutError(f"not available after {START_TIMEOUT_S} s")
         time.sleep(0.2)

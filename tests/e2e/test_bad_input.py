@@ -148,7 +148,7 @@ def test_bad_records_above_the_bar(nsynth_run, data, tmp_path, change, words):
 
 @pytest.mark.parametrize(
     ("size", "words", "stays"),
-    [("20m", "The disk is too full", set()), ("64m", "No space left on device", {"ExampleGen"})],
+    [("20m", "The disk is too full", set()), ("100m", "No space left on device", {"ExampleGen"})],
     ids=["known before a note is written", "found out by a later step"],
 )
 def test_a_full_disk(data, tmp_path, size, words, stays):

@@ -6,9 +6,12 @@ import sys
 import textwrap
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+import nsynth
 from components.canary.checks import judge
 from components.canary.executor import CanaryExecutor
 from components.canary.options import CanaryOptions
@@ -27,8 +30,6 @@ def canary(new_artifact, valid_examples, valid_notes, good_model):
     """Runs the executor on a model with the gate's predictions of the good one; returns report and blessing."""
 
     def run(model: Path = good_model, off_by: float = 0.0, **options):
-        import tensorflow as tf
-
         serve = tf.saved_model.load(str(good_model / "Format-Serving")).signatures["serving_waveform"]
         answers = (
             serve(audio=tf.constant(np.stack([n.audio for n in valid_notes])))["probabilities"].numpy()
@@ -94,6 +95,27 @@ def test_a_model_that_cannot_be_loaded(canary, tmp_path, good_model):
     shutil.copytree(good_model, broken)
     (broken / "Format-Serving" / "variables" / "variables.index").unlink()
     report, blessing = canary(broken)
+    assert failed(report) == {"load and predict"}
+    assert "process failed" in report["verdict"]
+    assert blessing.get_int_custom_property("blessed") == 0
+
+
+def test_a_model_that_only_python_can_load(canary, tmp_path, good_model):
+    """Variables of Keras that are tracked through a tf.Module are saved twice; a server fills the wrong ones."""
+    network = keras.Sequential([keras.Input([nsynth.NOTE_SAMPLES]), keras.layers.Dense(len(nsynth.CLASSES))])
+    module = tf.Module()
+    module.network = network
+
+    @tf.function(input_signature=[tf.TensorSpec([None, nsynth.NOTE_SAMPLES], tf.float32, name=nsynth.AUDIO)])
+    def answer(audio):
+        return {"probabilities": tf.nn.softmax(network(audio))}
+
+    module.answer = answer
+    folder = str(tmp_path / "twice" / "Format-Serving")
+    tf.saved_model.save(module, folder, signatures={"serving_waveform": answer})
+    silence = tf.zeros([1, nsynth.NOTE_SAMPLES])
+    assert tf.saved_model.load(folder).signatures["serving_waveform"](silence)["probabilities"].shape[1] > 1
+    report, blessing = canary(tmp_path / "twice")
     assert failed(report) == {"load and predict"}
     assert "process failed" in report["verdict"]
     assert blessing.get_int_custom_property("blessed") == 0
