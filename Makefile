@@ -87,6 +87,10 @@ bench-scale: $(READY)  ## 60,000 notes (34 GB of disk) through the whole pipelin
 bench-hundredfold: $(READY)  ## plan, account and index of 100 × NSynth, without the sound: time and memory
 	@$(BIN)/python -m benchmarks.hundredfold $(ARGS)
 
+.PHONY: bench-judge
+bench-judge: $(READY)  ## measure Predictor, Evaluator and Gate against an Evaluator that asks the models itself
+	@$(BIN)/python -m benchmarks.judge $(ARGS)
+
 .PHONY: bench-classify
 bench-classify: $(READY)  ## measure how fast nsynth classify starts and answers (after make run)
 	@$(BIN)/python -m benchmarks.classify $(ARGS)

@@ -1,0 +1,218 @@
+"""What it costs to judge a candidate against a champion: `python -m benchmarks.judge` prints a table.
+
+Both sides run Predictor, Evaluator and Gate as a TFX pipeline on the same notes and models. The stock side's Evaluator
+is TFX's as it comes: it reads the notes with their sound and asks both models itself. Each run is a fresh process, the
+sides take turns, and imports do not count.
+"""
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks import harness
+from benchmarks.stock import BEAM_ARGS
+
+SIDES = {"stock": "stock Evaluator asks the models", "ours": "the models are asked once"}
+STEPS = ("Predictor", "Evaluator", "Gate")
+SPLIT = "valid"
+
+
+@click.command()
+@harness.sizes_option(500, 2000)
+@click.option("--size", default="small", show_default=True, help="Of the network.")
+@harness.output_option("judge")
+@harness.scratch_option("256 KB a note")
+def main(notes: tuple[int, ...], size: str, output: Path, scratch: str | None) -> None:
+    """Measure Predictor, Evaluator and Gate together, with a champion, against an Evaluator that asks by itself."""
+    runs = []
+    with tempfile.TemporaryDirectory(prefix="bench-judge-", dir=scratch) as folder:
+        model = harness.fresh(train, "a model to judge", folder=folder, size=size)["model"]
+        for count in sorted(notes):
+            for side in SIDES:
+                label = f"{count:,} notes: {SIDES[side]}"
+                runs.append(harness.fresh(measure, label, side=side, count=count, folder=folder, model=model))
+                shutil.rmtree(Path(folder, "out"))
+    result = {"machine": harness.machine(), "size": size, "runs": runs, "summary": summarize(runs)}
+    click.echo(table(result))
+    harness.save(output, result)
+
+
+def measure(side: str, count: int, folder: str, model: str) -> dict[str, Any]:
+    """Run one side in this process: seconds of wall and CPU time, wall time of each step, and peak memory."""
+    from benchmarks.synthetic import write_tfrecord
+    from pipeline.history.past_runs import load_run, open_store
+
+    notes, out = Path(folder, f"{count}", f"Split-{SPLIT}"), Path(folder, "out")
+    if not notes.exists():
+        notes.mkdir(parents=True)
+        write_tfrecord(notes / "notes", count)
+    steps = _judging(side, notes.parent, Path(model))
+    taken = harness.timed(lambda: _run(steps, out))
+    ran = load_run(open_store(out / "metadata.sqlite")).steps
+    return {
+        "side": side,
+        "notes": count,
+        "parts_wall_s": {name: ran[name].seconds for name in STEPS},
+        **taken,
+    }
+
+
+def train(folder: str, size: str) -> dict[str, Any]:
+    """Train a model for one epoch by the whole pipeline; how long it takes to answer is all that matters."""
+    from benchmarks.synthetic import write_tfrecord
+    from components.gate.options import GateOptions
+    from components.ingest.options import IngestOptions
+    from pipeline.config import Config
+    from pipeline.history.past_runs import load_run, open_store
+    from pipeline.local_runner import run_local
+    from trainer.options import RecipeOptions
+
+    work = Path(folder, "training")
+    (work / "data").mkdir(parents=True)
+    write_tfrecord(work / "data" / "nsynth-train.tfrecord", 220)
+    config = Config(
+        workspace=work,
+        data=str(work / "data"),
+        ingest=IngestOptions(dev_fraction=0.15, valid_fraction=0.15, test_fraction=0),
+        recipe=RecipeOptions(size=size, epochs=1),
+        gate=GateOptions(min_accuracy=1),
+    )
+    run_local(config)
+    [model] = load_run(open_store(work / "metadata.sqlite")).steps["Trainer"].outputs["model"]
+    return {"model": str(model.path)}
+
+
+def _judging(side: str, notes: Path, model: Path) -> list[Any]:
+    """The steps of one side; candidate and champion are the same model, which costs what two cost."""
+    from tfx import components as stock
+    from tfx.dsl.components.common.importer import Importer
+    from tfx.types.standard_artifacts import Examples, Model
+
+    from components.evaluator.component import BANDS, Evaluator
+    from components.gate.component import Gate
+    from components.gate.options import GateOptions
+    from components.predictor.component import Predictor
+
+    examples = Importer(
+        source_uri=str(notes),
+        artifact_type=Examples,
+        properties={"split_names": json.dumps([SPLIT])},
+        custom_properties={"payload_format": "FORMAT_TF_EXAMPLE"},
+    ).with_id("Notes")
+    models = [Importer(source_uri=str(model), artifact_type=Model).with_id(n) for n in ("Model", "Before")]
+    candidate, champion = (importer.outputs["result"] for importer in models)
+    predictor = Predictor(examples=examples.outputs["result"], model=candidate, champion=champion)
+    predictions, options = predictor.outputs["predictions"], GateOptions()
+    if side == "ours":
+        evaluator = Evaluator(
+            predictions, candidate, champion, options.min_accuracy, options.margin, options.edges
+        )
+    else:
+        evaluator = stock.Evaluator(
+            examples=examples.outputs["result"],
+            model=candidate,
+            baseline_model=champion,
+            eval_config=_stock_config(options),
+            example_splits=[SPLIT],
+            module_path=BANDS,
+        )
+    gate = Gate(
+        predictions=predictions,
+        evaluation=evaluator.outputs["evaluation"],
+        evaluator_blessing=evaluator.outputs["blessing"],
+        options=options,
+    )
+    return [examples, *models, predictor, evaluator, gate]
+
+
+def _stock_config(options: Any) -> Any:
+    """The same metrics, slices and bars, as TFMA has them, of models that it asks."""
+    from google.protobuf import text_format
+    from tensorflow_model_analysis.proto import config_pb2
+
+    import nsynth
+    from components.evaluator.eval_config import eval_config
+
+    config = eval_config(options.min_accuracy, options.margin, options.edges)
+    del config.model_specs[:]
+    config.model_specs.add(
+        signature_name="serving_default",
+        model_type="tf_generic",
+        label_key=nsynth.LABEL.id_key,
+        prediction_key="probabilities",
+    )
+    of_each_class = config.metrics_specs[1]
+    del of_each_class.metrics[:]
+    for name in ("Precision", "Recall"):
+        text = f"metrics {{ class_name: '{name}' config: '\"top_k\": 1' }}"
+        of_each_class.MergeFrom(text_format.Parse(text, config_pb2.MetricsSpec()))
+    return config
+
+
+def _run(steps: list[Any], out: Path) -> None:
+    from tfx.orchestration import metadata
+    from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+    from tfx.orchestration.pipeline import Pipeline
+
+    out.mkdir(parents=True, exist_ok=True)
+    pipeline = Pipeline(
+        pipeline_name="judge",
+        pipeline_root=str(out / "artifacts"),
+        components=steps,
+        beam_pipeline_args=list(BEAM_ARGS),
+        metadata_connection_config=metadata.sqlite_metadata_connection_config(str(out / "metadata.sqlite")),
+    )
+    LocalDagRunner().run(pipeline)
+
+
+def summarize(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """What a note costs each side: of the largest run, start-up included, and between the smallest and the largest."""
+    summary: dict[str, Any] = {}
+    for side in SIDES:
+        first, *_, last = sorted((run for run in runs if run["side"] == side), key=lambda run: run["notes"])
+        summary[side] = {
+            "notes": last["notes"],
+            "peak_rss_growth": last["peak_rss_bytes"] / first["peak_rss_bytes"] - 1,
+        }
+        for clock in ("wall", "cpu"):
+            more = harness.slope(first, last, f"{clock}_s")
+            summary[side] |= {
+                f"{clock}_ms_a_note": more * 1e3,
+                f"{clock}_ms_a_note_with_start": last[f"{clock}_s"] / last["notes"] * 1e3,
+            }
+    return summary
+
+
+def table(result: dict[str, Any]) -> str:
+    """The figures as Markdown."""
+    head = ["", "notes", *(f"{step}, s" for step in STEPS), "all, s", "CPU, s", "peak memory, GB"]
+    rows = [
+        [
+            SIDES[run["side"]],
+            f"{run['notes']:,}",
+            *(f"{run['parts_wall_s'][step]:.1f}" for step in STEPS),
+            f"{run['wall_s']:.1f}",
+            f"{run['cpu_s']:.1f}",
+            f"{run['peak_rss_bytes'] / 1e9:.1f}",
+        ]
+        for run in result["runs"]
+    ]
+    text = harness.markdown(head, rows)
+    for side, costs in result["summary"].items():
+        text += (
+            f"\n\n{SIDES[side]}: one more note {costs['cpu_ms_a_note']:.2f} ms of CPU time and "
+            f"{costs['wall_ms_a_note']:.2f} ms by the clock; of {costs['notes']:,} notes, start-up included, each "
+            f"{costs['cpu_ms_a_note_with_start']:.2f} and {costs['wall_ms_a_note_with_start']:.2f} ms; peak memory "
+            f"grows by {costs['peak_rss_growth']:+.0%}."
+        )
+    stock, ours = (result["summary"][side] for side in SIDES)
+    ratios = (stock[key] / ours[key] for key in ("cpu_ms_a_note", "wall_ms_a_note"))
+    return text + "\n\nStock takes {:.1f} times the CPU time and {:.1f} times as long a note.".format(*ratios)
+
+
+if __name__ == "__main__":
+    main()
