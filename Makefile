@@ -112,7 +112,7 @@ bench-train: $(READY)  ## measure training's speed against the same model fed fr
 	@$(BIN)/python -m benchmarks.train $(ARGS)
 
 .PHONY: bench-accuracy
-bench-accuracy: $(READY)  ## measure accuracy on unheard instruments; goes on where it was stopped (ARGS=--quick: one fold)
+bench-accuracy: $(READY)  ## measure accuracy on instruments not in train; goes on where it was stopped (ARGS=--quick: one fold)
 	@$(BIN)/python -m benchmarks.accuracy $(ARGS)
 
 .PHONY: bench-travel

@@ -72,7 +72,7 @@ def main(
     real: Path | None,
     report: bool,
 ) -> None:
-    """Measure accuracy on unheard instruments: ours, the ancestor's, two classical opponents' and the ablations'."""
+    """Measure accuracy on instruments not in train: ours, the ancestor, two classical models and the ablations."""
     from benchmarks import accuracy_report
     from benchmarks.accuracy_contenders import ANCESTOR_EPOCHS
     from benchmarks.accuracy_data import real_notes, rendered_notes

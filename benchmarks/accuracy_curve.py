@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks import pictures
 
 CONTENDERS = ("ours", "extra-trees")
-COLUMNS = {"micro": "unheard instruments", "real": "real notes"}
+COLUMNS = {"micro": "instruments not in train", "real": "real notes"}
 AIM = 0.08  # of accuracy that ours is to be ahead
 
 Row = Mapping[str, Any]
@@ -83,8 +83,8 @@ def draw(points: Curve, file: Path) -> None:
             axes.fill_between(counts, low, high, alpha=0.15, color=colour, linewidth=0)
         axes.set_xscale("log", base=2)
         axes.set_xticks(counts, [str(count) for count in counts])
-        axes.set(xlabel="train instruments", title=COLUMNS[column])
+        axes.set(xlabel="Instruments in train", title=COLUMNS[column])
         axes.grid(alpha=0.3)
-    canvas.axes[0].set_ylabel("accuracy, %")
+    canvas.axes[0].set_ylabel("Accuracy, %")
     canvas.axes[0].legend()
     pictures.save(canvas, file)

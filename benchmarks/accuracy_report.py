@@ -192,7 +192,7 @@ def _main_table(contenders: Mapping[str, Any]) -> Table:
         "min",
         "CPU min",
     )
-    table = Table(*heads, title="Accuracy on unheard instruments, %, 95 % intervals by instrument")
+    table = Table(*heads, title="Accuracy on instruments not in train, %, 95 % intervals by instrument")
     for name, columns in contenders.items():
         cross, held_out = columns["cross"], columns["lineages"].values()
         table.add_row(
