@@ -81,8 +81,14 @@ def _interval(gate: GateReport, options: dict[str, Any] | None) -> Markup:
         ),
     ]
     if options and options["min_accuracy"] > 0:
-        threshold = alt.Chart(charts.values([{"threshold": options["min_accuracy"], "text": "threshold"}]))
-        layers.append(threshold.mark_rule(strokeDash=[4, 3], color=charts.INK).encode(x="threshold:Q"))
+        least = options["min_accuracy"]
+        row = {"threshold": least, "text": "threshold", "tip": f"threshold {percent(least)}"}
+        threshold = alt.Chart(charts.values([row]))
+        layers.append(
+            threshold.mark_rule(strokeDash=[4, 3], color=charts.INK).encode(
+                x="threshold:Q", description=charts.TIP
+            )
+        )
         layers.append(
             threshold.mark_text(align="left", dx=4, baseline="top", color=charts.MUTED).encode(
                 x="threshold:Q", y=alt.value(0), text="text:N"
