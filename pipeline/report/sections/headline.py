@@ -91,7 +91,7 @@ def _interval(gate: GateReport, options: dict[str, Any] | None) -> Markup:
         )
         layers.append(
             threshold.mark_text(align="left", dx=4, baseline="top", color=charts.MUTED).encode(
-                x="threshold:Q", y=alt.value(0), text="text:N"
+                x="threshold:Q", y=alt.value(0), text="text:N", description=charts.TIP
             )
         )
     chart = alt.layer(*layers).properties(width=WIDTH - 120, height=alt.Step(30))
