@@ -218,15 +218,18 @@ def test_a_stopped_command_leaves_no_corpus_and_the_next_one_makes_it_whole(opti
     ]
     repository = Path(corpus.render.__file__).parents[1]
     process = subprocess.Popen([*call, "--size", "640"], cwd=repository, start_new_session=True)
-    partial = tmp_path / "data" / ".out.partial" / "nsynth-train.tfrecord"
+
+    def drafts() -> list[Path]:
+        return list((tmp_path / "data").glob(".out.draft-*/nsynth-train.tfrecord"))
+
     deadline = time.monotonic() + 60
-    while not (partial.exists() and partial.stat().st_size):
+    while not any(draft.stat().st_size for draft in drafts()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     os.killpg(process.pid, deadly)  # the terminal sends Ctrl-C to the whole group
     assert process.wait(timeout=30) != 0
     assert not out.exists()
-    assert partial.exists() == (deadly == signal.SIGKILL)
+    assert bool(drafts()) == (deadly == signal.SIGKILL)
 
     assert render_corpus(options, out, workers=1).rendered
     assert sorted(path.name for path in out.parent.iterdir()) == [".out.lock", "out"]
