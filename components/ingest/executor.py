@@ -182,8 +182,11 @@ def _check_room(indexes: list[Index], layout: Layout) -> None:
         return
     files.make_folder(layout.examples)
     notes, audio_bytes = sum(index.notes for index in indexes), sum(index.bytes for index in indexes)
-    put_aside = min(sum(sample_of_notes.NOTES.values()), notes) / max(notes, 1)
-    needed = (1 + put_aside) * audio_bytes + _SCALARS_BYTES * notes
+    put_aside = sum(
+        min(limit, sum(index.notes for index in indexes if index.source.split == split))
+        for split, limit in sample_of_notes.NOTES.items()
+    )
+    needed = (1 + put_aside / max(notes, 1)) * audio_bytes + _SCALARS_BYTES * notes
     free = shutil.disk_usage(layout.examples).free
     if needed > free:
         raise nsynth.UserError(
