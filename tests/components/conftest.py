@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -251,3 +252,24 @@ def valid_examples(tmp_path_factory: pytest.TempPathFactory, valid_notes: list[N
 def new_artifact(tmp_path: Path) -> Callable:
     """Makes artifacts below the test's own folder: `new_artifact("Model", "name", blessed=1)`."""
     return lambda kind, name, **custom: make_artifact(kind, tmp_path / name, **custom)
+
+
+@pytest.fixture
+def predictor(new_artifact: Callable, valid_examples: Any) -> Callable:
+    """Runs Predictor's executor; returns the artifact with the predictions."""
+
+    def run(candidate: Path, champion: Path | None = None, examples: Any = valid_examples) -> Any:
+        from components.predictor.executor import PredictorExecutor
+
+        model = new_artifact("Model", "candidate")
+        baseline = new_artifact("Model", "champion", version=5 if champion else 0)
+        model.uri, baseline.uri = str(candidate), str(champion or baseline.uri)
+        predictions = new_artifact("Examples", "predictions")
+        PredictorExecutor().Do(
+            {"examples": [examples], "model": [model], "champion": [baseline]},
+            {"predictions": [predictions]},
+            {"split": "valid", "code": ""},
+        )
+        return predictions
+
+    return run

@@ -11,7 +11,6 @@ from components.gate.checks import judge
 from components.gate.executor import GateExecutor
 from components.gate.options import GateOptions
 from components.predictions import Predictions, slices
-from components.predictor.executor import PredictorExecutor
 from components.version import model_digest
 from tests.components.conftest import CLASSES, fit, save_model
 
@@ -19,19 +18,11 @@ LOOSE = {"min_notes": 10, "min_accuracy": 0.5}
 
 
 @pytest.fixture
-def gate(new_artifact, valid_examples):
+def gate(new_artifact, valid_examples, predictor):
     """Runs the executor; returns the report and the blessing."""
 
     def run(candidate: Path, champion: Path | None = None, examples=valid_examples, more=(), **options):
-        model = new_artifact("Model", "candidate")
-        baseline = new_artifact("Model", "champion", version=5 if champion else 0)
-        model.uri, baseline.uri = str(candidate), str(champion or baseline.uri)
-        predictions = new_artifact("Examples", "predictions")
-        PredictorExecutor().Do(
-            {"examples": [examples], "model": [model], "champion": [baseline]},
-            {"predictions": [predictions]},
-            {"split": "valid", "code": ""},
-        )
+        predictions = predictor(candidate, champion, examples)
         outputs = {
             "blessing": [new_artifact("ModelBlessing", "blessing")],
             "report": [new_artifact("ModelEvaluation", "report")],

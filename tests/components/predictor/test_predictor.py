@@ -10,30 +10,10 @@ import nsynth
 from components import predictions as module
 from components.documents import AnsweringModels
 from components.predictions import Predictions, ask, predict
-from components.predictor.executor import PredictorExecutor
 from components.version import model_digest
 from tests.components.conftest import CLASSES, make_notes, write_notes
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def predictor(new_artifact, valid_examples):
-    """Runs the executor; returns the artifact with the predictions."""
-
-    def run(candidate: Path, champion: Path | None = None, examples=valid_examples):
-        model = new_artifact("Model", "candidate")
-        baseline = new_artifact("Model", "champion", version=5 if champion else 0)
-        model.uri, baseline.uri = str(candidate), str(champion or baseline.uri)
-        predictions = new_artifact("Examples", "predictions")
-        PredictorExecutor().Do(
-            {"examples": [examples], "model": [model], "champion": [baseline]},
-            {"predictions": [predictions]},
-            {"split": "valid", "code": ""},
-        )
-        return predictions
-
-    return run
 
 
 def test_each_model_answers_as_it_would_when_served(predictor, good_model, confused_model, valid_notes):
