@@ -5,6 +5,8 @@ the same `preprocessing_fn`. Ours does more: it checks every note, shuffles, spl
 judges. Each run is a fresh process, the sides take turns, and imports do not count towards time.
 """
 
+import itertools
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -17,7 +19,7 @@ from benchmarks import harness
 from benchmarks.harness import OFFICIAL_NOTES
 from benchmarks.stock import BEAM_ARGS
 
-SIDES = {"stock": "stock components", "ours": "ours"}
+SIDES = {"stock": "stock components", "ours": "ours", "one core": "ours, pinned to one core"}
 STEPS = {
     "ingest": ("ImportExampleGen", "ExampleGen"),
     "statistics": ("StatisticsGen",),
@@ -29,18 +31,19 @@ _DEV_IN_HASH_BUCKETS = (19, 1)  # stock's way to some 5 % of dev
 
 @click.command()
 @harness.sizes_option(2000, 8000)
+@click.option("--side", multiple=True, type=click.Choice(list(SIDES)), default=list(SIDES), help="Of these alone.")
 @harness.output_option("preparation")
 @harness.scratch_option("some 8 GB at 8,000 notes")
-def main(notes: tuple[int, ...], output: Path, scratch: str | None) -> None:
+def main(notes: tuple[int, ...], side: tuple[str, ...], output: Path, scratch: str | None) -> None:
     """Measure ingest, statistics, validation and Transform together, against the stock components."""
     with tempfile.TemporaryDirectory(prefix="bench-preparation-", dir=scratch) as folder:
-        runs = _compare(sorted(notes), Path(folder))
+        runs = _compare(sorted(notes), side, Path(folder))
     result = {"machine": harness.machine(), "runs": runs, "summary": summarize(runs)}
     click.echo(table(result))
     harness.save(output, result)
 
 
-def _compare(sizes: list[int], folder: Path) -> list[dict[str, Any]]:
+def _compare(sizes: list[int], sides: tuple[str, ...], folder: Path) -> list[dict[str, Any]]:
     from benchmarks.synthetic import write_tfrecord
 
     runs = []
@@ -48,7 +51,7 @@ def _compare(sizes: list[int], folder: Path) -> list[dict[str, Any]]:
     for size in sizes:
         data.mkdir()
         write_tfrecord(data / "nsynth-train.tfrecord", size)
-        for side in SIDES:
+        for side in sides:
             label = f"{size:,} notes: {SIDES[side]}"
             job = {"side": side, "count": size, "data": str(data), "out": str(out)}
             runs.append(harness.fresh(measure, label, **job))
@@ -59,9 +62,11 @@ def _compare(sizes: list[int], folder: Path) -> list[dict[str, Any]]:
 
 def measure(side: str, count: int, data: str, out: str) -> dict[str, Any]:
     """Runs one side in this process: seconds of wall and CPU time, of each part too, and peak memory."""
+    if side == "one core":
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # before TensorFlow counts its cores
     from pipeline.history.past_runs import load_run, open_store
 
-    run = {"stock": _stock, "ours": _ours}[side](data, Path(out))
+    run = (_stock if side == "stock" else _ours)(data, Path(out))
     took = harness.timed(run)
     steps = load_run(open_store(Path(out, "metadata.sqlite"))).steps
     return {
@@ -137,9 +142,11 @@ def _pipeline(steps: list[Any], out: Path) -> Callable[[], None]:
 def summarize(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """What a note costs each side, from the slope between the smallest and the largest run, and what is fixed."""
     summary: dict[str, Any] = {}
-    for side in SIDES:
+    for side in dict.fromkeys(run["side"] for run in runs):
         of_side = sorted((run for run in runs if run["side"] == side), key=lambda run: run["notes"])
         first, last = of_side[0], of_side[-1]
+        if first is last:
+            continue
         costs: dict[str, Any] = {"peak_rss_growth": last["peak_rss_bytes"] / first["peak_rss_bytes"] - 1}
         for clock in ("wall", "cpu"):
             slope = harness.slope(first, last, f"{clock}_s")
@@ -176,6 +183,11 @@ def table(result: dict[str, Any]) -> str:
             f"{costs['peak_rss_growth']:+.0%}. EXTRAPOLATED from the slope to all {OFFICIAL_NOTES:,} notes: "
             f"{costs['extrapolated_official_wall_h']:.1f} h, {costs['extrapolated_official_cpu_h']:.1f} CPU hours."
         )
+    for ours, one in itertools.product(runs, runs):
+        if (ours["side"], one["side"], ours["notes"]) == ("ours", "one core", one["notes"]):
+            gains = [f"{part} {one['parts_wall_s'][part] / ours['parts_wall_s'][part]:.2f}" for part in STEPS]
+            gains.append(f"all {one['wall_s'] / ours['wall_s']:.2f}")
+            text += f"\n\n{ours['notes']:,} notes, all cores against one, times as fast: {', '.join(gains)}."
     return text
 
 
