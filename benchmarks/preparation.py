@@ -31,7 +31,9 @@ _DEV_IN_HASH_BUCKETS = (19, 1)  # stock's way to some 5 % of dev
 
 @click.command()
 @harness.sizes_option(2000, 8000)
-@click.option("--side", multiple=True, type=click.Choice(list(SIDES)), default=list(SIDES), help="Of these alone.")
+@click.option(
+    "--side", multiple=True, type=click.Choice(list(SIDES)), default=list(SIDES), help="Of these alone."
+)
 @harness.output_option("preparation")
 @harness.scratch_option("some 8 GB at 8,000 notes")
 def main(notes: tuple[int, ...], side: tuple[str, ...], output: Path, scratch: str | None) -> None:
