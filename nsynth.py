@@ -230,7 +230,9 @@ class RefusedDataError(UserError):
     missing folder.
     """
 
-    def __init__(self, message: str, span: int | None = None):
+    def __init__(self, message: str, span: int | None = None, verdict: str = ""):
         super().__init__(message)
         self.span = span
         """The span that is meant, where the step that finds out looks at several; else None."""
+        self.verdict = verdict
+        """The verdict as JSON, where a step has written one: TFX deletes the outputs of a step that fails."""

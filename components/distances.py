@@ -20,7 +20,7 @@ def distances(
 
     Jensen-Shannon divergence for numbers, L-infinity distance of the shares for names.
     """
-    import tensorflow_data_validation as tfdv  # seconds to import, for DataStop too
+    import tensorflow_data_validation as tfdv  # seconds to import, and the first data is compared with nothing
 
     asked = schema_pb2.Schema()
     asked.CopyFrom(schema)

@@ -200,6 +200,27 @@ class Verdict(Document):
         """The checks that refuse the data."""
         return [check for check in self.checks if check.outcome == "stop"]
 
+    def enforce(self, limits: str) -> None:
+        """Fail the step that writes this verdict if the data is refused.
+
+        Args:
+          limits: the configuration key of its limits, for the message.
+
+        Raises:
+          RefusedDataError: what was measured, and where the limits are set; with the verdict.
+        """
+        if self.accepted:
+            return
+        lines = [
+            f"  {c.name}: {c.words} (measured {c.measured:.3g}, limit {c.limit:g})" for c in self.stops()
+        ]
+        message = (
+            "the data was refused:\n"
+            + "\n".join(lines)
+            + f"\nFix the data, or change the limit in the configuration: {limits}"
+        )
+        raise nsynth.RefusedDataError(message, verdict=self.to_json().decode())
+
 
 class DataGateVerdict(Verdict):
     """What DataGate says."""

@@ -77,8 +77,7 @@ NEVER_CACHED = StepOptions(cache=False)
 DEFAULT_STEPS = {
     EVERY_STEP: StepOptions(cpu="2", memory="8Gi", gpus=0, gpu_type="nvidia.com/gpu", cache=True, retries=2),
     "ExampleGen": NEVER_CACHED,
-    "DataGate": NEVER_CACHED,
-    "DataStop": StepOptions(retries=0),  # what it refuses it would refuse again
+    "DataGate": StepOptions(cache=False, retries=0),  # what it refuses it would refuse again
     "Apart": StepOptions(retries=0),
     "WarmStart": NEVER_CACHED,
     "Champion": NEVER_CACHED,

@@ -12,7 +12,7 @@ from tfx.types.standard_artifacts import TransformCache
 
 from components.apart.component import Apart
 from components.champion.component import Champion
-from components.data_gate.component import DataGate, Stop
+from components.data_gate.component import DataGate
 from components.drift.component import Drift
 from components.ingest.component import NSynthExampleGen
 from components.schema.component import CuratedSchema
@@ -79,7 +79,7 @@ def prepare(config: Config) -> Data:
         spectrogram=config.spectrogram,
         code=code("Transform"),
     )
-    transform.add_upstream_node(judge.stop)
+    transform.add_upstream_node(judge.gate)
     return Data(
         steps=[ingest, schema, *judge.steps, transform],
         examples=examples,
@@ -99,7 +99,7 @@ def prepare_spans(config: Config, spans: Spans) -> Data:
     examples = {span: ingest.outputs["examples"] for span, ingest in ingests.items()}
     quarantine = union(ingest.outputs["quarantine"] for ingest in ingests.values())
     schema = _schema(quarantine)
-    steps, stops = _judge_new(config, spans, ingests, schema.outputs["schema"])
+    steps, gates = _judge_new(config, spans, ingests, schema.outputs["schema"])
     held_out = _ingest_held_out(config)
     accounts = union(ingest.outputs["quarantine"] for ingest in ingests.values())
     fixed = held_out[0].outputs["quarantine"] if held_out else None
@@ -112,7 +112,7 @@ def prepare_spans(config: Config, spans: Spans) -> Data:
         analyzer_cache=_earlier_cache(spans.transform_cache, steps),
         keep_cache=True,
     )
-    transform.add_upstream_nodes([*stops, apart])
+    transform.add_upstream_nodes([*gates, apart])
     newest = examples[spans.window[-1]]
     judged = held_out[0] if held_out else ingests[spans.window[-1]]
     return Data(
@@ -176,18 +176,18 @@ def _earlier_cache(uri: str, steps: list[BaseComponent]) -> BaseChannel | None:
 def _judge_new(
     config: Config, spans: Spans, ingests: dict[int, BaseComponent], schema: BaseChannel
 ) -> tuple[list[BaseComponent], list[BaseComponent]]:
-    """The steps that judge the spans to be judged, and those of them that stop the run if a span is refused."""
+    """The steps that judge the spans to be judged, and the last one for each span."""
     champion = Champion(push_destination=config.models, code=code("Champion")).with_id("Serving")
     steps: list[BaseComponent] = [champion]
-    stops = []
+    gates = []
     for before, span in zip((None, *spans.window), spans.window, strict=False):
         if span in spans.judge:
             judge = _Judge(config, ingests[span], schema, span)
             earlier = ingests[before].outputs["sample"] if before is not None else None
             drift = judge.drift(champion.outputs["model"], earlier)
-            steps += [*judge.steps, *drift]
-            stops.append(drift[-1])
-    return steps, stops
+            steps += [*judge.steps, drift]
+            gates.append(drift)
+    return steps, gates
 
 
 class _Judge:
@@ -205,7 +205,7 @@ class _Judge:
         self._statistics = statistics.outputs["statistics"]
         validator = ExampleValidator(statistics=self._statistics, schema=schema)
         validator = validator.with_id(self._name("ExampleValidator"))
-        gate = DataGate(
+        self.gate = DataGate(
             examples=scalars,
             statistics=self._statistics,
             schema=schema,
@@ -215,14 +215,13 @@ class _Judge:
             accepted_folder=config.accepted,
             code=code("DataGate"),
         ).with_id(self._name("DataGate"))
-        self.stop = Stop(verdict=gate.outputs["verdict"], bars="data_gate").with_id(self._name("DataStop"))
-        self.steps: list[BaseComponent] = [statistics, validator, gate, self.stop]
+        self.steps: list[BaseComponent] = [statistics, validator, self.gate]
 
     def _name(self, kind: str) -> str:
         return kind if self._span is None else step_names.of_span(kind, self._span)
 
-    def drift(self, champion: BaseChannel, earlier: BaseChannel | None) -> list[BaseComponent]:
-        """The steps that look at the data with the champion's eyes; the last one stops the run."""
+    def drift(self, champion: BaseChannel, earlier: BaseChannel | None) -> BaseComponent:
+        """The step that looks at the data with the champion's eyes, once the gate has accepted it."""
         drift = Drift(
             examples=self._sample,
             earlier=earlier,
@@ -235,7 +234,5 @@ class _Judge:
             push_destination=self._config.models,
             code=code("Drift"),
         ).with_id(self._name("Drift"))
-        drift.add_upstream_node(self.stop)
-        # The only threshold of Drift that stops the run; the others warn.
-        stop = Stop(verdict=drift.outputs["verdict"], bars="retrain.drift.min_agreement")
-        return [drift, stop.with_id(self._name("DriftStop"))]
+        drift.add_upstream_node(self.gate)
+        return drift

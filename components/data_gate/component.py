@@ -1,22 +1,14 @@
-"""DataGate judges the data; Stop fails the run where the verdict says so.
-
-TFX lets a run go on over anomalies. They are two steps because TFX deletes the outputs of a step that fails, and
-the verdict of refused data is what a person wants to read.
-"""
+"""DataGate judges the data and stops the run where it is refused: TFX lets a run go on over anomalies."""
 
 from tfx import types
-from tfx.dsl.component.experimental.annotations import InputArtifact, Parameter
-from tfx.dsl.component.experimental.decorators import component
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
-import nsynth
 from components.artifacts import DataVerdict, QuarantinedNotes
-from components.data_gate.executor import DataGateExecutor, why_stopped
+from components.data_gate.executor import DataGateExecutor
 from components.data_gate.options import DataGateOptions
-from components.documents import Verdict
 
 
 class DataGateSpec(types.ComponentSpec):
@@ -76,19 +68,3 @@ class DataGate(BaseComponent):
                 verdict=types.Channel(type=DataVerdict),
             )
         )
-
-
-@component
-def Stop(verdict: InputArtifact[DataVerdict], bars: Parameter[str]) -> None:
-    """Fail the run if the verdict says stop.
-
-    Args:
-      verdict: of DataGate or Drift.
-      bars: the configuration key of that step's limits, for the error message.
-
-    Raises:
-      RefusedDataError: the verdict's reasons.
-    """
-    content = Verdict.read(verdict.uri)
-    if not content.accepted:
-        raise nsynth.RefusedDataError(why_stopped(content, bars, verdict.uri))

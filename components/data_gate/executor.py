@@ -13,14 +13,14 @@ from tfx.utils import io_utils
 from components import accepted
 from components.data_gate.checks import check_all, family_shares
 from components.data_gate.options import DataGateOptions
-from components.documents import DataCheck, DataGateVerdict, IngestAccount, Verdict
+from components.documents import DataCheck, DataGateVerdict, IngestAccount
 
 TRAIN = "train"
 _SYMBOL = {"ok": "ok", "warn": "WARNING", "stop": "STOP"}
 
 
 class DataGateExecutor(BaseExecutor):
-    """Check the data; always succeed, so that the verdict is kept. `Stop` acts on it."""
+    """Check the data, and fail if it is refused."""
 
     def Do(
         self,
@@ -28,7 +28,11 @@ class DataGateExecutor(BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Read statistics, anomalies and the ingest account; write the verdict."""
+        """Read statistics, anomalies and the ingest account; write the verdict.
+
+        Raises:
+          RefusedDataError: the verdict's reasons.
+        """
         options = DataGateOptions.model_validate_json(exec_properties["options"])
         folder = Path(exec_properties["accepted_folder"])
         examples = artifact_utils.get_single_instance(input_dict["examples"])
@@ -61,16 +65,7 @@ class DataGateExecutor(BaseExecutor):
         if passed:
             accepted.remember(folder, span, statistics)
         logging.getLogger(__name__).info("data %s", "accepted" if passed else "refused")
-
-
-def why_stopped(verdict: Verdict, limits: str, uri: str) -> str:
-    """Return the error message: what was measured, and where the limits are set."""
-    lines = [f"  {c.name}: {c.words} (measured {c.measured:.3g}, limit {c.limit:g})" for c in verdict.stops()]
-    return (
-        "the data was refused:\n"
-        + "\n".join(lines)
-        + f"\nFix the data, or change the limit in the configuration: {limits}. Verdict: {uri}"
-    )
+        content.enforce("data_gate")
 
 
 def in_words(passed: bool, checks: list[DataCheck], before: accepted.Accepted | None) -> str:

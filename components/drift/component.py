@@ -35,7 +35,7 @@ class DriftSpec(ComponentSpec):
 
 
 class Drift(BaseComponent):
-    """Measures drift and writes a verdict as DataGate does; a Stop after it refuses the span.
+    """Measures drift; writes a verdict and refuses the span as DataGate does.
 
     Args:
       examples: notes of the new span with their sound: its sample is enough.

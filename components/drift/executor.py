@@ -26,10 +26,14 @@ Artifacts = dict[str, list[types.Artifact]]
 
 
 class DriftExecutor(BaseExecutor):
-    """Measure drift; always succeed, so that the verdict is kept. A Stop after it acts on it."""
+    """Measure drift, and fail if the span is refused."""
 
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
-        """Compare statistics with those of every accepted span, and the champion's predictions on two spans."""
+        """Compare statistics with those of every accepted span, and the champion's predictions on two spans.
+
+        Raises:
+          RefusedDataError: the verdict's reasons.
+        """
         options = DriftOptions.model_validate_json(exec_properties["options"])
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         folder = artifact_utils.get_single_uri(input_dict["statistics"])
@@ -85,6 +89,7 @@ class DriftExecutor(BaseExecutor):
         for check in checks:
             if check.outcome != "ok":
                 logging.getLogger(__name__).warning("%s", check.words)
+        content.enforce("retrain.drift.min_agreement")  # its only limit that refuses; the others warn
 
 
 def _spans_of(destination: str, version: int) -> tuple[int, ...]:

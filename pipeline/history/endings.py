@@ -1,6 +1,7 @@
 """How a run ended with which settings and which log, kept in the history: TFX records neither.
 
-A step that was interrupted looks like one that failed, and the configuration of a run is gone with the next edit.
+A step that was interrupted looks like one that failed, the configuration of a run is gone with the next edit, and
+what a step has written before it failed is deleted.
 """
 
 import contextlib
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ml_metadata.metadata_store import MetadataStore
 
 ENDING, REASON, SETTINGS, LOG = "nsynth_ending", "nsynth_reason", "nsynth_settings", "nsynth_log"
+VERDICT = "nsynth_verdict"
 """Custom properties of the context of a run."""
 INTERRUPTED, FAILED = "interrupted", "failed"
 _RUN_CONTEXT = "pipeline_run"
@@ -24,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def record_ending(where: Path | str, settings: str, log: str = "") -> Iterator[None]:
-    """While TFX's local runner works inside, writes down why it stopped, and the settings.
+    """While TFX's local runner works inside, writes down why it stopped, the verdict on refused data, and the settings.
 
     Args:
       where: the history, as `config.metadata`.
@@ -33,16 +35,18 @@ def record_ending(where: Path | str, settings: str, log: str = "") -> Iterator[N
     """
     store = connect(where)
     before = _newest(store)
-    ending, reason = "", ""
+    ending, reason, verdict = "", "", ""
     try:
         yield
     except BaseException as error:
         ending = INTERRUPTED if isinstance(error, KeyboardInterrupt) else FAILED
         reason = "" if ending == INTERRUPTED else masked(explain(error))
+        verdict = getattr(error, "verdict", "")
         raise
     finally:
         try:
-            _write(store, before, {ENDING: ending, REASON: reason, SETTINGS: settings, LOG: log})
+            told = {ENDING: ending, REASON: reason, SETTINGS: settings, LOG: log, VERDICT: verdict}
+            _write(store, before, told)
         except Exception as error:  # it must not hide how the run ended
             _log.warning("how the run ended could not be recorded: %s", error)
 

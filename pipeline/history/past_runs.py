@@ -8,7 +8,7 @@ from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 import nsynth
-from pipeline.history.endings import ENDING, LOG, REASON, SETTINGS
+from pipeline.history.endings import ENDING, LOG, REASON, SETTINGS, VERDICT
 from pipeline.history.metadata import connect, is_server
 
 RUN_CONTEXT = "pipeline_run"
@@ -68,6 +68,8 @@ class Run:
     """The configuration that it ran with, as JSON."""
     log: str = ""
     """The file with its messages."""
+    verdict: str = ""
+    """Of refused data, as JSON, if that is why it failed."""
 
 
 def is_there(where: Path | str) -> bool:
@@ -125,7 +127,7 @@ def load_run(store: MetadataStore, name: str | None = None) -> Run:
     context = store.get_context_by_type_and_name(RUN_CONTEXT, found[0])
     executions = store.get_executions_by_context(context.id)
     steps = {step.name: step for step in (_step(store, e) for e in sorted(executions, key=lambda e: e.id))}
-    kept = (context.custom_properties[name].string_value for name in (ENDING, REASON, SETTINGS, LOG))
+    kept = (context.custom_properties[name].string_value for name in (ENDING, REASON, SETTINGS, LOG, VERDICT))
     return Run(context.name, steps, *kept)
 
 

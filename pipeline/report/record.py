@@ -127,11 +127,11 @@ class RunRecord:
 
     def data_verdict(self) -> DataGateVerdict:
         """What DataGate says of the newest span."""
-        return self._document(DataGateVerdict, "DataGate", "verdict")
+        return self._verdict(DataGateVerdict, "DataGate")
 
     def drift_verdict(self) -> DriftVerdict:
         """What Drift says of the newest span."""
-        return self._document(DriftVerdict, "Drift", "verdict")
+        return self._verdict(DriftVerdict, "Drift")
 
     def gate_report(self, step: str = "Gate") -> GateReport:
         """The report of this gate."""
@@ -140,6 +140,12 @@ class RunRecord:
     def canary_report(self) -> CanaryReport:
         """The canary's report."""
         return self._document(CanaryReport, "Canary", "report")
+
+    def _verdict(self, document: type[Read], kind: str) -> Read:
+        """What a step that judges data says; if it refused the data, its outputs are gone, and the history has it."""
+        if self.run.verdict and self.failed and self.failed == self.step(kind):
+            return document.model_validate_json(self.run.verdict)
+        return self._document(document, kind, "verdict")
 
     def _document(self, document: type[Read], kind: str, key: str) -> Read:
         return document.read(self.file(kind, key, document.FILE).parent)

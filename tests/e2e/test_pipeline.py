@@ -20,7 +20,7 @@ PROJECT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 
 STEPS = [
-    "ExampleGen", "Schema", "StatisticsGen", "ExampleValidator", "DataGate", "DataStop", "Transform",
+    "ExampleGen", "Schema", "StatisticsGen", "ExampleValidator", "DataGate", "Transform",
     "Trainer", "Champion", "Predictor", "Evaluator", "Gate", "Canary", "Pusher",
 ]  # fmt: skip
 AFTER_DATA = STEPS[STEPS.index("Trainer") :]

@@ -147,7 +147,7 @@ def failed_run(api: FakeApi) -> None:
     }
     waiting = {"start_time": "1970-01-01T00:00:00Z", "state": "PENDING"}
     names = {
-        "DataStop": later,
+        "DataGate": later,
         "ExampleGen": task,
         "Trainer": waiting,
         "ExampleGen-driver": task,
@@ -163,9 +163,9 @@ def test_a_run_is_shown_with_its_steps_and_why_it_stopped(api: FakeApi, named: s
     failed_run(api)
     told = json.loads(call("show", named, "--host", api.url, "--json").output)
     assert [(s["step"], s["state"], s["seconds"]) for s in told["steps"]] == [
-        ("ExampleGen", "SUCCEEDED", 90.0), ("DataStop", "FAILED", 60.0), ("Trainer", "PENDING", None),
+        ("ExampleGen", "SUCCEEDED", 90.0), ("DataGate", "FAILED", 60.0), ("Trainer", "PENDING", None),
     ]  # fmt: skip
-    assert told["why"] == "DataStop failed: executor exited with status 5"
+    assert told["why"] == "DataGate failed: executor exited with status 5"
     assert (told["run"], told["state"], told["page"]) == ("r1", "FAILED", f"{api.url}/#/runs/details/r1")
     shown = call("show", named, "--host", api.url).output
     for expected in ("step", "0:01:30", "executor exited with status 5", told["page"]):

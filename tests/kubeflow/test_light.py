@@ -28,7 +28,6 @@ def run(program: str, *arguments: str) -> list[str]:
     ("executor", "needed"),
     [
         ("components.champion.executor.ChampionExecutor", []),
-        ("components.data_gate.component.Stop_Executor", ["apache_beam"]),  # of TFX's decorator
         ("components.data_gate.executor.DataGateExecutor", []),
         ("components.schema.executor.Executor", []),
         ("components.canary.executor.CanaryExecutor", []),

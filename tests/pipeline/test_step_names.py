@@ -9,7 +9,7 @@ from pipeline.step_names import kind_of, of_span, span_of, without_span
     ("name", "kind", "span"),
     [
         ("ExampleGen-000007", "ExampleGen", 7),
-        ("DataStop-000000", "DataStop", 0),
+        ("DataGate-000000", "DataGate", 0),
         ("ExampleGen", "ExampleGen", None),
         ("HeldOut", "ExampleGen", None),
         ("GateNewest", "Gate", None),

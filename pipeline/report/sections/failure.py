@@ -20,12 +20,12 @@ def applies(record: RunRecord) -> bool:
 def build(record: RunRecord) -> dict[str, Any]:
     """Collect the reason, the last lines of the log and the configuration of the run."""
     outcome, stopped = outcome_of(record), record.stopped
-    verdict = or_none(record.data_verdict)
+    verdicts = (or_none(record.data_verdict), or_none(record.drift_verdict))
     settings = record.run.settings
     return {
         "words": outcome.words,
         "step": stopped.name if stopped else "",
-        "checks": verdict.stops() if verdict else [],
+        "checks": [check for verdict in verdicts if verdict for check in verdict.stops()],
         "log": record.run.log,
         "lines": log_tail(record),
         "settings": json.dumps(json.loads(settings), indent=2, ensure_ascii=False) if settings else "",

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import pytest
 
 import nsynth
+from components.documents import DataGateVerdict, DriftVerdict
 from pipeline.config import Config
 from pipeline.history import past_runs
 from pipeline.history.endings import record_ending
@@ -292,3 +293,20 @@ def test_the_page_of_a_failed_run_shows_the_end_of_its_log_without_passwords(tmp
     assert EVIL not in shown
     log.rename(log.with_name("elsewhere"))
     assert "no longer exists" in sections(render(record))["failure"]
+
+
+@pytest.mark.parametrize("step", ["DataGate", "Drift"])
+def test_the_page_of_a_refused_run_shows_the_verdict_although_tfx_deleted_it(tmp_path, step):
+    workspace = Workspace(tmp_path / "workspace")
+    stop = {"name": "labels", "measured": 0.5, "limit": 0.4, "outcome": "stop", "words": "check the labels"}
+    kind = DataGateVerdict if step == "DataGate" else DriftVerdict
+    verdict = kind.model_validate({"accepted": False, "span": 3, "checks": [stop]})
+    with contextlib.suppress(nsynth.RefusedDataError), record_ending(workspace.config.metadata, "{}"):
+        write_run(workspace, Told(until="DataGate", failed=step == "DataGate"))
+        if step == "Drift":
+            workspace.step("Drift", {}, {}, state="FAILED")
+        verdict.enforce("data_gate")
+    record = RunRecord(past_runs.load_run(workspace.store), workspace.config)
+    assert (record.data_verdict if step == "DataGate" else record.drift_verdict)() == verdict
+    shown = sections(render(record))["failure"]
+    assert "check the labels" in shown

@@ -46,8 +46,8 @@ def test_errors_are_told_apart():
     assert child_main._ending(KeyboardInterrupt(), "Trainer") == "interrupted"
     assert child_main._ending(ConnectionResetError(), "ExampleGen-000001") == "passing"
     assert child_main._ending(nsynth.RefusedDataError("damaged"), "ExampleGen-000001") == "refused"
-    assert child_main._ending(nsynth.RefusedDataError("damaged"), "DataStop-000000") == "refused"
-    assert child_main._refused_span(nsynth.RefusedDataError("damaged"), "DataStop-000000") == 0
+    assert child_main._ending(nsynth.RefusedDataError("damaged"), "DataGate-000000") == "refused"
+    assert child_main._refused_span(nsynth.RefusedDataError("damaged"), "DataGate-000000") == 0
     assert child_main._refused_span(nsynth.RefusedDataError("too few", 0), "Apart") == 0
     assert child_main._refused_span(nsynth.RefusedDataError("damaged"), "HeldOut") is None
     assert child_main._ending(nsynth.UserError("diverged"), "Trainer") == "failed"

@@ -1,4 +1,4 @@
-"""The steps of a round are told which spans are new, and where the bars are that refuse one."""
+"""The steps of a round: what waits for what, and which spans may be refused."""
 
 import pytest
 
@@ -11,14 +11,11 @@ def steps(config):
     return {step.id: step for step in prepare_spans(config, Spans((1, 2, 3), judge=(2, 3), new=(2,))).steps}
 
 
-def test_each_refusal_names_the_bars_of_the_step_that_judged(steps):
-    bars = {name: step.exec_properties["bars"] for name, step in steps.items() if "Stop-" in name}
-    assert bars == {
-        "DataStop-000002": "data_gate",
-        "DataStop-000003": "data_gate",
-        "DriftStop-000002": "retrain.drift.min_agreement",
-        "DriftStop-000003": "retrain.drift.min_agreement",
-    }
+def test_nothing_is_prepared_before_every_judged_span_is_accepted(steps):
+    before = {step.id for step in steps["Transform"].upstream_nodes}
+    assert {"Drift-000002", "Drift-000003", "Apart"} <= before
+    for span in ("000002", "000003"):
+        assert steps[f"DataGate-{span}"] in steps[f"Drift-{span}"].upstream_nodes
 
 
 def test_apart_knows_which_spans_give_way(steps):
