@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from benchmarks import harness
-from benchmarks.stock import BEAM_ARGS
+from benchmarks.stock import markdown, prepare_run, step_seconds
 
 SIDES = {"stock": "stock Evaluator asks the models", "ours": "the models are asked once"}
 STEPS = ("Predictor", "Evaluator", "Gate")
@@ -44,21 +44,16 @@ def main(notes: tuple[int, ...], size: str, output: Path, scratch: str | None) -
 def measure(side: str, count: int, folder: str, model: str) -> dict[str, Any]:
     """Run one side in this process: seconds of wall and CPU time, wall time of each step, and peak memory."""
     from benchmarks.synthetic import write_tfrecord
-    from pipeline.history.past_runs import load_run, open_store
 
     notes, out = Path(folder, f"{count}", f"Split-{SPLIT}"), Path(folder, "out")
     if not notes.exists():
         notes.mkdir(parents=True)
         write_tfrecord(notes / "notes", count)
     steps = _judging(side, notes.parent, Path(model))
-    taken = harness.timed(lambda: _run(steps, out))
-    ran = load_run(open_store(out / "metadata.sqlite")).steps
-    return {
-        "side": side,
-        "notes": count,
-        "parts_wall_s": {name: ran[name].seconds for name in STEPS},
-        **taken,
-    }
+    taken = harness.timed(prepare_run("judge", steps, out))
+    seconds = step_seconds(out)
+    parts = {name: seconds[name] for name in STEPS}
+    return {"side": side, "notes": count, "parts_wall_s": parts, **taken}
 
 
 def train(folder: str, size: str) -> dict[str, Any]:
@@ -153,22 +148,6 @@ def _stock_config(options: Any) -> Any:
     return config
 
 
-def _run(steps: list[Any], out: Path) -> None:
-    from tfx.orchestration import metadata
-    from tfx.orchestration.local.local_dag_runner import LocalDagRunner
-    from tfx.orchestration.pipeline import Pipeline
-
-    out.mkdir(parents=True, exist_ok=True)
-    pipeline = Pipeline(
-        pipeline_name="judge",
-        pipeline_root=str(out / "artifacts"),
-        components=steps,
-        beam_pipeline_args=list(BEAM_ARGS),
-        metadata_connection_config=metadata.sqlite_metadata_connection_config(str(out / "metadata.sqlite")),
-    )
-    LocalDagRunner().run(pipeline)
-
-
 def summarize(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """What a note costs each side: of the largest run, start-up included, and between the smallest and the largest."""
     summary: dict[str, Any] = {}
@@ -189,19 +168,7 @@ def summarize(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 def table(result: dict[str, Any]) -> str:
     """The figures as Markdown."""
-    head = ["", "notes", *(f"{step}, s" for step in STEPS), "all, s", "CPU, s", "peak memory, GB"]
-    rows = [
-        [
-            SIDES[run["side"]],
-            f"{run['notes']:,}",
-            *(f"{run['parts_wall_s'][step]:.1f}" for step in STEPS),
-            f"{run['wall_s']:.1f}",
-            f"{run['cpu_s']:.1f}",
-            f"{run['peak_rss_bytes'] / 1e9:.1f}",
-        ]
-        for run in result["runs"]
-    ]
-    text = harness.markdown(head, rows)
+    text = markdown(result["runs"], SIDES)
     for side, costs in result["summary"].items():
         text += (
             f"\n\n{SIDES[side]}: one more note {costs['cpu_ms_a_note']:.2f} ms of CPU time and "

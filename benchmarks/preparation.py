@@ -9,7 +9,6 @@ import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import click
 
 from benchmarks import harness
 from benchmarks.harness import OFFICIAL_NOTES
-from benchmarks.stock import BEAM_ARGS
+from benchmarks.stock import markdown, prepare_run, step_seconds
 
 SIDES = {"stock": "stock components", "ours": "ours", "one core": "ours, pinned to one core"}
 STEPS = {
@@ -63,27 +62,22 @@ def _compare(sizes: list[int], sides: tuple[str, ...], folder: Path) -> list[dic
 
 
 def measure(side: str, count: int, data: str, out: str) -> dict[str, Any]:
-    """Runs one side in this process: seconds of wall and CPU time, of each part too, and peak memory."""
+    """Run one side in this process: seconds of wall and CPU time, of each part too, and peak memory."""
     if side == "one core":
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # before TensorFlow counts its cores
-    from pipeline.history.past_runs import load_run, open_store
-
-    run = (_stock if side == "stock" else _ours)(data, Path(out))
-    took = harness.timed(run)
-    steps = load_run(open_store(Path(out, "metadata.sqlite"))).steps
+    steps = (_stock if side == "stock" else _ours)(data, Path(out))
+    took = harness.timed(prepare_run("preparation", steps, Path(out)))
+    seconds = step_seconds(Path(out))
     return {
         "side": side,
         "notes": count,
         **took,
-        "parts_wall_s": {
-            part: sum(step.seconds for step in steps.values() if step.name in names)
-            for part, names in STEPS.items()
-        },
+        "parts_wall_s": {part: sum(seconds.get(name, 0) for name in names) for part, names in STEPS.items()},
         "written_bytes": harness.written_bytes(out),
     }
 
 
-def _ours(data: str, out: Path) -> Callable[[], None]:
+def _ours(data: str, out: Path) -> list[Any]:
     """The steps of `nsynth run` up to Transform; nothing is held out for tests, so that all notes are transformed."""
     from components.ingest.options import IngestOptions
     from pipeline.config import Config
@@ -91,10 +85,10 @@ def _ours(data: str, out: Path) -> Callable[[], None]:
 
     ingest = IngestOptions(dev_fraction=0.05, valid_fraction=0, test_fraction=0)
     config = Config(workspace=out, data=data, ingest=ingest)
-    return _pipeline(prepare(config).steps, out)
+    return prepare(config).steps
 
 
-def _stock(data: str, out: Path) -> Callable[[], None]:
+def _stock(data: str, out: Path) -> list[Any]:
     """TFX's components, left as they come but for the splits."""
     from tfx.components import ExampleValidator, ImportExampleGen, StatisticsGen, Transform
     from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
@@ -122,23 +116,7 @@ def _stock(data: str, out: Path) -> Callable[[], None]:
         splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "dev"]),
         custom_config={"spectrogram": SpectrogramOptions().model_dump(mode="json")},
     )
-    return _pipeline([ingest, statistics, schema, validator, transform], out)
-
-
-def _pipeline(steps: list[Any], out: Path) -> Callable[[], None]:
-    from tfx.orchestration import metadata
-    from tfx.orchestration.local.local_dag_runner import LocalDagRunner
-    from tfx.orchestration.pipeline import Pipeline
-
-    out.mkdir(parents=True)
-    pipeline = Pipeline(
-        pipeline_name="preparation",
-        pipeline_root=str(out / "artifacts"),
-        components=steps,
-        beam_pipeline_args=list(BEAM_ARGS),
-        metadata_connection_config=metadata.sqlite_metadata_connection_config(str(out / "metadata.sqlite")),
-    )
-    return lambda: LocalDagRunner().run(pipeline)
+    return [ingest, statistics, schema, validator, transform]
 
 
 def summarize(runs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -165,19 +143,7 @@ def summarize(runs: list[dict[str, Any]]) -> dict[str, Any]:
 def table(result: dict[str, Any]) -> str:
     """The figures as Markdown."""
     runs = sorted(result["runs"], key=lambda run: (run["notes"], list(SIDES).index(run["side"])))
-    head = ["", "notes", *(f"{part}, s" for part in STEPS), "all, s", "CPU, s", "peak memory, GB"]
-    rows = [
-        [
-            SIDES[run["side"]],
-            f"{run['notes']:,}",
-            *(f"{run['parts_wall_s'][part]:.1f}" for part in STEPS),
-            f"{run['wall_s']:.1f}",
-            f"{run['cpu_s']:.1f}",
-            f"{run['peak_rss_bytes'] / 1e9:.1f}",
-        ]
-        for run in runs
-    ]
-    text = harness.markdown(head, rows)
+    text = markdown(runs, SIDES)
     for side, costs in result["summary"].items():
         text += (
             f"\n\n{SIDES[side]}: {costs['fixed_wall_s']:.0f} s and {costs['wall_ms_a_note']:.2f} ms a note of wall "
