@@ -60,6 +60,15 @@ def code_fingerprint(*paths: str) -> str:
     return digest.hexdigest()[:16]
 
 
+def tree_fingerprint(*paths: str) -> str:
+    """SHA-256 over names and contents of all source files below those `paths` that exist; follows no import."""
+    digest = hashlib.sha256()
+    there = [ROOT / path for path in paths if (ROOT / path).exists()]
+    for file in sorted(file for path in there for file in _below(path)):
+        digest.update(f"{file.relative_to(ROOT)}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
 def code_files(*paths: str) -> list[Path]:
     """The source files below `paths`, the contract, and every file of ours that one of these imports; in order."""
     found: set[Path] = set()

@@ -1,19 +1,25 @@
-"""Runs the graph on this machine: TFX's LocalDagRunner."""
+"""Runs the graph on this machine. Imports TensorFlow and TFX's components only if the graph is new or a step runs."""
 
-from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+import logging
+from typing import TYPE_CHECKING
 
 from components.champion.check import check_champion
-from pipeline import logs
+from pipeline import graph_cache, logs, on_demand
 from pipeline.config import Config
-from pipeline.data_steps import Spans
-from pipeline.graph import create_pipeline
 from pipeline.history.endings import record_ending
 from pipeline.history.identity import open_own
 from pipeline.history.metadata import connection_config
 from pipeline.history.step_memory import record_memory
 
+if TYPE_CHECKING:  # seconds to import
+    from tfx.proto.orchestration import pipeline_pb2
 
-def run_local(config: Config, spans: Spans | None = None) -> None:
+    from pipeline.data_steps import Spans
+
+_log = logging.getLogger(__name__)
+
+
+def run_local(config: Config, spans: "Spans | None" = None) -> None:
     """Runs every step that the cache does not already hold. An error of a step is raised as it is.
 
     Args:
@@ -27,9 +33,33 @@ def run_local(config: Config, spans: Spans | None = None) -> None:
     check_champion(config.models)
     open_own(config.workspace, config.metadata)  # tells more than TFX if that fails
     connection = connection_config(config.metadata)
-    pipeline = create_pipeline(config, str(config.artifacts), spans, metadata_connection_config=connection)
+    graph = compile_graph(config, spans) if spans else _kept_or_compiled(config)
+    from pipeline import launch
+
     with (
         record_ending(config.metadata, config.without_secrets(), logs.current_file()),
         record_memory(connection),
     ):
-        LocalDagRunner().run(pipeline)
+        launch.run(graph, connection)
+
+
+def _kept_or_compiled(config: Config) -> "pipeline_pb2.Pipeline":
+    """The graph for the one folder `config.input_base`."""
+    if graph := graph_cache.load(config):
+        on_demand.defer()
+        return graph
+    graph = compile_graph(config, None)
+    try:
+        graph_cache.save(config, graph)
+    except OSError as error:  # the next run does without
+        _log.warning("the graph could not be kept: %s", error)
+    return graph
+
+
+def compile_graph(config: Config, spans: "Spans | None") -> "pipeline_pb2.Pipeline":
+    """TFX's form of the graph, without the address of the history."""
+    from tfx.dsl.compiler.compiler import Compiler
+
+    from pipeline.graph import create_pipeline
+
+    return Compiler().compile(create_pipeline(config, str(config.artifacts), spans))

@@ -1,4 +1,4 @@
-"""What TFX tells in its log of the steps that it runs. The only place that knows TFX's wording."""
+"""What the log tells of the steps that run. The only place that knows the wording, TFX's in part."""
 
 import contextlib
 import logging
@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Self
 
+RUNNING, FINISHED = "Component %s is running.", "Component %s is finished."
+"""As TFX's LocalDagRunner says it, around each node; pipeline/launch.py does the same."""
 STARTED = re.compile(r"Component (\S+) is running\.")
 _CACHED = re.compile(r"A cached execution \d+ is used\.")
 _FINISHED = re.compile(r"Component \S+ is finished\.")

@@ -131,7 +131,7 @@ def _run(config: Config) -> None:
 
     try:
         with lock.hold(Retraining(config).lock_file, "nsynth run", is_round=False):
-            from pipeline.local_runner import run_local  # 15 s of imports, under the status line
+            from pipeline.local_runner import run_local  # imports TFX, under the status line
 
             run_local(config)
     except BaseException:

@@ -49,7 +49,7 @@ def run(request: Request) -> Result:
     console = Console(file=Stream(os.dup(2)))
     with chatter_to(request.log_file, verbose=False), follow_steps(console) as lines, step.attached():
         try:
-            from pipeline.retrain.run import run_spans  # 15 s of imports
+            from pipeline.retrain.run import run_spans  # seconds of imports
 
             result = run_spans(request)
         except BaseException as error:

@@ -6,6 +6,7 @@ The tests stand in the order of the story; each run takes up where the one befor
 import json
 import os
 import shlex
+import shutil
 from pathlib import Path
 
 import nbformat
@@ -108,6 +109,16 @@ def test_a_second_run_takes_everything_from_the_cache(project, first):
     assert again.returncode == exit_codes.OK, again.stdout + again.stderr
     assert project.states() == dict.fromkeys(STEPS, "CACHED")
     assert len(list((project.workspace / "models").glob("[0-9]*"))) == 1
+
+
+def test_a_deleted_artifact_is_made_again(project, first):
+    shutil.rmtree(artifact(project, "Gate", "report"))
+    answer = project.run()
+    assert answer.returncode == exit_codes.OK, answer.stdout + answer.stderr
+    states = project.states()
+    assert states.pop("Gate") == states.pop("Pusher") == "COMPLETE"
+    assert set(states.values()) == {"CACHED"}
+    assert artifact(project, "Gate", "report").is_dir()
 
 
 def test_a_changed_line_of_the_trainer_runs_it_and_what_follows(project, first):

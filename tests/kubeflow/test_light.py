@@ -8,10 +8,11 @@ import pytest
 SHOW = """
 import importlib, sys
 from kubeflow import light
+from pipeline import on_demand
 light.tfx_command(sys.argv[1])
 importlib.import_module(sys.argv[1].rpartition(".")[0])
 there = (name for name in sys.argv[2:] if name in sys.modules)
-print(*(name for name in there if not isinstance(sys.modules[name], light._OnDemand)))
+print(*(name for name in there if not isinstance(sys.modules[name], on_demand.OnDemand)))
 """
 HEAVY = ("tensorflow", "apache_beam", "tensorflow_data_validation", "tfx.components.statistics_gen.executor")
 
@@ -43,11 +44,12 @@ def test_a_step_imports_what_it_needs(executor: str, needed: list[str]) -> None:
 def test_what_was_left_out_is_there_when_it_is_used() -> None:
     program = """
 from kubeflow import light
+from pipeline import on_demand
 light.tfx_command("components.champion.executor.ChampionExecutor")
 from tfx.components.evaluator import constants
 import tensorflow as tf
 from tfx.dsl.io import fileio
-assert isinstance(tf, light._OnDemand)
+assert isinstance(tf, on_demand.OnDemand)
 print(tf.constant(6).numpy() * 7)
 print(fileio.exists("/"))
 import tensorflow.python.framework.ops

@@ -93,7 +93,7 @@ def test_an_older_foreign_version_is_no_obstacle(tmp_path):
 def test_nothing_is_run_with_a_foreign_champion(tmp_path, monkeypatch, way):
     config = Config(workspace=tmp_path)
     push(Path(config.models), saved_model(output="dense"))
-    monkeypatch.setattr(local_runner, "create_pipeline", lambda *_, **__: pytest.fail("too late"))
+    monkeypatch.setattr(local_runner, "compile_graph", lambda *_: pytest.fail("too late"))
     files = {"log_file": tmp_path / "log", "result_file": tmp_path / "result"}
     request = run.Request(config=config, window=(1,), judge=(1,), **files)
     with pytest.raises(nsynth.UserError, match="not a model of this pipeline"):

@@ -1,0 +1,68 @@
+"""Runs a compiled graph on this machine by TFX's launcher; imports TFX.
+
+TFX's LocalDagRunner constructs the executor of every node, which imports all that the step would use, and does so for
+steps that come from the cache, too. This one constructs an executor when it is to run; all else is the launcher's.
+"""
+
+import datetime
+
+from absl import logging
+from ml_metadata.proto import metadata_store_pb2
+from tfx.dsl.compiler import constants
+from tfx.orchestration import metadata
+from tfx.orchestration.local import runner_utils
+from tfx.orchestration.portable import data_types, launcher, runtime_parameter_utils
+from tfx.orchestration.portable.base_executor_operator import BaseExecutorOperator
+from tfx.proto.orchestration import executable_spec_pb2, execution_result_pb2, pipeline_pb2
+
+from pipeline import on_demand
+from pipeline.step_log import FINISHED, RUNNING
+
+
+class _WhenItRuns(BaseExecutorOperator):
+    """Constructs TFX's own operator for a step when the step runs."""
+
+    SUPPORTED_EXECUTOR_SPEC_TYPE = [
+        executable_spec_pb2.PythonClassExecutableSpec,
+        executable_spec_pb2.BeamExecutableSpec,
+    ]
+    SUPPORTED_PLATFORM_CONFIG_TYPE: list[type] = []
+
+    def run_executor(
+        self, execution_info: data_types.ExecutionInfo
+    ) -> execution_result_pb2.ExecutorOutput | None:
+        """Runs the step as TFX does, with everything loaded that waited until now."""
+        on_demand.load_all()
+        kind = launcher.DEFAULT_EXECUTOR_OPERATORS[type(self._executor_spec)]
+        operator = kind(executor_spec=self._executor_spec, platform_config=self._platform_config)
+        operator.with_execution_watcher(self._execution_watcher_address)
+        return operator.run_executor(execution_info)
+
+
+def run(graph: pipeline_pb2.Pipeline, connection: metadata_store_pb2.ConnectionConfig) -> None:
+    """Runs all nodes in their order. An error of a step is raised as it is.
+
+    Args:
+      graph: as TFX's compiler made it.
+      connection: the history.
+    """
+    name = datetime.datetime.now().isoformat()
+    runtime_parameter_utils.substitute_runtime_parameter(
+        graph, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: name}
+    )
+    deployment = runner_utils.extract_local_deployment_config(graph)
+    logging.info("executors: %s", deployment)
+    when_it_runs = dict.fromkeys(_WhenItRuns.SUPPORTED_EXECUTOR_SPEC_TYPE, _WhenItRuns)
+    for node in graph.nodes:
+        step = node.pipeline_node.node_info.id
+        logging.info(RUNNING, step)
+        launcher.Launcher(
+            pipeline_node=node.pipeline_node,
+            mlmd_connection=metadata.Metadata(connection),
+            pipeline_info=graph.pipeline_info,
+            pipeline_runtime_spec=graph.runtime_spec,
+            executor_spec=runner_utils.extract_executor_spec(deployment, step),
+            custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, step),
+            custom_executor_operators=when_it_runs,
+        ).launch()
+        logging.info(FINISHED, step)
