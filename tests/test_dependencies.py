@@ -1,6 +1,7 @@
 """What setup.py declares is what the code imports, and what a wheel holds reaches no file outside of it."""
 
 import ast
+import functools
 import re
 import sys
 from importlib.metadata import packages_distributions
@@ -45,20 +46,31 @@ def files(*folders: str) -> list[Path]:
 def imported(sources: list[Path]) -> dict[str, str]:
     """Package → one of the files that import it; the standard library and this project left out."""
     ours = {"atomic", "nsynth", *PACKAGES, *UNSHIPPED, *(file.stem for file in files("tests"))}
-    known = packages_distributions()
+    known = distributions()
     found: dict[str, str] = {}
     for file in sources:
-        for node in ast.walk(ast.parse(file.read_bytes())):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-            for name in names:
-                top = name.split(".")[0]
-                if top in sys.stdlib_module_names or top in ours:
-                    continue
-                for package in _packages(name, known.get(top, [top])):
-                    found.setdefault(plain(package), str(file.relative_to(ROOT)))
+        for name in imports(file):
+            top = name.split(".")[0]
+            if top in sys.stdlib_module_names or top in ours:
+                continue
+            for package in _packages(name, known.get(top, [top])):
+                found.setdefault(plain(package), str(file.relative_to(ROOT)))
     return found
+
+
+distributions = functools.cache(packages_distributions)
+
+
+@functools.cache
+def imports(file: Path) -> list[str]:
+    """Names that a file imports: of modules, and of what it takes from them."""
+    names = []
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return names
 
 
 def _packages(name: str, candidates: list[str]) -> list[str]:

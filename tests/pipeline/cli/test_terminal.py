@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.history.ledger import Ledger
 
+pytestmark = pytest.mark.slow
 MARKER = "a file of the current folder was imported"
 STAND_IN = """
 import functools, pathlib, subprocess, sys
@@ -182,14 +183,12 @@ def test_modules_in_the_current_folder_are_not_imported_by_a_round(foreign):
     assert b"FileNotFoundError" in answer.stderr, "the round's process came to its request"
 
 
-@pytest.mark.slow
 def test_nor_by_the_rendering_of_the_demo_notes(foreign):
     answer = nsynth("corpus", "--size", "tiny", "--out", "notes", cwd=foreign, before="sys.path.remove('')")
     assert answer.returncode == 0, answer.stderr
     assert (foreign / "notes" / "LICENCES.md").exists()
 
 
-@pytest.mark.slow
 def test_the_user_s_settings_of_keras_do_not_reach_ours(tmp_path):
     (tmp_path / "keras.json").write_text('{"floatx": "float16", "image_data_format": "channels_first"}')
     body = (

@@ -19,7 +19,7 @@ from components.gate.options import GateOptions
 from components.predictions import Predictions
 from components.registry import Registry
 from components.version import Record
-from tests.components.canary.test_canary import MEASURED
+from tests.components.canary.measured import MEASURED
 from tests.components.conftest import Note, make_notes, predictions_of, write_notes, write_predictions
 from tests.pipeline.report.workspace import RUN, Workspace
 
