@@ -13,6 +13,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import time
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -103,6 +104,8 @@ class Record:
     inputs: tuple[str, ...]
     """Places of the inputs that lie on the claim."""
     outputs: tuple[Output, ...]
+    ended: float = dataclasses.field(default_factory=time.time)
+    """Seconds since 1970."""
 
     def text(self) -> str:
         """As JSON."""
@@ -118,7 +121,7 @@ class Record:
         try:
             content = json.loads(file.read_bytes())
             outputs = tuple(Output._parse(output) for output in content["outputs"])
-            return cls(content["run"], content["step"], tuple(content["inputs"]), outputs)
+            return cls(content["run"], content["step"], tuple(content["inputs"]), outputs, content["ended"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise nsynth.UserError(
                 f"{file} is no record of a step ({error}): restore it from a backup, or remove it together with the "
@@ -191,6 +194,15 @@ class Claim:
         """
         return [Record.load(file) for file in sorted(self.runs.glob(f"*/*{RECORD}"))]
 
+    def left_over(self, records: Iterable[Record]) -> Iterator[tuple[Path, bool]]:
+        """Yield what no record accounts for, and whether it is a draft: of a step that works, or was killed."""
+        known = {self.runs / record.run / record.step for record in records if record.outputs}
+        for path in sorted(self.runs.glob("*/*")):
+            if path.name.startswith("."):
+                yield path, True
+            elif path.with_suffix("") not in known:
+                yield path, False
+
     def forget(self, places: Iterable[str]) -> None:
         """Take outputs out of their steps' records; call `lift` first."""
         gone = set(places)
@@ -199,6 +211,8 @@ class Claim:
             record = Record.load(file)
             left = tuple(output for output in record.outputs if output.place not in gone)
             self.record(dataclasses.replace(record, outputs=left))
+            with contextlib.suppress(OSError):  # others are there
+                (self.runs / run / step).rmdir()
 
     def lift(self) -> str:
         """Change the text that every cached step takes as a parameter, so that no cached result is taken."""

@@ -67,6 +67,8 @@ def refuse_what_vertex_lacks(options: KubeflowOptions) -> None:
         raise nsynth.UserError(
             f"kubeflow.pipeline_root = {options.pipeline_root}: Vertex AI needs a gs:// address"
         )
+    if options.artifacts == "claim":
+        raise nsynth.UserError("Vertex AI mounts no claims: set kubeflow.artifacts to store or leave it out")
     for name in (*options.steps, EVERY_STEP):
         step = options.step(name)
         if step.node_selector or step.tolerates or step.timeout_s:

@@ -38,8 +38,16 @@ PUSH_STEP = "Pusher"
 RUN_PLACEHOLDERS = {"run": "{{$.pipeline_job_uuid}}", "run_name": "{{$.pipeline_job_name}}"}
 
 
-def compile_pipeline(pipeline: Pipeline, options: KubeflowOptions, target: Target = "kfp") -> Package:
+def compile_pipeline(
+    pipeline: Pipeline, options: KubeflowOptions, target: Target = "kfp", workspace: str | None = None
+) -> Package:
     """Compiles a TFX pipeline.
+
+    Args:
+      pipeline: the graph.
+      options: where and how it runs.
+      target: open-source Kubeflow Pipelines, or Vertex AI.
+      workspace: folder on a volume that all steps mount; without one, artifacts go to the object store.
 
     Raises:
       nsynth.UserError: an option has no counterpart on the target.
@@ -60,7 +68,7 @@ def compile_pipeline(pipeline: Pipeline, options: KubeflowOptions, target: Targe
         _set_resources(container, step, target)
         _set_retries(task, step, options)
         task["cachingOptions"] = {"enableCache": True} if step.cache else {}
-        _tell_entrypoint(name, container, target)
+        _tell_entrypoint(name, container, target, options, workspace)
     if target == "vertex":
         return Package(_vertex_job(spec, options), {})
     return Package(spec, _platforms(spec, options))
@@ -206,9 +214,15 @@ def _set_retries(task: Spec, step: StepOptions, options: KubeflowOptions) -> Non
         }
 
 
-def _tell_entrypoint(name: str, container: Spec, target: Target) -> None:
-    """Gives our command the step's name and the driver, which TFX puts into a hook that only Vertex AI knows."""
+def _tell_entrypoint(
+    name: str, container: Spec, target: Target, options: KubeflowOptions, workspace: str | None
+) -> None:
+    """Gives our command the step, the place of artifacts, and the driver, which TFX puts into a hook of Vertex AI."""
     args = ["--step", name]
+    if target == "kfp" and workspace:
+        args += ["--workspace", workspace]
+        if options.artifacts != "store":
+            args += ["--artifacts", "claim"]
     if target == "kfp" and (hook := container.pop("lifecycle", {}).get("preCacheCheck")):
         args += ["--driver", hook["command"][-1]]
     container["args"] = [*args, *container["args"]]
@@ -269,7 +283,7 @@ def compile_config(config: Any, target: Target = "kfp") -> Package:
 
     check_config(config, target)
     pipeline = create_pipeline(config, config.kubeflow.pipeline_root)
-    package = compile_pipeline(pipeline, config.kubeflow, target)
+    package = compile_pipeline(pipeline, config.kubeflow, target, str(config.workspace))
     if target == "kfp":
         lint.refuse(package, "this")
     return package

@@ -3,16 +3,18 @@
 TFX's own command, `kubeflow_v2_run_executor`, expects what Vertex AI hands to it; open-source KFP hands over
 something else. This command fixes the difference and starts TFX's, unpatched, as a child (see light.py):
 
-    python -m kubeflow.entrypoint --step NAME [--driver MODULE] <what TFX's command takes>
+    python -m kubeflow.entrypoint --step NAME [--driver MODULE] [--workspace FOLDER [--artifacts claim]] \
+        <what TFX's command takes>
 
 On Vertex AI one thing is left for it to do: our steps work in folders, and there gs://bucket is one, /gcs/bucket.
 
-It imports the standard library and one module of names, so that it costs nothing and outlives a child that runs
+It imports the standard library and modules that do the same, so that it costs nothing and outlives a child that runs
 out of memory.
 """
 
 import argparse
 import contextlib
+import dataclasses
 import json
 import os
 import re
@@ -21,10 +23,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import nsynth
+from components.claim import Claim
 from components.staging import ADDRESS
+from kubeflow import artifacts
 
 TFX_COMMAND = "kubeflow.light"
 EXECUTOR_INPUT = "--json_serialized_invocation_args"
@@ -52,6 +58,8 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--step", required=True, help="name of the step, for the log")
     parser.add_argument("--driver", help="module to run first; it resolves {SPAN} of an ExampleGen")
+    parser.add_argument("--workspace", type=Path, help="on a volume that all pods share")
+    parser.add_argument("--artifacts", choices=("claim", "store"), default="store", help="where outputs go")
     parser.add_argument(EXECUTOR_INPUT, dest="executor_input", required=True, type=json.loads)
     parser.add_argument(INPUTS_SPEC, dest="inputs_spec", default={}, type=json.loads)
     args, tfx_args = parser.parse_known_args(argv)
@@ -61,38 +69,91 @@ def main(argv: list[str]) -> int:
     started = time.monotonic()
     code = 1
     try:
-        code = run_step(args.executor_input, args.inputs_spec, args.driver, tfx_args)
+        claim = Claim(args.workspace) if args.workspace else None
+        step = Step(args.step, claim, args.artifacts == "claim")
+        code = run_step(step, args.executor_input, args.inputs_spec, args.driver, tfx_args)
+    except nsynth.UserError as error:
+        print(f"Error: {error}", file=sys.stderr)
     finally:
         print(json.dumps({"step": args.step, **_cost(started), "exit_code": code}), flush=True)
     return code
 
 
+class Failed(Exception):  # noqa: N818
+    """A child failed; its output says why."""
+
+    def __init__(self, code: int):
+        super().__init__(code)
+        self.code = code
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """A step as it was compiled."""
+
+    name: str
+    claim: Claim | None = None
+    """The workspace, where all pods share it."""
+    on_claim: bool = False
+    """Whether its outputs go there, too."""
+
+
 def run_step(
-    executor_input: dict[str, Any], inputs_spec: dict[str, Any], driver: str | None, tfx_args: list[str]
+    step: Step,
+    executor_input: dict[str, Any],
+    inputs_spec: dict[str, Any],
+    driver: str | None,
+    tfx_args: list[str],
 ) -> int:
-    """Fixes the input, runs the driver, if any, and the executor, and fixes the output."""
-    fix_input(executor_input, inputs_spec)
+    """Fixes the input, runs the driver, if any, and the executor, and fixes the output.
+
+    Raises:
+      nsynth.UserError: an input is not there as it was published.
+    """
+    fix_input(executor_input, inputs_spec, step.claim)
     # Vertex AI names this file by its address; KFP by its path, which stays.
     output_file = executor_input["outputs"]["outputFile"] = to_staged(executor_input["outputs"]["outputFile"])
+    outputs = {
+        name: (artifact, to_addresses(artifact["uri"]))
+        for name, artifact in _artifacts(executor_input, "outputs")
+        if not _is_value(artifact)
+    }
+    published: contextlib.AbstractContextManager[dict[str, str]] = contextlib.nullcontext({})
+    if step.claim and step.on_claim and outputs:
+        published = artifacts.on_claim(step.claim, step.name, executor_input, outputs)
+    try:
+        with published as on_claim:
+            _execute(executor_input, inputs_spec, driver, tfx_args)
+            places = staged_places() | on_claim
+            for artifact, _ in outputs.values():
+                fix_files(Path(artifact["uri"]), places)
+            answer = to_addresses(_read(executor_input["outputs"]["outputFile"]), places)
+    except Failed as failed:
+        return failed.code
+    with open(output_file, "w") as file:
+        json.dump(answer, file)
+    return 0
+
+
+def _execute(
+    executor_input: dict[str, Any], inputs_spec: dict[str, Any], driver: str | None, tfx_args: list[str]
+) -> None:
     if driver:
         # KFP knows no `preCacheCheck` hook, in which Vertex AI runs the driver: without it {SPAN} stays literal.
-        code = _run(driver, executor_input, inputs_spec, tfx_args)
-        if code:
-            return code
+        _run(driver, executor_input, inputs_spec, tfx_args)
         # TFX's command takes the driver's parameters from this file, but not what it knows of the artifacts.
-        take_over_metadata(executor_input, _read(output_file))
-    code = _run(TFX_COMMAND, executor_input, inputs_spec, tfx_args)
-    if code == 0:
-        for _, artifact in _artifacts(executor_input, "outputs"):
-            fix_files(Path(artifact["uri"]))
-        fixed = to_addresses(_read(output_file))
-        with open(output_file, "w") as file:
-            json.dump(fixed, file)
-    return code
+        take_over_metadata(executor_input, _read(executor_input["outputs"]["outputFile"]))
+    _run(TFX_COMMAND, executor_input, inputs_spec, tfx_args)
 
 
-def fix_input(executor_input: dict[str, Any], inputs_spec: dict[str, Any]) -> None:
-    """Makes KFP's ExecutorInput one that TFX understands, in place."""
+def fix_input(
+    executor_input: dict[str, Any], inputs_spec: dict[str, Any], claim: Claim | None = None
+) -> None:
+    """Makes KFP's ExecutorInput one that TFX understands, in place.
+
+    Raises:
+      nsynth.UserError: an input is not there as it was published.
+    """
     declared = inputs_spec.get("artifacts", {})
     for name, artifact in _artifacts(executor_input, "inputs"):
         # KFP's driver passes artifacts on without their types; TFX picks the class by it.
@@ -103,6 +164,7 @@ def fix_input(executor_input: dict[str, Any], inputs_spec: dict[str, Any]) -> No
         # An object store knows no empty folders: an empty artifact was not copied at all.
         if artifact["uri"] != address and not os.path.exists(artifact["uri"]):
             os.makedirs(artifact["uri"])
+        artifact["uri"] = artifacts.located(artifact["uri"], claim)
         # KFP stores a list as {"list": [...]} and a dict as {"struct": {...}}, and leaves them so.
         artifact["metadata"] = {key: unwrapped(value) for key, value in artifact["metadata"].items()}
     # With log publishing on, the driver adds an output that no component declares, of a type TFX cannot import.
@@ -110,7 +172,7 @@ def fix_input(executor_input: dict[str, Any], inputs_spec: dict[str, Any]) -> No
     for _, artifact in _artifacts(executor_input, "outputs"):
         artifact["uri"] = to_staged(artifact["uri"])
         # The launcher makes the folder above alone; TFX's executors rely on theirs. A value, though, is a file.
-        if not VALUE_TYPE.match(artifact["type"].get("instanceSchema", "")):
+        if not _is_value(artifact):
             os.makedirs(artifact["uri"], exist_ok=True)
 
 
@@ -121,15 +183,15 @@ def take_over_metadata(executor_input: dict[str, Any], driver_output: dict[str, 
         artifact["metadata"] = {**artifact.get("metadata", {}), **found.get(name, {})}
 
 
-def fix_files(folder: Path) -> None:
-    """Writes addresses where the JSON files of an output name folders of this pod, which outlive it."""
+def fix_files(folder: Path, places: Mapping[str, str]) -> None:
+    """Writes addresses where the JSON files of an output name folders that only this attempt of the step has."""
     for path in folder.rglob("*.json") if folder.is_dir() else ():
         text = path.read_text(errors="replace")
-        if not any(staged in text for staged in STAGED.values()):
+        if not any(place in text for place in places):
             continue
         with contextlib.suppress(ValueError):  # TFX and TFMA have files of that name that hold something else
             content = json.loads(text)
-            if (fixed := to_addresses(content, drop_null=False)) != content:
+            if (fixed := to_addresses(content, places, drop_null=False)) != content:
                 path.write_text(json.dumps(fixed, indent=1))
 
 
@@ -141,21 +203,27 @@ def to_staged(uri: str) -> str:
     return uri
 
 
-def to_addresses(value: Any, drop_null: bool = True) -> Any:
+def staged_places() -> dict[str, str]:
+    """Folder of the launcher → address."""
+    return {folder: scheme for scheme, folder in STAGED.items()}
+
+
+def to_addresses(value: Any, places: Mapping[str, str] | None = None, drop_null: bool = True) -> Any:
     """The way back, for every string in `value`: the launcher uploads and records addresses, not folders.
 
     Metadata too, since properties such as the Evaluator's `current_model` hold addresses of artifacts. Properties
     without a value are left out (`drop_null`): the launcher fails the step over a null.
     """
+    places = staged_places() if places is None else places
     if isinstance(value, dict):
         kept = {key: item for key, item in value.items() if item is not None or not drop_null}
-        return {key: to_addresses(item, drop_null) for key, item in kept.items()}
+        return {key: to_addresses(item, places, drop_null) for key, item in kept.items()}
     if isinstance(value, list):
-        return [to_addresses(item, drop_null) for item in value]
+        return [to_addresses(item, places, drop_null) for item in value]
     if isinstance(value, str):
-        for scheme, folder in STAGED.items():
-            if value.startswith(folder):
-                return scheme + value.removeprefix(folder)
+        for folder, address in places.items():
+            if value == folder or value.startswith(f"{folder.rstrip('/')}/"):
+                return address + value.removeprefix(folder)
     return value
 
 
@@ -171,20 +239,30 @@ def _artifacts(executor_input: dict[str, Any], side: str) -> list[tuple[str, dic
     return [(name, artifact) for name, entry in lists.items() for artifact in entry.get("artifacts", [])]
 
 
+def _is_value(artifact: dict[str, Any]) -> bool:
+    """Whether it is a file with a value rather than a folder."""
+    return bool(VALUE_TYPE.match(artifact["type"].get("instanceSchema", "")))
+
+
 def _run(
     module: str, executor_input: dict[str, Any], inputs_spec: dict[str, Any], tfx_args: list[str]
-) -> int:
-    """Runs a module of TFX's as a child; a child killed by signal n answers 128 + n, as shells have it."""
+) -> None:
+    """Runs a module of TFX's as a child; a child killed by signal n answers 128 + n, as shells have it.
+
+    Raises:
+      Failed: it answered something else than 0.
+    """
     command = [sys.executable, "-m", module, EXECUTOR_INPUT, json.dumps(executor_input)]
     command += [INPUTS_SPEC, json.dumps(inputs_spec), *tfx_args]
     if _received:  # it came between two children
-        return 128 + _received[0]
+        raise Failed(128 + _received[0])
     child = subprocess.Popen(command)
     _running[:] = [child]
     for number in _received:  # it came while the child was being started
         child.send_signal(number)
     code = child.wait()
-    return 128 - code if code < 0 else code
+    if code:
+        raise Failed(128 - code if code < 0 else code)
 
 
 def _forward(number: int, _: Any) -> None:

@@ -1,7 +1,7 @@
 """What a user may set about running on a cluster. Imports nothing heavy."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pydantic
 
@@ -92,6 +92,10 @@ class KubeflowOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
     """The image that `kubeflow/Dockerfile` builds; better with a digest than with a tag."""
     pipeline_root: str = pydantic.Field("minio://mlpipeline/nsynth", pattern=r"^(minio|s3|gs)://[^/]+(/.*)?$")
     """Object store below which the steps' outputs go."""
+    artifacts: Literal["claim", "store"] | None = None
+    """claim: outputs stay on the volume of `workspace`, and the object store holds a pointer to each; store: they are
+    copied into the object store and from there into every pod that reads them. None: claim on Kubeflow, whose steps
+    all mount that volume; store on Vertex AI."""
     pattern: str = pydantic.Field(default="*", min_length=1)
     """Which files of `data` are read. `span-{SPAN}/*`: those of the newest span folder, found when a run starts."""
     steps: dict[str, StepOptions] = {}

@@ -1,12 +1,11 @@
 """Housekeeping: which artifacts nobody needs any more, and their removal.
 
-Needed is what the newest runs made or reused, and the last one that came to its end; what the champion was made of,
-the model and all that it came from; of the other versions in the model folder the same but for the notes, which a
-way back to them does not take; and what belongs to a span of the window. The rest goes: first marked DELETED in the
-metadata, so that TFX's cache does not offer it, then the files. A crash in between leaves a folder that no artifact
-claims; such folders, left by killed steps too, go the next time.
+What is needed says provenance.py. The rest goes: first marked DELETED in the metadata, so that TFX's cache does not
+offer it, then the files; on a cluster's claim the cache is lifted first. A crash in between leaves a folder that no
+artifact claims; such folders, left by killed steps too, go the next time.
 """
 
+import contextlib
 import dataclasses
 import os
 import shutil
@@ -21,26 +20,24 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from rich.filesize import decimal
 
 import nsynth
-from components.registry import Registry
+from components.claim import Claim
 from components.storage import disk_use
 from pipeline.config import Config
 from pipeline.history import past_runs
-from pipeline.history.identity import open_own, tail_of
+from pipeline.history.identity import open_own
 from pipeline.history.metadata import is_server
 from pipeline.history.outputs import TRASH, Outputs
 from pipeline.history.own_files import Reserve
 from pipeline.report import INDEX
 from pipeline.retrain import lock
+from pipeline.retrain.provenance import Graph, Pushed, needed
 from pipeline.retrain.round import Retraining
-from pipeline.step_names import kind_of, span_of
 from pipeline.tables import listing
 
-_MADE = {mlmd.Event.OUTPUT, mlmd.Event.INTERNAL_OUTPUT, mlmd.Event.DECLARED_OUTPUT}
 _UNFINISHED = {mlmd.Execution.NEW, mlmd.Execution.RUNNING}
-# TFX's names of types; importing TFX takes seconds.
-_CACHE = "TransformCache"
-_NOTES = "Examples"
-_ASKS = "Predictor"
+_MAY_RUN_S = 86_400.0  # a run on a cluster in which nothing came to its end for so long is over
+_MAY_WORK_S = 7 * _MAY_RUN_S  # a step that began so long ago was killed
+UNNEEDED, LEFT_OVER = "artifacts that nothing needs", "left-overs of steps"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,8 +47,8 @@ class Item:
     path: Path
     size_bytes: int
     why: str
-    artifact: int | None = None
-    """Its id in the metadata, if it is an artifact."""
+    artifact: int | str | None = None
+    """If it is an artifact: its id in the metadata, or <run>/<step>/<output> on a cluster's claim."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,66 +97,110 @@ def clean(config: Config, name: str, remove: bool) -> Plan:
 
 def clean_alone(config: Config, remove: bool) -> Plan:
     """The same for a caller that holds the lock."""
-    if not is_server(config.metadata) and not Path(config.metadata).exists():
-        if config.artifacts.is_dir() and any(config.artifacts.iterdir()):
-            raise nsynth.UserError(
-                f"nothing was removed: {config.artifacts} is not empty, but the history {config.metadata} is not "
-                "there. Put it back, or move the folder away by hand"
-            )
+    claim = Claim(config.workspace)
+    is_known = is_server(config.metadata) or Path(config.metadata).exists()
+    if not is_known and config.artifacts.is_dir() and any(config.artifacts.iterdir()):
+        raise nsynth.UserError(
+            f"nothing was removed: {config.artifacts} is not empty, but the history {config.metadata} is not "
+            "there. Put it back, or move the folder away by hand"
+        )
+    if not is_known and not claim.runs.is_dir():
         return Plan((), 0)
     reserve = Reserve(config.workspace / "retrain")
     if remove:
         reserve.give_up()  # on a full disk the history has no room to note what goes
     try:
-        store = open_own(config.workspace, config.metadata)
+        store = open_own(config.workspace, config.metadata) if is_known else None
         plan = make_plan(config, store)
         if remove:
-            carry_out(plan, store, config.artifacts)
+            carry_out(plan, config, store)
         return plan
     finally:
         if remove:
             reserve.make()
 
 
-def make_plan(config: Config, store: MetadataStore) -> Plan:
+def make_plan(config: Config, store: MetadataStore | None) -> Plan:
     """Decides what may go; changes nothing.
 
+    Args:
+      config: all settings.
+      store: the history of local runs, if there is one.
+
     Raises:
-      nsynth.UserError: history and disk do not agree.
+      nsynth.UserError: history and disk do not agree, or a record cannot be read.
     """
-    outputs = Outputs(store, config.artifacts)
-    outputs.check()
-    graph = _Graph(store)
-    names = past_runs.run_names(store)
-    kept = set(names[: config.retrain.cleanup.keep_runs]) | ({_last_complete(config)} & set(names))
-    needed = graph.of_runs(kept)
-    champion, others = _pushed(config, graph)
-    needed |= graph.behind(champion) | graph.without_notes(graph.behind(others))
-    needed |= graph.of_spans(_window(config))
-    # A folder may be known twice: a cache is imported by the next run.
-    needed_uris = {graph.artifacts[artifact].uri for artifact in needed}
-    items = [
-        Item(path, disk_use(path), "artifacts that nothing needs", artifact.id)
-        for artifact in graph.artifacts.values()
-        if artifact.state == mlmd.Artifact.LIVE and artifact.uri not in needed_uris
-        if (path := outputs.path_of(artifact))
-    ]
-    items += [Item(path, disk_use(path), "left-overs of steps") for path in outputs.left_over()]
-    items += _old_logs(config)
-    items += _old_reports(config)
+    pushed, window, complete = Pushed.read(config.models), _window(config), _last_complete(config)
+    items = [*_of_claim(config, pushed, window, complete), *_old_logs(config), *_old_reports(config)]
+    if store:
+        items += _of_store(config, store, pushed, window, complete)
     size = sum(item.size_bytes for item in items)
     return Plan(tuple(items), disk_use(config.workspace) - size)
 
 
-def carry_out(plan: Plan, store: MetadataStore, artifacts: Path) -> None:
+def _of_store(
+    config: Config, store: MetadataStore, pushed: Pushed, window: list[int], complete: str
+) -> Iterator[Item]:
+    outputs = Outputs(store, config.artifacts)
+    outputs.check()
+    names = past_runs.run_names(store)
+    kept = set(names[: config.retrain.cleanup.keep_runs]) | ({complete} & set(names))
+    stay = needed(Graph.of_store(store), kept, pushed, window)
+    artifacts = {artifact.id: artifact for artifact in store.get_artifacts()}
+    # A folder may be known twice: a cache is imported by the next run.
+    stay_uris = {artifacts[artifact].uri for artifact in stay}
+    for artifact in artifacts.values():
+        is_live = artifact.state == mlmd.Artifact.LIVE
+        if is_live and artifact.uri not in stay_uris and (path := outputs.path_of(artifact)):
+            yield Item(path, disk_use(path), UNNEEDED, artifact.id)
+    for path in outputs.left_over():
+        yield Item(path, disk_use(path), LEFT_OVER)
+
+
+def _of_claim(config: Config, pushed: Pushed, window: list[int], complete: str) -> Iterator[Item]:
+    """What runs on a cluster left; those that may still be running stay whole."""
+    claim = Claim(config.workspace)
+    records = claim.records()
+    ended: dict[str, float] = {}
+    for record in records:
+        if record.outputs:
+            ended[record.run] = max(record.ended, ended.get(record.run, 0))
+    newest_first = sorted(ended, key=lambda run: ended[run], reverse=True)
+    recent = {run for run in ended if time.time() - ended[run] < _MAY_RUN_S}
+    left_over = [
+        (path, is_draft, time.time() - path.lstat().st_mtime) for path, is_draft in claim.left_over(records)
+    ]
+    recent |= {path.parent.name for path, is_draft, age in left_over if is_draft and age < _MAY_WORK_S}
+    kept = {*newest_first[: config.retrain.cleanup.keep_runs], *recent, complete}
+    stay = needed(Graph.of_claim(records), kept, pushed, window)
+    for output in (output for record in records for output in record.outputs):
+        path = claim.folder(output.place)
+        if output.place not in stay and path.exists():
+            yield Item(path, disk_use(path), UNNEEDED, output.place)
+    kept |= {place.partition("/")[0] for place in pushed.all}
+    for path, is_draft, age in left_over:
+        if age > (_MAY_WORK_S if is_draft else _MAY_RUN_S) and (is_draft or path.parent.name not in kept):
+            yield Item(path, disk_use(path), LEFT_OVER)
+
+
+def carry_out(plan: Plan, config: Config, store: MetadataStore | None) -> None:
     """Removes what is planned."""
-    gone = [item.artifact for item in plan.items if item.artifact is not None]
-    marked = store.get_artifacts_by_id(gone)
-    for artifact in marked:
-        artifact.state = mlmd.Artifact.DELETED
-    store.put_artifacts(marked)
+    claim = Claim(config.workspace)
+    places = [item.artifact for item in plan.items if isinstance(item.artifact, str)]
+    if places:
+        claim.lift()
+    if store:
+        marked = store.get_artifacts_by_id([i.artifact for i in plan.items if isinstance(i.artifact, int)])
+        for artifact in marked:
+            artifact.state = mlmd.Artifact.DELETED
+        store.put_artifacts(marked)
     remove(item.path for item in plan.items)
-    _remove_empty(Path(os.path.realpath(artifacts)), Outputs(store, artifacts).claimed)
+    claim.forget(places)
+    for run in claim.runs.glob("*"):
+        with contextlib.suppress(OSError):  # it holds something
+            run.rmdir()
+    if store:
+        _remove_empty(Path(os.path.realpath(config.artifacts)), Outputs(store, config.artifacts).claimed)
 
 
 def sweep(config: Config, store: MetadataStore) -> list[Path]:
@@ -188,91 +229,6 @@ def remove(paths: Iterable[Path]) -> None:
             shutil.rmtree(trash)
         else:
             path.unlink(missing_ok=True)
-
-
-class _Graph:
-    """Artifacts and executions of the whole history, and who made what."""
-
-    def __init__(self, store: MetadataStore):
-        self._store = store
-        self.artifacts = {artifact.id: artifact for artifact in store.get_artifacts()}
-        self._maker: dict[int, int] = {}
-        self._made: dict[int, set[int]] = {}
-        self._used: dict[int, set[int]] = {}
-        self._all: dict[int, set[int]] = {}
-        executions = [execution.id for execution in store.get_executions()]
-        for event in store.get_events_by_execution_ids(executions) if executions else ():
-            self._all.setdefault(event.execution_id, set()).add(event.artifact_id)
-            if event.type in _MADE:  # the first one made it, later ones took it from the cache
-                first = self._maker.get(event.artifact_id, event.execution_id)
-                self._maker[event.artifact_id] = min(first, event.execution_id)
-                self._made.setdefault(event.execution_id, set()).add(event.artifact_id)
-            else:
-                self._used.setdefault(event.execution_id, set()).add(event.artifact_id)
-
-    def of_runs(self, names: Iterable[str]) -> set[int]:
-        """All that these runs made, reused or read."""
-        contexts = [self._store.get_context_by_type_and_name(past_runs.RUN_CONTEXT, name) for name in names]
-        executions = (e for context in contexts for e in self._store.get_executions_by_context(context.id))
-        return set().union(*(self._all.get(execution.id, set()) for execution in executions))
-
-    def behind(self, artifacts: Iterable[int]) -> set[int]:
-        """These, all that they were made of, and what was made along with it, such as the account of the notes.
-
-        But for Transform's caches, which only save time: each comes from the one before, so that none would ever go.
-        """
-        found: set[int] = set()
-        waiting = list(artifacts)
-        while waiting:
-            artifact = waiting.pop()
-            if artifact not in found and self.artifacts[artifact].type != _CACHE:
-                found.add(artifact)
-                maker = self._maker.get(artifact, -1)
-                waiting += self._used.get(maker, set()) | self._made.get(maker, set())
-        return found
-
-    def without_notes(self, artifacts: Iterable[int]) -> set[int]:
-        """These but for notes and spectrograms, which are nearly all of the bytes; what was answered is small."""
-        return {
-            artifact
-            for artifact in artifacts
-            if self.artifacts[artifact].type != _NOTES
-            or kind_of(Path(self.artifacts[artifact].uri).parent.parent.name) == _ASKS
-        }
-
-    def of_spans(self, spans: Iterable[int]) -> set[int]:
-        """What the steps of these spans made."""
-        wanted = set(spans)
-        return {
-            artifact.id
-            for artifact in self.artifacts.values()
-            if span_of(Path(artifact.uri).parent.parent.name) in wanted
-        }
-
-
-def _pushed(config: Config, graph: _Graph) -> tuple[set[int], set[int]]:
-    """The model that serves, and those of the other versions in the model folder, as the Trainer left them.
-
-    Raises:
-      nsynth.UserError: the record of a version cannot be read.
-    """
-    registry = Registry(config.models)
-    serving = registry.serving()
-    damaged = [version for version in registry.versions() if version.fault]
-    if damaged:
-        raise nsynth.UserError(
-            f"nothing was removed: {damaged[0].fault}. So nobody knows what version {damaged[0].number} was made of: "
-            "restore its record from a backup, or remove that version"
-        )
-    # By its place in the workspace, which may have had another address when it was pushed.
-    tails = {tail_of(version.record.model_uri) for version in registry.versions()} - {""}
-    models = {artifact.id for artifact in graph.artifacts.values() if tail_of(artifact.uri) in tails}
-    champion = {
-        model
-        for model in models
-        if serving and tail_of(graph.artifacts[model].uri) == tail_of(serving.record.model_uri)
-    }
-    return champion, models - champion
 
 
 def _window(config: Config) -> list[int]:

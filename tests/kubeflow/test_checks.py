@@ -52,6 +52,13 @@ def test_folders_on_volumes_and_addresses_are_taken() -> None:
     check_config(config(**on_vertex), "vertex")
 
 
+def test_vertex_ai_has_no_claims() -> None:
+    on_vertex = {"data": "gs://b/d", "workspace": "/gcs/b/w", "kubeflow.pipeline_root": "gs://b/root"}
+    check_config(config(**on_vertex, **{"kubeflow.artifacts": "store"}), "vertex")
+    with pytest.raises(nsynth.UserError, match=r"set kubeflow\.artifacts to store"):
+        check_config(config(**on_vertex, **{"kubeflow.artifacts": "claim"}), "vertex")
+
+
 @pytest.mark.parametrize("host", ["http://localhost:8080", "https://k.example/pipeline", "http://[::1]:80/"])
 def test_addresses(host: str) -> None:
     check_host(host)

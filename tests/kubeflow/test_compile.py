@@ -62,6 +62,18 @@ def test_the_driver_moves_from_the_hook_into_the_arguments(small_package: Packag
     assert "--driver" not in container(small_package, "Count")["args"]
 
 
+@pytest.mark.parametrize(("artifacts", "on_claim"), [(None, True), ("claim", True), ("store", False)])
+def test_artifacts_stay_on_the_claim_unless_they_are_to_go_to_the_store(
+    artifacts: str | None, on_claim: bool
+) -> None:
+    options = OPTIONS.model_copy(update={"artifacts": artifacts})
+    package = compile_pipeline(small_pipeline(), options, workspace="/models/small")
+    for step in ("ExampleGen", "Count", "Pusher"):
+        args = container(package, step)["args"]
+        assert args[args.index("--workspace") + 1] == "/models/small"
+        assert ("--artifacts" in args) == on_claim
+
+
 def test_the_set_up_file_of_this_machine_gives_way_to_the_image(small_package: Package) -> None:
     args = container(small_package, "ExampleGen")["args"]
     assert "--sdk_container_image=registry.example/nsynth:1" in args

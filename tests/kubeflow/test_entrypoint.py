@@ -102,7 +102,7 @@ def test_files_of_an_output_name_addresses_too(staging: Path) -> None:
     )
     other = f"{{ no JSON {staging}/minio/bucket/model"
     (out / "other.json").write_text(other)
-    entrypoint.fix_files(out)
+    entrypoint.fix_files(out, entrypoint.staged_places())
     mended = json.loads((out / "deep" / "report.json").read_text())
     assert mended == {"model": ["minio://bucket/model"], "none": None}
     assert (out / "other.json").read_text() == other

@@ -31,10 +31,12 @@ if args.behave == "memory":
     ballast[::4096] = b"x" * len(ballast[::4096])
 if args.behave == "killed":
     os.kill(os.getpid(), signal.SIGKILL)
-if args.behave.isdigit():
-    sys.exit(int(args.behave))
 outputs = given["outputs"]
 uri = outputs["artifacts"]["examples"]["artifacts"][0]["uri"]
+with open(uri + "/made.json", "w") as file:
+    json.dump({"folder": uri, "read": given["inputs"]["artifacts"]["schema"]["artifacts"][0]["uri"]}, file)
+if args.behave.isdigit():
+    sys.exit(int(args.behave))
 metadata = {"span": 7.0, "made_in": uri, "nothing": None}
 answer = {"artifacts": {"examples": {"artifacts": [{"uri": uri, "metadata": metadata}]}}}
 with open(outputs["outputFile"], "w") as file:
@@ -54,7 +56,7 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return seen
 
 
-def start(tmp_path: Path, *args: str, output_file: str = "") -> subprocess.Popen:
+def start(tmp_path: Path, *args: str, output_file: str = "", stderr: int | None = None) -> subprocess.Popen:
     """Runs the command as a container would, with the stand-in for TFX's."""
     program = (
         "import sys, kubeflow.entrypoint as e; e.TFX_COMMAND = 'stand_in'; sys.exit(e.main(sys.argv[1:]))"
@@ -62,7 +64,7 @@ def start(tmp_path: Path, *args: str, output_file: str = "") -> subprocess.Popen
     given = [entrypoint.EXECUTOR_INPUT, json.dumps(executor_input(output_file or tmp_path / "out.json"))]
     given += [entrypoint.INPUTS_SPEC, json.dumps(INPUTS_SPEC)]
     command = [sys.executable, "-c", program, "--step", "ExampleGen", *args, *given]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True)
 
 
 def run(tmp_path: Path, *args: str, output_file: str = "") -> tuple[int, dict]:
@@ -139,7 +141,9 @@ def clean_signals(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_after_a_signal_no_other_child_is_started(clean_signals: None, stand_in: Path) -> None:
     entrypoint._forward(signal.SIGTERM, None)
-    assert entrypoint._run("stand_in", executor_input(), INPUTS_SPEC, []) == 128 + signal.SIGTERM
+    with pytest.raises(entrypoint.Failed) as failed:
+        entrypoint._run("stand_in", executor_input(), INPUTS_SPEC, [])
+    assert failed.value.code == 128 + signal.SIGTERM
     assert not stand_in.exists()
 
 
@@ -155,8 +159,9 @@ def test_a_signal_that_comes_while_a_child_is_started_reaches_it(
 
     monkeypatch.setattr(entrypoint.subprocess, "Popen", interrupted)
     given = executor_input()
-    code = entrypoint._run("stand_in", given, INPUTS_SPEC, ["--behave", "wait"])
-    assert code == 128 + signal.SIGKILL
+    with pytest.raises(entrypoint.Failed) as failed:
+        entrypoint._run("stand_in", given, INPUTS_SPEC, ["--behave", "wait"])
+    assert failed.value.code == 128 + signal.SIGKILL
 
 
 def test_one_line_tells_what_the_step_cost(tmp_path: Path, stand_in: Path) -> None:

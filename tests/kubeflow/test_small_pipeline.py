@@ -4,8 +4,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
+from conftest import OPTIONS
+from small_pipeline import small_pipeline
 from step_runner import Cluster
 
+from components.claim import POINTER, Claim, lift
+from kubeflow.compile import compile_pipeline
 from kubeflow.package import Package
 
 TFX_COMMAND = "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor"
@@ -46,6 +51,38 @@ def test_a_named_span_goes_through_with_another_object_store(
     span = '{"staticRange": {"startSpanNumber": 1, "endSpanNumber": 1}}'
     cluster.run(tmp_path / "p.yaml", parameters(tmp_path, range_config=span))
     assert (tmp_path / "models" / "span-1").read_text() == "3 ['train'] ['train'] True"
+
+
+@pytest.mark.e2e
+def test_by_claim_the_object_store_holds_pointers_alone(cluster: Cluster, tmp_path: Path) -> None:
+    package = compile_pipeline(small_pipeline(), OPTIONS, workspace=str(tmp_path / "workspace"))
+    package.write(tmp_path / "p.yaml")
+    done = cluster.run(tmp_path / "p.yaml", parameters(tmp_path))
+    assert (tmp_path / "models" / "span-2").read_text() == "none ['train'] ['train'] True"
+    tally = done["Count"].artifacts["tally"]["metadata"]
+    assert tally["examples_uri"] == done["ExampleGen"].artifacts["examples"]["uri"]
+    stored = [path.name for path in (cluster.folder / "bucket").rglob("*") if path.is_file()]
+    assert stored == [POINTER, POINTER]
+    assert [record.step for record in Claim(tmp_path / "workspace").records()] == ["Count", "ExampleGen"]
+
+
+@pytest.mark.e2e
+def test_by_claim_what_the_cache_offers_but_is_gone_is_an_error_in_the_step_that_reads_it(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    workspace = tmp_path / "workspace"
+    compile_pipeline(small_pipeline(), OPTIONS, workspace=str(workspace)).write(tmp_path / "p.yaml")
+    cached = yaml.safe_load((tmp_path / "p.yaml").read_text().split("\n---\n")[0])
+    cached["root"]["dag"]["tasks"]["ExampleGen"]["cachingOptions"] = {"enableCache": True}
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump(cached))
+    cluster.run(tmp_path / "p.yaml", parameters(tmp_path))
+    before = lift(workspace)
+    for record in Claim(workspace).records():
+        shutil.rmtree(Claim(workspace).runs / record.run / record.step)
+    done = cluster.run(tmp_path / "p.yaml", parameters(tmp_path), stop_on_error=False)
+    assert [done[step].state for step in ("ExampleGen", "Count", "Pusher")] == ["CACHED", "CACHED", "FAILED"]
+    assert "Start the run again" in done["Pusher"].log
+    assert lift(workspace) != before
 
 
 @pytest.mark.e2e

@@ -14,6 +14,7 @@ from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 from step_runner import Cluster, Task
 
+from components.claim import POINTER, Claim
 from kubeflow import lint
 from kubeflow.package import Package
 
@@ -99,13 +100,14 @@ class Runs:
 
     def __init__(self, package: Package, image: Path, lacking: set[str], folder: Path):
         self.cluster = Cluster(image, folder / "cluster", lacking)
-        self.models, self.accepted = folder / "models", folder / "accepted"
-        package.write(folder / "nsynth.yaml")
-        parameters = {name: str(folder / name) for name in ("data", "models", "accepted")}
+        self.workspace = folder / "claim" / "nsynth"
+        self.models = self.workspace / "models"
+        # A folder of this test stands for the claim.
+        (folder / "nsynth.yaml").write_text(package.text().replace("/models/nsynth", str(self.workspace)))
         self.done: list[dict[str, Task]] = []
         for span in (1, 2):
             render(span, folder / "data" / f"span-{span}")
-            self.done.append(self.cluster.run(folder / "nsynth.yaml", parameters))
+            self.done.append(self.cluster.run(folder / "nsynth.yaml", {"data": str(folder / "data")}))
 
     def versions(self) -> list[int]:
         return sorted(int(entry.name) for entry in self.models.iterdir() if entry.name.isdecimal())
@@ -153,11 +155,20 @@ def test_no_folder_of_a_pod_is_recorded(runs: Runs) -> None:
         for task in done.values():
             assert str(runs.cluster.folder) not in json.dumps(task.artifacts)
     pods = str(runs.cluster.folder / "pods").encode()
-    kept = (runs.cluster.folder / "bucket", runs.models, runs.accepted)
-    named = [
-        file for folder in kept for file in folder.rglob("*") if file.is_file() and pods in file.read_bytes()
-    ]
-    assert named == []
+    files = [file for kept in (runs.cluster.folder / "bucket", runs.workspace) for file in kept.rglob("*")]
+    files = [file for file in files if file.is_file()]
+    assert [file for file in files if pods in file.read_bytes()] == []
+    assert [file for file in files if b".draft-" in file.read_bytes()] == []
+
+
+@pytest.mark.e2e
+def test_artifacts_stay_on_the_claim(runs: Runs) -> None:
+    stored = {path.name for path in (runs.cluster.folder / "bucket").rglob("*") if path.is_file()}
+    assert stored == {POINTER}
+    claim = Claim(runs.workspace)
+    for record in claim.records():
+        for output in record.outputs:
+            claim.check(output)
 
 
 @pytest.mark.e2e
