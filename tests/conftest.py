@@ -1,5 +1,6 @@
 """What all tests share: quiet TensorFlow, the real notes where they are present, how they are spread over cores."""
 
+import gc
 import os
 import re
 from pathlib import Path
@@ -33,6 +34,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         marked = max((weight[mark.name] for mark in item.iter_markers() if mark.name in weight), default=0)
         of_file[item.path] = max(of_file.get(item.path, 0), marked)
     items.sort(key=lambda item: -of_file[item.path])
+
+
+def pytest_collection_finish() -> None:
+    """Keep what is loaded by now out of garbage collection: TensorFlow's objects are many, and they stay anyway."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -55,6 +55,7 @@ def test_a_header_that_claims_days_is_refused_at_once(tmp_path):
         drain(sparse_wav(tmp_path / "a.wav", 1000, 1, 13 * 3600 * 1000))
 
 
+@pytest.mark.slow
 def test_an_hour_takes_no_more_memory_than_a_minute(tmp_path):
     sparse_wav(tmp_path / "short.wav", 44_100, 2, 60 * 44_100)
     sparse_wav(tmp_path / "long.wav", 44_100, 2, 3600 * 44_100)

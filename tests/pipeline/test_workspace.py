@@ -288,6 +288,7 @@ def server():
         yield stack.enter_context(postgresql())
 
 
+@pytest.mark.slow
 def test_on_a_metadata_server_a_copy_leaves_the_history_to_its_original(server, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = Config(workspace=Path("workspace"), metadata_server=server)
@@ -322,6 +323,7 @@ def test_what_tfx_left_of_its_drivers_is_no_disagreement(used):
     assert not scratch.exists()
 
 
+@pytest.mark.slow
 def test_a_copy_from_before_there_were_identities_does_not_take_the_server_from_its_original(
     server, tmp_path
 ):

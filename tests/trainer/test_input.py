@@ -101,6 +101,7 @@ def test_families_and_instruments_are_drawn_by_the_power_of_their_count(uneven, 
     np.testing.assert_allclose(share, wanted, atol=0.005)
 
 
+@pytest.mark.slow
 def test_targets_belong_to_the_note_beside_them(uneven, plain):
     stored = codec.parse_batch(
         next(iter(tf.data.TFRecordDataset(list(uneven.files)).batch(len(uneven)))), SPECTROGRAM
@@ -126,6 +127,7 @@ def test_only_the_targets_of_active_heads_are_made(uneven, plain):
     assert set(targets) == {LABEL, "source"}
 
 
+@pytest.mark.slow
 def test_batches_from_a_later_step_are_those_an_undisturbed_training_sees(uneven, recipe):
     whole = training_batches(uneven, recipe, SPECTROGRAM).take(6)
     late = training_batches(uneven, recipe, SPECTROGRAM, first_step=4).take(2)

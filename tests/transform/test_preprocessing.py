@@ -11,6 +11,8 @@ from transform import features, preprocessing
 from transform.log_mel import log_mel
 from transform.options import SpectrogramOptions
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = SpectrogramOptions(
     n_mels=32, hop_length=1024, top_db=0
 )  # so that empty bins do not follow the loudest one

@@ -14,6 +14,8 @@ from components.predictions import Predictions, slices
 from components.version import model_digest
 from tests.components.conftest import CLASSES, fit, save_model
 
+pytestmark = pytest.mark.slow
+
 LOOSE = {"min_notes": 10, "min_accuracy": 0.5}
 
 
@@ -65,7 +67,6 @@ def test_a_model_trained_on_shuffled_labels_is_not_blessed(gate, shuffled_model)
     assert "## What to do" in report["text"]
 
 
-@pytest.mark.slow
 def test_better_overall_but_one_family_ruined_is_not_blessed(gate, tmp_path, train_notes):
     """The candidate never heard a flute; the champion knows flutes, but mixes the last five families up."""
     flute = nsynth.FAMILIES.index("flute")
@@ -84,7 +85,6 @@ def test_better_overall_but_one_family_ruined_is_not_blessed(gate, tmp_path, tra
     assert forgiving["blessed"], "nothing else stood against it"
 
 
-@pytest.mark.slow
 def test_policies_against_the_champion(gate, good_model, confused_model):
     assert gate(good_model, champion=confused_model)[0]["blessed"], "significantly better"
     same, _ = gate(good_model, champion=good_model)

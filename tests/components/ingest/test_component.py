@@ -172,6 +172,7 @@ def test_a_file_that_was_rewritten_is_read_again_and_an_unchanged_one_is_not(
         accounts()
 
 
+@pytest.mark.slow
 def test_kubeflow_resolves_the_span_in_its_driver(
     workspace: Workspace, notes, writers, tmp_path: Path
 ) -> None:

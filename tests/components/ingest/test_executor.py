@@ -123,6 +123,7 @@ def test_the_account_says_where_the_notes_come_from(folders: Folders, notes: lis
     assert summary(out)["origin"] == "rendered"
 
 
+@pytest.mark.slow
 def test_workers_runner_and_cache_do_not_change_a_byte(any_form: Path, tmp_path: Path) -> None:
     ingest((any_form, tmp_path / "a"))
     threads = ("--direct_num_workers=2", "--direct_running_mode=multi_threading")

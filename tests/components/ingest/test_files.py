@@ -82,6 +82,7 @@ def test_a_failed_file_leaves_nothing_and_keeps_the_old_one(prefix: str, tmp_pat
     assert list(scratch.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_ingest_elsewhere_writes_the_same_bytes(any_form: Path, tmp_path: Path) -> None:
     written = []
     for prefix in ("", PREFIX):

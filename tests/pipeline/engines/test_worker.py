@@ -96,6 +96,7 @@ def test_each_version_of_a_package_is_installed_once(tmp_path: Path, cache: Path
     assert (second[0] / "shipped_by_test.py").read_text() == "VERSION = 2"
 
 
+@pytest.mark.slow
 def test_a_package_that_cannot_be_installed_leaves_nothing_to_be_taken_for_it(tmp_path: Path, cache: Path):
     broken = tmp_path / "broken-1-py3-none-any.whl"
     with zipfile.ZipFile(broken, "w") as wheel:

@@ -115,6 +115,7 @@ def test_a_server_takes_and_gives_any_text(server, text):
     )
 
 
+@pytest.mark.slow
 def test_ml_metadata_alone_still_cannot_store_a_backslash(postgresql):
     """Once this fails, pipeline/history/postgresql.py may go."""
     code = (
@@ -134,6 +135,7 @@ def test_ml_metadata_alone_still_cannot_store_a_backslash(postgresql):
     assert "syntax error at or near" in answer.stderr
 
 
+@pytest.mark.slow
 def test_a_server_that_is_down_is_told_and_a_round_tries_again(server):
     kind = server.partition(":")[0]
     with pytest.raises(nsynth.UserError, match=r"127\.0\.0\.1:1 cannot be reached: .*refused") as told:
@@ -154,6 +156,7 @@ def test_a_server_that_says_nothing_is_not_waited_for(kind, hangs_up, words, mon
     assert may_pass(told.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("right", "mistaken", "words"),
     [
@@ -179,16 +182,19 @@ def test_a_run_tells_it_too(tmp_path):
         run_local(load_config(overrides=overrides))
 
 
+@pytest.mark.slow
 def test_a_wrong_password_is_told_without_it(mariadb):
     with pytest.raises(nsynth.UserError, match="does not let nsynth use") as told:
         connect(mariadb.replace("Unused-Secret", "Mistaken"))
     assert "Mistaken" not in str(told.value)
 
 
+@pytest.mark.slow
 def test_localhost_is_reached_by_its_port(mariadb):
     connect(mariadb.replace("127.0.0.1", "localhost"))
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_rounds_and_all_that_look_at_them_use_the_server(server, tmp_path):
 

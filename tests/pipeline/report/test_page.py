@@ -23,6 +23,8 @@ from pipeline.report.record import RunRecord
 from tests.pipeline.report.past_run import EVIL, Told, write_run
 from tests.pipeline.report.workspace import RUN, Workspace
 
+pytestmark = pytest.mark.slow
+
 MAX_BYTES = 8_000_000
 
 
@@ -36,7 +38,6 @@ def sections(text: str) -> dict[str, str]:
     return dict(re.findall(r'<section id="(\w+)"[^>]*>(.*?)</section>', text, re.S))
 
 
-@pytest.mark.slow
 def test_every_section_is_there_and_none_is_empty(text):
     found = sections(text)
     assert list(found) == [section.id for section in SECTIONS]
@@ -166,7 +167,6 @@ def test_of_a_run_that_stopped_it_is_told_why(tmp_path, error, kind, words):
     assert (outcome.kind, words in outcome.words) == (kind, True), outcome.words
 
 
-@pytest.mark.slow
 def test_the_page_shows_the_reason_and_the_configuration_of_then(tmp_path):
     workspace = stopped_run(tmp_path, nsynth.UserError("the disk is full"))
     text = write_report(workspace.config).read_text()
@@ -177,7 +177,6 @@ def test_the_page_shows_the_reason_and_the_configuration_of_then(tmp_path):
     assert "/then" in text
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("told", "shown", "hidden"),
     [
@@ -221,7 +220,6 @@ def test_a_run_whose_artifacts_were_cleaned_up_is_over_all_the_same(tmp_path):
     )
 
 
-@pytest.mark.slow
 def test_a_workspace_that_was_moved_as_a_whole(tmp_path):
     workspace = Workspace(tmp_path / "workspace")
     write_run(workspace)
