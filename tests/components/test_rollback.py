@@ -32,7 +32,7 @@ def test_a_version_that_was_cut_is_not_rolled_back_to_and_its_model_can_be_pushe
 
 
 def test_a_rollback_that_races_with_retention_publishes_the_whole_version_or_none(registry):
-    for turn in range(20):
+    for turn in range(8):
         first = push(registry, f"{turn}-a")
         push(registry, f"{turn}-b")
         with ThreadPoolExecutor(2) as pool:

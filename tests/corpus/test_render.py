@@ -42,6 +42,7 @@ def options(small_font) -> CorpusOptions:
     return CorpusOptions(soundfonts=(str(small_font),), size=2)
 
 
+@pytest.mark.slow
 def test_every_record_keeps_the_datasets_contract(records):
     for features in (features for split in SPLITS for features in records[split]):
         assert set(features) == set(nsynth.FEATURES)
@@ -62,6 +63,7 @@ def test_every_record_keeps_the_datasets_contract(records):
         assert list(value["qualities_str"]) == named
 
 
+@pytest.mark.slow
 def test_no_note_is_silent_or_clipped(records):
     for split in SPLITS:
         for features in records[split]:
@@ -71,6 +73,7 @@ def test_no_note_is_silent_or_clipped(records):
             assert (np.abs(audio) == np.abs(audio).max()).sum() < 100  # a clipped note has flat tops
 
 
+@pytest.mark.slow
 def test_files_are_ordered_by_family_and_notes_are_numbered_once(records):
     numbers = [features["note"].int64_list.value[0] for split in SPLITS for features in records[split]]
     assert len(set(numbers)) == len(numbers)
@@ -80,6 +83,7 @@ def test_files_are_ordered_by_family_and_notes_are_numbered_once(records):
         assert set(families) == set(range(len(nsynth.FAMILIES)))
 
 
+@pytest.mark.slow
 def test_splits_share_no_instrument_and_no_recording(records, tiny_corpus):
     group = {}
     with (tiny_corpus / "corpus.csv").open(newline="") as file:
@@ -94,6 +98,7 @@ def test_splits_share_no_instrument_and_no_recording(records, tiny_corpus):
     assert all(len(splits) == 1 for splits in heard.values())
 
 
+@pytest.mark.slow
 def test_the_summary_counts_what_the_files_hold(records, tiny_summary):
     assert tiny_summary.notes == {split: len(records[split]) for split in SPLITS}
     assert tiny_summary.total_notes == 220
@@ -192,6 +197,7 @@ def test_a_disk_that_fills_up_meanwhile_leaves_nothing(options, tmp_path, monkey
     assert [path.name for path in (tmp_path / "data").iterdir()] == [".out.lock"]
 
 
+@pytest.mark.slow
 def test_an_interrupted_rendering_leaves_nothing_visible(options, tmp_path):
     def interrupt(done: int, _total: int) -> None:
         if done > 4:

@@ -35,6 +35,7 @@ def test_both_layouts_hold_the_same_notes_to_the_last_bit(tiny_corpus):
         assert names == {path.stem for path in (folder / "audio").iterdir()}
 
 
+@pytest.mark.slow
 def test_json_has_the_keys_of_the_official_files(tiny_corpus):
     labels = json.loads((tiny_corpus / "nsynth-valid" / "examples.json").read_text())
     for note in labels.values():

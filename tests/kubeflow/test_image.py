@@ -137,6 +137,7 @@ def test_what_goes_into_the_image(path: str, inside: bool) -> None:
     assert in_image(path) is inside
 
 
+@pytest.mark.slow
 def test_the_entrypoint_starts_with_what_is_in_the_image(image: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "kubeflow.entrypoint", "--help"],

@@ -35,6 +35,7 @@ def test_control_characters_in_names_do_not_reach_the_log(tmp_path):
     assert "note \\u001b[31m\\u009b0m" in (tmp_path / "log").read_text()
 
 
+@pytest.mark.slow
 def test_a_step_that_runs_shows_its_time_and_what_it_took_before():
     """On a terminal; the clock goes on without a message."""
     screen = io.StringIO()

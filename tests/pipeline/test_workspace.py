@@ -134,6 +134,7 @@ def test_a_link_and_a_relative_path_are_the_same_workspace(used):
     assert identity.read(used) == before
 
 
+@pytest.mark.slow
 def test_another_mount_is_the_same_workspace(used, tmp_path):
     """In a mount namespace of its own, the workspace is seen at a second place."""
     namespace = ["unshare", "--user", "--map-root-user", "--mount"]

@@ -153,6 +153,7 @@ def test_the_last_batch_of_an_evaluation_is_as_large_as_the_others(uneven):
     assert [len(log_mel) for log_mel, _ in more_than_all] == [2 * len(uneven) + 1]
 
 
+@pytest.mark.slow
 def test_nothing_in_the_input_keeps_tensorflow_from_preparing_notes_in_parallel(uneven, recipe):
     """Where ops have to repeat, tf.data makes every stage sequential behind a function with a stateful op."""
 

@@ -126,10 +126,11 @@ def notes() -> list[Note]:
 def any_form(
     request: pytest.FixtureRequest, notes: list[Note], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """A data folder with the notes in one of the forms of NSynth."""
-    folder = tmp_path_factory.mktemp("form") / "data"
-    folder.mkdir()
-    FORMS[request.param](folder / request.param, notes)
+    """A data folder with the notes in one of the forms of NSynth; written once for all files of tests."""
+    folder = tmp_path_factory.getbasetemp() / "forms" / request.param / "data"
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        FORMS[request.param](folder / request.param, notes)
     return folder
 
 

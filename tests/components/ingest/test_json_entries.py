@@ -31,6 +31,7 @@ def nested(depth: int) -> dict:
     return {"inner": [nested(depth - 1), "]}"]} if depth else {}
 
 
+@pytest.mark.slow
 def test_a_missing_brace_costs_one_pass(tmp_path: Path) -> None:
     entry = b'"bass_electronic_018-022-100": {"note": 201034, "qualities_str": ["dark"], "pitch": 22}'
     path = tmp_path / "examples.json"

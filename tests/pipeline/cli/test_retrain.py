@@ -144,6 +144,7 @@ def test_status_tells_what_each_span_waits_for(call, deliver, tmp_path):
     assert "not yet    span-000003: a link to nowhere" in shown
 
 
+@pytest.mark.slow
 def test_status_answers_without_the_heavy_libraries(tmp_path):
     code = (
         "import sys; sys.argv = ['nsynth', 'status', '--set', 'workspace=' + sys.argv[1]]\n"

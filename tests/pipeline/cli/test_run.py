@@ -33,6 +33,7 @@ def run_in(workspace: Path, *before: str) -> str:
     return answer.stderr
 
 
+@pytest.mark.slow
 def test_a_workspace_in_which_somebody_is_at_work(tmp_path):
     """A round that cleans up would take what a run is writing for what a killed one has left."""
     with lock.hold(Retraining(load_config(overrides=[f"workspace={tmp_path}"])).lock_file, "nsynth retrain"):
@@ -45,6 +46,7 @@ def test_a_workspace_in_which_somebody_is_at_work(tmp_path):
     assert "is in use by nsynth retrain, process" in " ".join(answer.stderr.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -83,12 +85,14 @@ def test_make_run_succeeds_though_the_model_was_refused(tmp_path, code, make):
     assert bool(done.stderr) == bool(make)
 
 
+@pytest.mark.slow
 def test_a_workspace_below_a_file(tmp_path):
     (tmp_path / "file").touch()
     said = run_in(tmp_path / "file" / "workspace")
     assert f"cannot write to the workspace {tmp_path}/file/workspace: Not a directory" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workspace", [".", "new", "new/deeper"])
 def test_a_workspace_that_may_not_be_written_to(tmp_path, workspace):
     tmp_path.chmod(0o555)

@@ -33,6 +33,7 @@ def month(tmp_path_factory):
     return config, collect(config)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 30, 1000])
 def test_however_many_rounds_it_is_small_and_made_at_once(tmp_path, count):
     config = write_rounds(tmp_path / "workspace", count)
@@ -198,6 +199,7 @@ def test_axes():
         assert len({words for _, words in ticks}) == len(ticks)
 
 
+@pytest.mark.slow
 def test_pages_of_failed_runs_are_written_once_for_a_new_run(tmp_path):
     from pipeline.report import write_failed_if_possible
 

@@ -124,6 +124,7 @@ def test_a_redirect_is_not_followed(webhook, where):
     assert len(called) == 1
 
 
+@pytest.mark.slow
 def test_an_answer_that_trickles_in_ends_with_the_time_of_the_whole_call(webhook):
     address, _ = webhook
     began = time.monotonic()
@@ -132,6 +133,7 @@ def test_an_answer_that_trickles_in_ends_with_the_time_of_the_whole_call(webhook
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("last", ["wait", "exit 3", "exit 0"])
 def test_what_a_hook_has_started_ends_with_it_and_costs_no_more_time(tmp_path, last):
     hook = shlex.join(["sh", "-c", f"sleep 60 & echo $! > {tmp_path}/pid; {last}"])
@@ -151,6 +153,7 @@ def is_running(pid: int) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_a_hook_that_reads_nothing_or_never_stops_talking_is_no_obstacle():
     assert call_hooks(["true"], "failed", LINE * 100_000, 20) == []
     [failure] = call_hooks(

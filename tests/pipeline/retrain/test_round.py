@@ -114,6 +114,7 @@ def test_a_child_that_dies_fails_the_round_and_not_the_caller(config, stand_in, 
     assert "SIGKILL" in done.words
 
 
+@pytest.mark.slow
 def test_a_round_that_takes_too_long_is_ended(config, stand_in, deliver):
     deliver(1)
     done = Retraining(changed(config, time_limit_s=1), stand_in.will("hang").start).retrain("me")
@@ -129,6 +130,7 @@ def test_told_to_stop_the_child_is_ended_and_the_round_written_down(config, stan
     assert done.outcome is Outcome.INTERRUPTED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("result", [PUSHED, KEPT, refuse(1)])
 def test_what_the_child_has_told_stands_though_it_was_ended_on_its_way_out(config, stand_in, deliver, result):
     deliver(1)

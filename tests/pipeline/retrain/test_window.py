@@ -78,6 +78,7 @@ def spans(taken: list[tuple[int, str]]) -> list[int]:
     return [span for span, _ in taken]
 
 
+@pytest.mark.slow
 def test_each_span_is_ingested_once_and_handed_on_once(window):
     window.deliver(1, notes=4)
     window.deliver(2, notes=4)
