@@ -31,6 +31,7 @@ import nsynth
 from components.claim import Claim
 from components.staging import ADDRESS
 from kubeflow import artifacts
+from kubeflow.documents import ERROR_VARIABLE, NOWHERE, StepDocuments, of_workspace, run_of
 
 TFX_COMMAND = "kubeflow.light"
 EXECUTOR_INPUT = "--json_serialized_invocation_args"
@@ -48,6 +49,11 @@ STAGED = {
 
 At /gcs Vertex AI shows the buckets themselves.
 """
+
+CACHE_KEYS = ("seen", "lift")
+"""Parameters that are part of Kubeflow's cache key and that TFX knows nothing of."""
+ALIVE_EVERY_S = 60.0
+"""Between two signs of life of a step."""
 
 _received: list[int] = []
 _running: list[subprocess.Popen[bytes]] = []
@@ -67,16 +73,30 @@ def main(argv: list[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _forward)
     started = time.monotonic()
+    documents = documents_of(args.step, args.workspace, args.executor_input)
+    documents.begun()
+    answer = to_staged(args.executor_input["outputs"]["outputFile"])
+    for key in CACHE_KEYS:
+        args.executor_input.get("inputs", {}).get("parameterValues", {}).pop(key, None)
     code = 1
     try:
         claim = Claim(args.workspace) if args.workspace else None
-        step = Step(args.step, claim, args.artifacts == "claim")
+        step = Step(args.step, claim, args.artifacts == "claim", documents)
         code = run_step(step, args.executor_input, args.inputs_spec, args.driver, tfx_args)
     except nsynth.UserError as error:
         print(f"Error: {error}", file=sys.stderr)
+        documents.failed(str(error))
     finally:
-        print(json.dumps({"step": args.step, **_cost(started), "exit_code": code}), flush=True)
+        cost = _cost(started)
+        documents.ended(code, cost, args.executor_input, None if code else _read(answer))
+        print(json.dumps({"step": args.step, **cost, "exit_code": code}), flush=True)
     return code
+
+
+def documents_of(step: str, workspace: Path | None, executor_input: dict[str, Any]) -> StepDocuments:
+    """Where the documents of this step go: nowhere if it knows no workspace, or its run cannot be told."""
+    run = run_of([artifact["uri"] for _, artifact in _artifacts(executor_input, "outputs")])
+    return StepDocuments(of_workspace(workspace) / run if workspace and run else None, step)
 
 
 class Failed(Exception):  # noqa: N818
@@ -96,6 +116,8 @@ class Step:
     """The workspace, where all pods share it."""
     on_claim: bool = False
     """Whether its outputs go there, too."""
+    documents: StepDocuments = NOWHERE
+    """What it leaves for the step Report."""
 
 
 def run_step(
@@ -123,7 +145,7 @@ def run_step(
         published = artifacts.on_claim(step.claim, step.name, executor_input, outputs)
     try:
         with published as on_claim:
-            _execute(executor_input, inputs_spec, driver, tfx_args)
+            _execute(step, executor_input, inputs_spec, driver, tfx_args)
             places = staged_places() | on_claim
             for artifact, _ in outputs.values():
                 fix_files(Path(artifact["uri"]), places)
@@ -136,14 +158,23 @@ def run_step(
 
 
 def _execute(
-    executor_input: dict[str, Any], inputs_spec: dict[str, Any], driver: str | None, tfx_args: list[str]
+    step: Step,
+    executor_input: dict[str, Any],
+    inputs_spec: dict[str, Any],
+    driver: str | None,
+    tfx_args: list[str],
 ) -> None:
-    if driver:
-        # KFP knows no `preCacheCheck` hook, in which Vertex AI runs the driver: without it {SPAN} stays literal.
-        _run(driver, executor_input, inputs_spec, tfx_args)
-        # TFX's command takes the driver's parameters from this file, but not what it knows of the artifacts.
-        take_over_metadata(executor_input, _read(executor_input["outputs"]["outputFile"]))
-    _run(TFX_COMMAND, executor_input, inputs_spec, tfx_args)
+    try:
+        if driver:
+            # KFP knows no `preCacheCheck` hook, in which Vertex AI runs the driver: {SPAN} would stay literal.
+            _run(driver, executor_input, inputs_spec, tfx_args, step.documents)
+            # TFX's command takes the driver's parameters from this file, but not what it knows of the artifacts.
+            take_over_metadata(executor_input, _read(executor_input["outputs"]["outputFile"]))
+        _run(TFX_COMMAND, executor_input, inputs_spec, tfx_args, step.documents)
+    finally:
+        for side in ("inputs", "outputs"):
+            for key, artifact in _artifacts(executor_input, side):
+                step.documents.keep(side, key, Path(artifact["uri"]))
 
 
 def fix_input(
@@ -245,7 +276,11 @@ def _is_value(artifact: dict[str, Any]) -> bool:
 
 
 def _run(
-    module: str, executor_input: dict[str, Any], inputs_spec: dict[str, Any], tfx_args: list[str]
+    module: str,
+    executor_input: dict[str, Any],
+    inputs_spec: dict[str, Any],
+    tfx_args: list[str],
+    documents: StepDocuments = NOWHERE,
 ) -> None:
     """Runs a module of TFX's as a child; a child killed by signal n answers 128 + n, as shells have it.
 
@@ -256,13 +291,23 @@ def _run(
     command += [INPUTS_SPEC, json.dumps(inputs_spec), *tfx_args]
     if _received:  # it came between two children
         raise Failed(128 + _received[0])
-    child = subprocess.Popen(command)
+    told = {ERROR_VARIABLE: str(documents.error_file)} if documents.error_file else {}
+    child = subprocess.Popen(command, env={**os.environ, **told})
     _running[:] = [child]
     for number in _received:  # it came while the child was being started
         child.send_signal(number)
-    code = child.wait()
+    while (code := _waited(child)) is None:
+        documents.alive()
     if code:
         raise Failed(128 - code if code < 0 else code)
+
+
+def _waited(child: subprocess.Popen[bytes]) -> int | None:
+    """Exit code of the child; None if it is time for a sign of life."""
+    try:
+        return child.wait(ALIVE_EVERY_S)
+    except subprocess.TimeoutExpired:
+        return None
 
 
 def _forward(number: int, _: Any) -> None:

@@ -11,7 +11,9 @@ import importlib
 import itertools
 import sys
 from types import ModuleType
+from typing import Any
 
+from kubeflow.documents import note_error
 from pipeline import on_demand
 
 TFX_COMMAND = "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor"
@@ -63,7 +65,14 @@ def main(argv: list[str]) -> None:
     command = tfx_command(pairs.get("--executor_class_path", ""))
     from absl import app
 
-    app.run(command.main, argv=[TFX_COMMAND, *argv], flags_parser=command._parse_flags)
+    def run(arguments: Any) -> Any:
+        try:
+            return command.main(arguments)
+        except BaseException as error:
+            note_error(error)
+            raise
+
+    app.run(run, argv=[TFX_COMMAND, *argv], flags_parser=command._parse_flags)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from test_entrypoint import INPUTS_SPEC, executor_input
 
+import nsynth
 from kubeflow import entrypoint
+from kubeflow.documents import last_sign_of_life, note_error
 
 STAND_IN = """
 import argparse, json, os, signal, sys, time
@@ -171,3 +173,55 @@ def test_one_line_tells_what_the_step_cost(tmp_path: Path, stand_in: Path) -> No
     assert 300 < line["peak_memory_mb"] < 600
     assert 0 < line["seconds"] <= time.monotonic() - began + 0.1
     assert line["cpu_seconds"] > 0
+
+
+def documents(tmp_path: Path) -> Path:
+    """Of the step, whose address names the run `root`."""
+    return tmp_path / "work" / "kubeflow" / "documents" / "root" / "ExampleGen"
+
+
+def test_a_step_leaves_its_documents_on_the_claim(tmp_path: Path, stand_in: Path) -> None:
+    account = tmp_path / "minio" / "bucket" / "root" / "Schema" / "schema"
+    account.mkdir(parents=True)
+    (account / "summary.json").write_text('{"in": 3}')
+    (account / "data.tfrecord").write_text("sound")
+    (account / "large.json").write_text("x" * (1 << 21))
+    code, _ = run(tmp_path, "--workspace", str(tmp_path / "work"))
+    told = json.loads((documents(tmp_path) / "step.json").read_text())
+    assert (code, told["state"], told["exit_code"]) == (0, "succeeded", 0)
+    assert told["inputs"]["schema"][0]["address"] == "minio://bucket/root/Schema/schema"
+    assert told["outputs"]["examples"][0]["metadata"]["span"] == 7.0
+    kept = documents(tmp_path) / "inputs" / "schema"
+    assert [file.name for file in kept.iterdir()] == ["summary.json"]
+    assert last_sign_of_life(documents(tmp_path).parent) > time.time() - 60
+
+
+def test_a_step_that_fails_says_so_on_the_claim(tmp_path: Path, stand_in: Path) -> None:
+    run(tmp_path, "--workspace", str(tmp_path / "work"), "--behave", "7")
+    told = json.loads((documents(tmp_path) / "step.json").read_text())
+    assert (told["state"], told["exit_code"]) == ("failed", 7)
+
+
+def test_a_claim_without_room_fails_no_step(tmp_path: Path, stand_in: Path) -> None:
+    (tmp_path / "work").write_text("no folder")
+    assert run(tmp_path, "--workspace", str(tmp_path / "work"))[0] == 0
+
+
+def test_what_is_only_for_the_cache_does_not_reach_tfx(tmp_path: Path, stand_in: Path) -> None:
+    given = executor_input(tmp_path / "out.json")
+    given["inputs"]["parameterValues"] |= {"seen": "span 7", "lift": "0"}
+    program = "import sys, kubeflow.entrypoint as e; e.TFX_COMMAND = 'stand_in'; e.main(sys.argv[1:])"
+    arguments = ["--step", "ExampleGen", entrypoint.EXECUTOR_INPUT, json.dumps(given)]
+    arguments += [entrypoint.INPUTS_SPEC, json.dumps(INPUTS_SPEC)]
+    subprocess.run([sys.executable, "-c", program, *arguments], check=True, capture_output=True)
+    told = json.loads(stand_in.read_text().splitlines()[-1])["input"]
+    assert told["inputs"]["parameterValues"] == {"n": 3.0}
+
+
+def test_why_a_step_failed_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    error = nsynth.RefusedDataError("too few basses", span=3)
+    note_error(error)  # nobody asked
+    monkeypatch.setenv("NSYNTH_ERROR_FILE", str(tmp_path / "error.json"))
+    note_error(error)
+    told = json.loads((tmp_path / "error.json").read_text())
+    assert told == {"words": "too few basses", "refused": True, "span": 3, "passing": False}
