@@ -1,5 +1,6 @@
 """The manifests: valid for Kubernetes, complete, tight, and in keeping with the options that name them."""
 
+import functools
 import ipaddress
 import re
 import shutil
@@ -23,6 +24,7 @@ KUBERNETES_VERSIONS = ["1.28.0", "1.34.0"]
 FILES = sorted(set(MANIFESTS.rglob("*.yaml")) - {*KUSTOMIZATIONS, IMAGES})
 
 
+@functools.cache
 def documents(file: Path) -> list[dict[str, Any]]:
     return list(yaml.safe_load_all(file.read_text()))
 
