@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import click
 
+import atomic
 import nsynth
 from corpus.options import CorpusOptions
 from pipeline.config import load_config
@@ -153,11 +154,8 @@ def kept(file: Path, made_of: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def keep(result: dict[str, Any], file: Path) -> None:
-    """Writes a result, whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps(result))
-    part.rename(file)
+    """Write a result, whole or not at all."""
+    atomic.write(file, json.dumps(result))
 
 
 def _train(job: Job, notes: Any, fold: Any, transfer: Any, settings: Any, folder: Path) -> dict[str, Any]:

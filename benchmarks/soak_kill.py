@@ -1,12 +1,11 @@
 """Kill -9 in every component in turn: `python -m benchmarks.soak_kill`.
 
-Runs a round on two spans undisturbed, then the same round in another workspace where every step is killed: after
-its work and before TFX has written it down, and in the middle of it too (all steps, or only the long ones). After
-each kill the same command is run again, which goes on with the finished steps. In the end both have to have made
-the same things, none of them twice.
+Runs a round on two spans undisturbed, then the same round in another workspace where every step (or, for short, each
+of the long ones) is killed twice: in the middle of its work, and after it, before TFX has written it down. After each
+kill the same command is run again, which goes on with the finished steps. In the end both have to have made the same
+things, none of them twice.
 """
 
-import json
 import logging
 import os
 import random
@@ -23,6 +22,7 @@ from pathlib import Path
 import click
 import numpy as np
 
+from benchmarks import harness
 from benchmarks.soak import Forked, configure, fork
 from pipeline.config import Config
 from pipeline.history.ledger import Ledger, Outcome, Round
@@ -31,7 +31,7 @@ from pipeline.step_log import STARTED
 from pipeline.step_names import of_span
 
 LONG = (of_span("ExampleGen", 2), "Transform", "Trainer", "Predictor", "Evaluator", "Pusher")
-"""Steps that are killed in the middle if not all are."""
+"""Steps that are killed if not all are."""
 SPANS = (1, 2)
 _UNDISTURBED, _KILLED = "undisturbed", "killed"
 _SUCCEEDED = re.compile(r"Execution \d+ succeeded\.")
@@ -50,10 +50,11 @@ class Killer(logging.Handler):
         message = record.getMessage()
         if started := STARTED.match(message):
             self._step = started[1]
+        elif not self._everywhere and self._step not in LONG:
+            return
         elif message.startswith("Going to run a new execution:"):
-            if self._everywhere or self._step in LONG:
-                longest_s = 1.0 if self._step in LONG else 0.1
-                self._kill_once("during", random.uniform(0.01, longest_s))
+            longest_s = 1.0 if self._step in LONG else 0.1
+            self._kill_once("during", random.uniform(0.01, longest_s))
         elif _SUCCEEDED.match(message):
             self._kill_once("after", 0)
 
@@ -139,10 +140,8 @@ def faults(folder: Path, everywhere: bool) -> Iterator[str]:
     one, other = (configuration(folder, which) for which in (_UNDISTURBED, _KILLED))
     runs = [past_runs.load_run(connect(config.metadata)) for config in (one, other)]
     killed = diary(folder)
-    for moment, wanted in (
-        ("after", set(runs[0].steps)),
-        ("during", set(runs[0].steps if everywhere else LONG)),
-    ):
+    wanted = set(runs[0].steps if everywhere else LONG)
+    for moment in ("during", "after"):
         if missed := wanted - {line.split()[0] for line in killed if line.endswith(moment)}:
             yield f"never killed {moment} their work: {sorted(missed)}"
     for step in (*(of_span("ExampleGen", span) for span in SPANS), "HeldOut"):
@@ -213,9 +212,7 @@ def _count_faults(one: Config, other: Config) -> Iterator[str]:
 @click.option(
     "--folder", default="workspace/soak-kill", show_default=True, type=Path, help="Is emptied first."
 )
-@click.option(
-    "--everywhere/--long", default=True, help="In the middle of every step, or of the long ones only."
-)
+@click.option("--everywhere/--long", default=True, help="Every step, or the long ones only.")
 def main(folder: Path, everywhere: bool) -> int:
     """Kill a round in every step in turn and compare the outcome with that of an undisturbed one."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -229,7 +226,7 @@ def main(folder: Path, everywhere: bool) -> int:
     minutes = (time.monotonic() - began) / 60
     steps = len({line.split()[0] for line in killed})
     told = {"kills": killed, "minutes": minutes, "faults": found}
-    (folder / "result.json").write_text(json.dumps(told, indent=1))
+    harness.save(folder / "result.json", told)
     click.echo(f"{len(killed)} kills in {steps} steps, {minutes:.1f} minutes, {len(found)} faults")
     return 1 if found else 0
 

@@ -6,7 +6,6 @@ spectrograms) of the second should cost little more than that of the third. Trai
 its nature, and is told apart. Seconds are CPU seconds, since a busy machine stretches the others.
 """
 
-import json
 import os
 import shutil
 import sys
@@ -15,6 +14,7 @@ from typing import Any
 
 import click
 
+from benchmarks import harness
 from benchmarks.soak import configure
 from benchmarks.soak_spans import Deliveries
 from pipeline.config import Config
@@ -88,12 +88,11 @@ def by_part(steps: dict[str, float]) -> dict[str, float]:
 
 
 def table(found: dict[str, dict[str, float]]) -> str:
-    """Markdown."""
-    lines = [f"| CPU seconds | {' | '.join(found)} |", f"|---|{'---:|' * len(found)}"]
-    for part in (*PREPARATION, "preparation", *(part for part in PARTS if part not in PREPARATION)):
-        name = "preparation in all" if part == "preparation" else part
-        lines.append(f"| {name} | {' | '.join(f'{seconds[part]:.1f}' for seconds in found.values())} |")
-    return "\n".join(lines)
+    """Return the figures as Markdown."""
+    parts = [*PREPARATION, "preparation", *(part for part in PARTS if part not in PREPARATION)]
+    names = {"preparation": "preparation in all"}
+    rows = ([names.get(part, part), *(f"{s[part]:.1f}" for s in found.values())] for part in parts)
+    return harness.markdown(["CPU seconds", *found], rows)
 
 
 def is_cheap(found: dict[str, Any]) -> bool:
@@ -112,8 +111,8 @@ def main(folder: Path) -> int:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     found = measure(folder)
-    (folder / "result.json").write_text(json.dumps(found, indent=1))
     click.echo(table(found))
+    harness.save(folder / "result.json", found)
     if is_cheap(found):
         return 0
     click.echo("the old spans cost too much")

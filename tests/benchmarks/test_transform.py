@@ -1,13 +1,12 @@
 """Transform's benchmarks: what is made of the measurements, and that the hand-written rival does the same work."""
 
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from benchmarks import preparation, transform, transform_profile
+from benchmarks import preparation, transform
 from benchmarks.transform_variants import VARIANTS, prepare
 from transform import codec, features
 from transform.options import SpectrogramOptions
@@ -44,28 +43,6 @@ def test_the_least_of_the_rounds_counts_and_the_most_memory():
     summary = transform.summarize([*disturbed, *runs])
     assert summary["costs"]["ours"]["cpu_ms_a_note"] == pytest.approx(1)
     assert {run["peak_rss_bytes"] for runs in summary["best"].values() for run in runs} == {2000}
-
-
-def test_the_innermost_frame_that_tells_decides_what_a_thread_is_doing():
-    statistics = [
-        "_var (/x/numpy/c.py)",
-        "update (/x/tensorflow_data_validation/b.py)",
-        "do (/x/apache_beam/a.py)",
-    ]
-    assert transform_profile.kind_of(statistics) == "statistics over dense features"
-    assert transform_profile.kind_of(statistics[2:]) == "Beam: between the batches"
-    assert transform_profile.kind_of(["main (x.py)"]) == "the rest"
-
-
-def test_the_sampler_counts_work_and_not_waiting():
-    sampler = transform_profile.Sampler()
-    sampler.start()
-    until = time.thread_time() + 0.3
-    while time.thread_time() < until:
-        sum(range(1000))
-    time.sleep(0.3)
-    sampler.stop()
-    assert 0.2 < sampler.seconds["the rest"] < 0.45
 
 
 def test_the_whole_preparation_is_extrapolated_from_the_slope():

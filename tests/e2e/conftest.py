@@ -35,7 +35,7 @@ class Project:
         return subprocess.run(
             [sys.executable, "-m", "pipeline.cli.main", *arguments],
             cwd=self.folder,
-            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **environment},
+            env={**os.environ, **environment},
             capture_output=True,
             text=True,
             timeout=1200,
