@@ -151,7 +151,7 @@ DRIFT: dict[str, tuple[float, Literal["stop", "warn"]]] = {
 
 
 def misnamed(values: Mapping[str, Any]) -> str:
-    """What is wrong between the names of an official record and its other features; empty if nothing is.
+    """Return what is wrong between the names of an official record and its other features; empty if nothing is.
 
     Args:
         values: the values of all features but `audio` and the extras, bytes decoded.

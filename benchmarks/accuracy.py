@@ -123,7 +123,7 @@ def main(
 
 
 def plan(folds: list[str], seeds: int, ablations: bool) -> list[Job]:
-    """All trainings, the most telling first: each fold, then on the first one seeds and ablations, then its curve.
+    """Return all trainings, the most telling first: each fold, then on the first one seeds and ablations, its curve.
 
     Args:
       folds: names; those of the learning curve hold a percent sign.
@@ -142,7 +142,7 @@ def plan(folds: list[str], seeds: int, ablations: bool) -> list[Job]:
 
 
 def kept(file: Path, made_of: dict[str, Any]) -> dict[str, Any] | None:
-    """An earlier result, if it is of the same notes, spectrograms, recipe and code.
+    """Return an earlier result, if it is of the same notes, spectrograms, recipe and code.
 
     One with answers about real notes will do where none are asked for.
     """

@@ -66,7 +66,7 @@ def _needed(count: int, lead: float, gain: float) -> str:
 
 
 def draw(points: Curve, file: Path) -> None:
-    """A picture: for each column that there are figures of, a line for each contender, with intervals."""
+    """Draw, for each column that there are figures of, a line for each contender, with intervals."""
     from matplotlib.figure import Figure as Canvas
 
     canvas = Canvas(figsize=(8, 4), layout="constrained")

@@ -77,7 +77,7 @@ class Notes:
 
 
 def rendered_notes(options: CorpusOptions, spectrogram: SpectrogramOptions, folder: Path) -> Notes:
-    """Renders the corpus and computes its spectrograms, each unless that was done before.
+    """Render the corpus and compute its spectrograms, each unless that was done before.
 
     Raises:
       UserError: a SoundFont is not installed; the message names the package.
@@ -170,7 +170,7 @@ def _statistics(log_mel: np.ndarray) -> np.ndarray:
 
 
 def ancestor_image(audio: tf.Tensor) -> tf.Tensor:
-    """What the ancestor saw: magnitudes on a linear frequency scale, min-max scaled clip by clip, resized.
+    """Return what the ancestor saw: magnitudes on a linear frequency scale, min-max scaled clip by clip, resized.
 
     Args:
       audio: float32 [batch, samples].
@@ -202,7 +202,7 @@ def normalizer(notes: Notes, train: np.ndarray, per_bin: bool = True) -> Normali
 
 
 def write_split(notes: Notes, chosen: np.ndarray, normalize: Normalize, file: Path) -> Path:
-    """Writes the notes at `chosen` as Transform does, for the Trainer's own input to read."""
+    """Write the notes at `chosen` as Transform does, for the Trainer's own input to read."""
     file.parent.mkdir(parents=True, exist_ok=True)
     names = {
         **features.RAW,

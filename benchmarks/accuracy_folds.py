@@ -53,13 +53,13 @@ def cross_validation(notes: Notes) -> list[Fold]:
 
 
 def lineages(notes: Notes) -> list[Fold]:
-    """Each SoundFont held out in turn."""
+    """Return each SoundFont held out in turn."""
     everything = np.arange(len(notes))
     return [_without(notes, everything, font, f"{HELD_OUT}{font}") for font in dict.fromkeys(notes.font)]
 
 
 def learning_curve(notes: Notes, fold: Fold) -> list[Fold]:
-    """The same fold with fewer instruments to learn from."""
+    """Return the same fold with fewer instruments to learn from."""
     curve = []
     for share in CURVE:
         train, dev = (_parts(notes, part, round(1 / share))[0] for part in (fold.train, fold.dev))
@@ -68,7 +68,7 @@ def learning_curve(notes: Notes, fold: Fold) -> list[Fold]:
 
 
 def choosing(notes: Notes, fold: Fold) -> list[Fold]:
-    """What to choose a recipe on, inside of what a fold trains on, so that nobody chooses on what it reports.
+    """Return what to choose a recipe on, inside of what a fold trains on, so that nobody chooses on what it reports.
 
     A third of it held out by recording group; the SoundFont that least of it comes from held out.
     """
@@ -83,7 +83,7 @@ def choosing(notes: Notes, fold: Fold) -> list[Fold]:
 
 
 def _without(notes: Notes, among: np.ndarray, font: str, name: str) -> Fold:
-    """Tests on a SoundFont's notes at `among`; a group that reaches into it is not trained on either."""
+    """Test on a SoundFont's notes at `among`; a group that reaches into it is not trained on either."""
     of_font = notes.font[among] == font
     test = among[of_font]
     known = among[~of_font & ~np.isin(notes.group[among], notes.group[test])]
@@ -91,7 +91,7 @@ def _without(notes: Notes, among: np.ndarray, font: str, name: str) -> Fold:
 
 
 def with_dev(name: str, notes: Notes, known: np.ndarray, test: np.ndarray) -> Fold:
-    """Takes dev off what is known: of the parts, one with the most families."""
+    """Take dev off what is known: of the parts, one with the most families."""
     parts = _parts(notes, known, _DEV_PARTS)
     dev = max(parts, key=lambda part: (len(np.unique(notes.family[part])), -len(part)))
     return Fold(name, np.setdiff1d(known, dev), dev, test)

@@ -26,7 +26,7 @@ Pairs = list[tuple[dict[str, Any], dict[str, Any]]]
 
 
 def show(results: Results, jobs: list[Any], notes: Notes, transfer: Notes | None, folder: Path) -> None:
-    """Prints all tables that there are results for, draws the pictures, writes summary.json."""
+    """Print all tables that there are results for, draw the pictures, write summary.json."""
     console = Console(width=150)
     summary = summarize(results, notes, transfer)
     console.print(_main_table(summary["contenders"]))
@@ -52,7 +52,7 @@ def show(results: Results, jobs: list[Any], notes: Notes, transfer: Notes | None
 
 
 def summarize(results: Results, notes: Notes, transfer: Notes | None) -> dict[str, Any]:
-    """All figures.
+    """Return all figures.
 
     Returns:
       contenders: by contender, figures of the cross-validation, of each lineage held out, and on real notes.
@@ -245,7 +245,7 @@ def _first_fold(rows: Iterable[Mapping[str, Any]]) -> Table:
 
 
 def draw_confusion(counts: np.ndarray, file: Path) -> None:
-    """A picture of the confusion matrix: shares of each family's notes (rows) that were predicted as each (columns)."""
+    """Draw the confusion matrix: shares of each family's notes (rows) that were predicted as each (columns)."""
     from matplotlib.figure import Figure as Canvas
     from matplotlib.patches import Rectangle
 

@@ -47,7 +47,7 @@ def main(model: Path | None, notes: int, repeats: int, output: Path) -> int:
 
 
 def serving() -> Path:
-    """The model that `make run` pushed."""
+    """Return the model that `make run` pushed."""
     version = Registry(load_config().models).serving()
     if version is None:
         raise nsynth.UserError("no model has been pushed yet: start `make run`, or name one with --model")
@@ -70,7 +70,7 @@ def write_notes(folder: Path, count: int, suffix: str, rate: int, channels: int)
 
 
 def ask(arguments: list[str], model: Path) -> list[float]:
-    """Starts the command; answers after how many seconds each of its answers came."""
+    """Start the command; return after how many seconds each of its answers came."""
     command = harness.nsynth_command("classify", "--json", "--model", model, *arguments)
     began = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -83,12 +83,12 @@ def ask(arguments: list[str], model: Path) -> list[float]:
 
 
 def rate_of(moments: list[float]) -> float:
-    """Notes a second once it has started: answers come in groups, so it counts from the last of the first one."""
+    """Return notes a second once it has started: answers come in groups, and it counts from the end of the first."""
     return (len(moments) - FILES_AT_ONCE) / (moments[-1] - moments[FILES_AT_ONCE - 1])
 
 
 def tell(result: dict[str, Any]) -> int:
-    """Prints medians beside the limits; exit code 1 if one is missed."""
+    """Print medians beside the limits; exit code 1 if one is missed."""
     missed = False
     for kind in _KINDS:
         first = statistics.median(result[kind]["first_answer_s"])

@@ -56,7 +56,7 @@ def main(notes: int, output: Path, measure: str | None) -> None:
 
 
 def _plan(notes: int) -> Callable[[], Any]:
-    """The shuffle: which record goes where, from the index of files of 10,000 notes."""
+    """Return the shuffle: which record goes where, from the index of files of 10,000 notes."""
     from components.ingest.index import Index
     from components.ingest.options import IngestOptions
     from components.ingest.shuffle import plan
@@ -74,7 +74,7 @@ def _plan(notes: int) -> Callable[[], Any]:
 
 
 def _account(notes: int) -> Callable[[], Any]:
-    """The account of what all workers tell, shard by shard; every thousandth waveform occurs twice."""
+    """Return the account of what all workers tell, shard by shard; every thousandth waveform occurs twice."""
     from components.ingest.account import Account
     from components.ingest.options import IngestOptions
     from components.ingest.shard import Used
@@ -96,7 +96,7 @@ def _account(notes: int) -> Callable[[], Any]:
 
 
 def _draw(notes: int) -> Callable[[], Any]:
-    """The index of training: weights of all notes, and the draws of some batches."""
+    """Return the index of training: weights of all notes, and the draws of some batches."""
     import tensorflow as tf
 
     from trainer.index import NoteIndex
@@ -132,7 +132,7 @@ def _named(place: int) -> tuple[str, int, int]:
 
 
 def _measure(part: str, notes: int) -> dict[str, Any]:
-    """Runs one part in this process; memory is what it takes beyond the imports."""
+    """Run one part in this process; memory is what it takes beyond the imports."""
     run = PARTS[part](notes)
     before = resource.getrusage(resource.RUSAGE_SELF)
     wall = time.monotonic()
@@ -157,7 +157,7 @@ def growth(runs: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def line(run: dict[str, Any]) -> str:
-    """A measurement in words."""
+    """Return a measurement in words."""
     return (
         f"{run['part']:8} {run['notes']:>11,} notes  {run['cpu_s']:7.1f} CPU s ({run['wall_s']:.1f} s)  "
         f"{run['added_rss_bytes'] / 1e6:8,.0f} MB, {run['added_rss_bytes'] / run['notes']:.0f} bytes a note"

@@ -89,7 +89,7 @@ def measure(variant: str, notes: int, data: str, out: str) -> dict[str, Any]:
 
 
 def _prepare_copy(variant: str, data: str, out: str) -> Callable[[], None]:
-    """The floor: what the disk takes for the same bytes, synchronized as our shards are."""
+    """Return the floor: what the disk takes for the same bytes, synchronized as our shards are."""
 
     def copy() -> None:
         os.makedirs(out)

@@ -53,7 +53,7 @@ def run(records: int, seed: int, tick: Callable[[], None] = lambda: None) -> Cou
 
 
 def breaches(record: bytes) -> list[str]:
-    """What the oracle finds wrong with a record: plain and slow, and sharing no code with the validator."""
+    """Return what the oracle finds wrong with a record: plain and slow, and sharing no code with the validator."""
     features = Example.FromString(record).features.feature
     lists = {"int64": "int64_list", "float": "float_list", "bytes": "bytes_list"}
     values = {}

@@ -23,14 +23,14 @@ _INPUT, _TRAINING, _OUTPUT = "model/Placeholder", "model/Placeholder_2", "model/
 
 
 def weights() -> Path | None:
-    """Where the network's checkpoint lies; None where the package is not installed."""
+    """Return where the network's checkpoint lies; None where the package is not installed."""
     spec = importlib.util.find_spec("musicnn")
     folder = Path(spec.origin).parent / MODEL if spec and spec.origin else None
     return folder if folder and (folder / ".meta").is_file() else None
 
 
 def spectrogram(audio: np.ndarray) -> np.ndarray:
-    """The network's input of one note, the first three seconds: float32 [FRAMES, MELS]."""
+    """Return the network's input of one note, the first three seconds: float32 [FRAMES, MELS]."""
     start = np.asarray(audio[: (FRAMES + 1) * HOP], np.float32)
     power = librosa.feature.melspectrogram(
         y=start, sr=nsynth.SAMPLE_RATE_HZ, n_fft=N_FFT, hop_length=HOP, n_mels=MELS
@@ -62,14 +62,14 @@ def features(notes: Iterable[np.ndarray], checkpoint: Path, batch: int = 16) -> 
 
 
 def batched(notes: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:
-    """The notes in lists of `size`; the last may be shorter."""
+    """Yield the notes in lists of `size`; the last may be shorter."""
     remaining = iter(notes)
     while some := list(itertools.islice(remaining, size)):
         yield some
 
 
 def _frozen(checkpoint: Path) -> tf.compat.v1.GraphDef:
-    """The part of the stored graph that leads to the features, its variables replaced by their values.
+    """Return the part of the stored graph that leads to the features, its variables replaced by their values.
 
     The rest, the gradients of TensorFlow 1's batch normalization, cannot be imported any more.
     """

@@ -81,22 +81,22 @@ class VirtualFile:
         return len(self._offsets) - 1
 
     def instrument_at(self, note: int) -> int:
-        """Number of the instrument that a note is of."""
+        """Return the number of the instrument that a note is of."""
         return bisect.bisect_right(self._first_note, note) - 1
 
     def records_from(self, offset: int) -> int:
-        """Number of the first record that begins at or behind an offset."""
+        """Return the number of the first record that begins at or behind an offset."""
         return bisect.bisect_left(self._offsets, offset)
 
     def read(self, start: int, end: int) -> bytes:
-        """The bytes [start, end)."""
+        """Return the bytes [start, end)."""
         first = bisect.bisect_right(self._offsets, start) - 1
         last = bisect.bisect_left(self._offsets, end)
         content = b"".join(self._record(note) for note in range(first, last))
         return content[start - self._offsets[first] :][: end - start]
 
     def records(self) -> list[bytes]:
-        """All records, as they are in the file."""
+        """Return all records, as they are in the file."""
         return [self._record(note) for note in range(self.notes)]
 
     def _record(self, number: int) -> bytes:
@@ -173,7 +173,7 @@ class Server(ThreadingHTTPServer):
         """Say nothing of clients that hang up."""
 
     def count_request(self) -> int:
-        """Number of this request."""
+        """Return the number of this request."""
         with self._lock:
             self.behaviour.requests += 1
             return self.behaviour.requests

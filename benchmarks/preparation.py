@@ -78,7 +78,7 @@ def measure(side: str, count: int, data: str, out: str) -> dict[str, Any]:
 
 
 def _ours(data: str, out: Path) -> list[Any]:
-    """The steps of `nsynth run` up to Transform; nothing is held out for tests, so that all notes are transformed."""
+    """Return the steps of `nsynth run` up to Transform; nothing is held out for tests, all notes are transformed."""
     from components.ingest.options import IngestOptions
     from pipeline.config import Config
     from pipeline.data_steps import prepare
@@ -120,7 +120,7 @@ def _stock(data: str, out: Path) -> list[Any]:
 
 
 def summarize(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """What a note costs each side, from the slope between the smallest and the largest run, and what is fixed."""
+    """Return what a note costs each side (the slope from the smallest to the largest run), and what is fixed."""
     summary: dict[str, Any] = {}
     for side in dict.fromkeys(run["side"] for run in runs):
         of_side = sorted((run for run in runs if run["side"] == side), key=lambda run: run["notes"])
@@ -141,7 +141,7 @@ def summarize(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def table(result: dict[str, Any]) -> str:
-    """The figures as Markdown."""
+    """Return the figures as Markdown."""
     runs = sorted(result["runs"], key=lambda run: (run["notes"], list(SIDES).index(run["side"])))
     text = markdown(runs, SIDES)
     for side, costs in result["summary"].items():

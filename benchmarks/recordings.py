@@ -52,7 +52,7 @@ _STEPS = ("C", "Cs", "D", "Ds", "E", "F", "Fs", "G", "Gs", "A", "As", "B")
 
 
 def fetch(folder: Path, names: list[str]) -> list[Path]:
-    """Fetches the instruments' packages into `folder`, each once; a line for each that cannot be fetched."""
+    """Fetch the instruments' packages into `folder`, each once; a line for each that cannot be fetched."""
     folder.mkdir(parents=True, exist_ok=True)
     archives = []
     for name in names:
@@ -66,7 +66,7 @@ def fetch(folder: Path, names: list[str]) -> list[Path]:
 
 
 def write_notes(archives: list[Path], families: dict[str, str], file: Path) -> int:
-    """Writes the recordings as NSynth's tf.Examples.
+    """Write the recordings as NSynth's tf.Examples.
 
     Args:
       archives: of `fetch`.
@@ -113,7 +113,7 @@ def _examples(archive: Path, families: dict[str, str]) -> Iterator[tf.train.Exam
 
 
 def _waveform(mp3: bytes) -> np.ndarray:
-    """The first four seconds at NSynth's rate, mono, zeros behind a shorter one, float32 [NOTE_SAMPLES]."""
+    """Return the first four seconds at NSynth's rate, mono, zeros behind a shorter one, float32 [NOTE_SAMPLES]."""
     samples, rate = soundfile.read(io.BytesIO(mp3), dtype="float32", always_2d=True)
     resampled = soxr.resample(samples.mean(axis=1), rate, nsynth.SAMPLE_RATE_HZ)[: nsynth.NOTE_SAMPLES]
     padded = np.pad(resampled, (0, nsynth.NOTE_SAMPLES - len(resampled)))

@@ -71,7 +71,7 @@ def main(notes: int, every: int, size: str, folder: Path, output: Path) -> None:
 
 @contextlib.contextmanager
 def _emptied(folder: Path) -> Iterator[None]:
-    """Removes what an earlier measurement left, and what this one leaves, even if it is interrupted."""
+    """Remove what an earlier measurement left, and what this one leaves, even if it is interrupted."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:
@@ -81,7 +81,7 @@ def _emptied(folder: Path) -> Iterator[None]:
 
 
 def check_room(folder: Path, notes: int) -> None:
-    """Makes sure that the disk has room.
+    """Make sure that the disk has room.
 
     Raises:
       click.ClickException: it has not.
@@ -95,7 +95,7 @@ def check_room(folder: Path, notes: int) -> None:
 
 
 def measure_disk(folder: Path, size: int) -> dict[str, float]:
-    """The disk's own rates: bytes a second of a file that is written, flushed, dropped from memory and read."""
+    """Return the disk's own rates: bytes a second of a file that is written, flushed, dropped from memory and read."""
     path, block = folder / "probe", os.urandom(1 << 20)
     blocks = max(1, size // len(block))
     started = time.monotonic()
@@ -118,7 +118,7 @@ def measure_disk(folder: Path, size: int) -> dict[str, float]:
 
 
 def forecast(notes: int, disk: dict[str, float]) -> str:
-    """How long it will take, in words."""
+    """Return how long it will take, in words."""
     write, read = disk["write_bytes_per_s"], disk["read_bytes_per_s"]
     trips = _DISK_TRIPS / 2 * notes * _RAW_BYTES
     least = 60 + notes * _CPU_MS_A_NOTE / 1e3
@@ -170,7 +170,7 @@ def _measure(folder: Path, notes: int, every: int, size: str, disk: dict[str, fl
 def _follow(
     child: subprocess.Popen[bytes], workspace: Path, data: Path, every: int, disk: dict[str, float]
 ) -> Iterator[dict[str, Any]]:
-    """A line each `every` notes of a phase and at its end; it is printed and yielded."""
+    """Yield a line each `every` notes of a phase and at its end; it is printed and yielded."""
     tree, artifacts = Tree(child.pid), workspace / "artifacts"
     started = time.monotonic()
     phases = [_Phase(name, artifacts, every, disk) for name in PHASES]
@@ -206,7 +206,7 @@ class _Phase:
         return self._notes > 0
 
     def look(self, now: float, use: Use, peak: int) -> Iterator[dict[str, Any]]:
-        """Counts what is there; gives a line if it is time for one."""
+        """Count what is there; give a line if it is time for one."""
         files = self._artifacts.glob(self._pattern)
         notes = sum(_size(path) for path in files) // self._note_bytes
         if self._before is None:
@@ -219,7 +219,7 @@ class _Phase:
                 yield self._line()
 
     def end(self) -> Iterator[dict[str, Any]]:
-        """The line of what came after the last one."""
+        """Yield the line of what came after the last one."""
         if self._notes > self._reported:
             yield self._line()
 

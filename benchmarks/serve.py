@@ -87,7 +87,7 @@ def served(model: Path) -> Iterator[int]:
 
 
 def asker(port: int, body: bytes) -> Callable[[], None]:
-    """Sends one request on a connection of its own, which stays open."""
+    """Send one request on a connection of its own, which stays open."""
     connection = http.client.HTTPConnection("127.0.0.1", port)
 
     def ask() -> None:
@@ -108,7 +108,7 @@ def bare(signature: Any, note: np.ndarray, size: int) -> Callable[[], None]:
 
 
 def measure(make: Callable[[], Callable[[], None]], clients: int, seconds: float) -> dict[str, float]:
-    """Calls as fast as they are answered, by `clients` at a time: calls a second, p50 and p95 in milliseconds."""
+    """Call as fast as they are answered, by `clients` at a time: calls a second, p50 and p95 in milliseconds."""
     times: list[float] = []
     ready = threading.Barrier(clients)
 

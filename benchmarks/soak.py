@@ -67,7 +67,7 @@ class Day:
 
     @classmethod
     def of(cls, told: dict[str, Any]) -> "Day":
-        """A day as `summary` has written it."""
+        """Return a day as `summary` has written it."""
         rounds = tuple(Round.model_validate(line) for line in told["rounds"])
         fields = {field.name: told[field.name] for field in dataclasses.fields(cls)}
         return cls(**{**fields, "rounds": rounds, "faults": tuple(told["faults"])})
@@ -106,7 +106,7 @@ def fork(log: Path) -> int:
 
 
 def configure(workspace: Path, spans: Path, holdout: Path, recipe: Sequence[str]) -> Config:
-    """The smallest pipeline that can tell good from bad; `recipe` holds settings of the day."""
+    """Return the smallest pipeline that can tell good from bad; `recipe` holds settings of the day."""
     places = {"workspace": workspace, "retrain.spans": spans, "retrain.holdout": holdout}
     settings = [f"{key}={json.dumps(str(path))}" for key, path in places.items()]
     return load_config(Path(__file__).with_suffix(".yaml"), [*settings, *recipe])
@@ -126,7 +126,7 @@ class Soak:
         self._log = folder / "soak.log"
 
     def config(self, better: bool) -> Config:
-        """Settings of a day."""
+        """Return the settings of a day."""
         data = self._deliveries
         recipe = BETTER_RECIPE if better else RECIPE
         return configure(self.folder / "workspace", data.spans, data.holdout, recipe)
@@ -189,7 +189,7 @@ class Soak:
         return killed
 
     def _start(self, request_file: Path, alive: int, lock: int) -> Process:
-        """Starts the child that runs the pipeline, as a fork."""
+        """Start the child that runs the pipeline, as a fork."""
         pid = fork(self._log)
         if pid == 0:
             try:
@@ -268,7 +268,7 @@ def main(
 
 
 def summary(month: list[Day], seconds: float) -> dict[str, Any]:
-    """The whole month, ready for JSON, with what should not be so."""
+    """Return the whole month, ready for JSON, with what should not be so."""
     faults = [f"day {day.day}: {fault}" for day in month for fault in day.faults]
     # A refused span's notes stay until a round comes to its end and cleans up.
     settled = [day for day in month if day.rounds and day.rounds[-1].outcome.settles]

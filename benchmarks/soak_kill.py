@@ -46,7 +46,7 @@ class Killer(logging.Handler):
         self._done = diary.read_text().splitlines() if diary.exists() else []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Takes one message."""
+        """Take one message."""
         message = record.getMessage()
         if started := STARTED.match(message):
             self._step = started[1]
@@ -82,7 +82,7 @@ class Rounds:
         return Retraining(self._config, self._start).retrain("soak_kill")
 
     def run_until_done(self) -> Round:
-        """Rounds until one is not killed."""
+        """Run rounds until one is not killed."""
         while not (done := self.run()).outcome.settles:
             if "SIGKILL" not in done.words:
                 raise RuntimeError(f"round {done.number} failed by itself: {done.words}")
@@ -105,13 +105,13 @@ class Rounds:
 
 
 def configuration(folder: Path, which: str) -> Config:
-    """Settings of one of the two workspaces below `folder`."""
+    """Return the settings of one of the two workspaces below `folder`."""
     data = folder / "data"
     return configure(folder / which / "workspace", data / "spans", data / "holdout", ("recipe.epochs=2",))
 
 
 def diary(folder: Path) -> list[str]:
-    """What was killed: `<step> during` or `<step> after`, in order."""
+    """Return what was killed: `<step> during` or `<step> after`, in order."""
     return (folder / _KILLED / "diary").read_text().splitlines()
 
 
@@ -133,7 +133,7 @@ def run(folder: Path, everywhere: bool) -> None:
 
 
 def faults(folder: Path, everywhere: bool) -> Iterator[str]:
-    """What should not be so after `run`."""
+    """Yield what should not be so after `run`."""
     from pipeline.history import past_runs
     from pipeline.history.metadata import connect
 
@@ -162,7 +162,7 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 
 def _model_faults(one: Config, other: Config) -> Iterator[str]:
-    """Each has one version, and both give the same answers to the held-out notes."""
+    """Yield a fault unless each has one version, and both give the same answers to the held-out notes."""
     from components.predictions import Predictions
     from components.registry import Registry
     from pipeline.history import past_runs

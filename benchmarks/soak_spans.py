@@ -31,7 +31,7 @@ class Deliveries:
     """Writes a span a day. The held-out folder and the spans share no instrument with each other's training."""
 
     def __init__(self, folder: Path, seed: int = 0, soundfonts: Sequence[str] = CORPUS.soundfonts):
-        """Renders the corpus and lays the held-out notes aside, once; goes on after spans that are there.
+        """Render the corpus and lay the held-out notes aside, once; go on after spans that are there.
 
         Raises:
           UserError: a SoundFont is not installed; the message names the package.
@@ -52,7 +52,7 @@ class Deliveries:
             self._random = random.Random(f"{seed} after {self._number}")
 
     def deliver(self, kind: str) -> int:
-        """Writes the next span; answers its number, or 0 on a day without data.
+        """Write the next span; return its number, or 0 on a day without data.
 
         Args:
           kind: a name in DAYS.
@@ -72,7 +72,7 @@ class Deliveries:
         return self._number
 
     def _draw(self, notes: dict[str, Notes], count: int, only: str | None) -> Notes:
-        """Some notes of every family, as evenly as there are, ordered by family as NSynth's files are."""
+        """Return some notes of every family, as evenly as there are, ordered by family as NSynth's files are."""
         families = [only] if only else sorted(notes)
         share = -(-count // len(families))
         return [
@@ -83,7 +83,7 @@ class Deliveries:
 
 
 def records(path: Path) -> Iterator[memoryview]:
-    """The records of an undamaged TFRecord; they stay in the file, and no process carries them along."""
+    """Yield the records of an undamaged TFRecord; they stay in the file, and no process carries them along."""
     with path.open("rb") as file:
         content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     start = 0
@@ -102,19 +102,19 @@ def by_family(notes: Iterable[Note]) -> dict[str, Notes]:
 
 
 def parsed(note: Note) -> Any:
-    """The tf.Example."""
+    """Return the tf.Example."""
     import tensorflow as tf
 
     return tf.train.Example.FromString(bytes(note))
 
 
 def write(path: Path, notes: Iterable[Note]) -> None:
-    """Writes a TFRecord."""
+    """Write a TFRecord."""
     path.write_bytes(b"".join(frame(bytes(note)) for note in notes))
 
 
 def mislabelled(notes: Notes) -> Notes:
-    """Each note under the name of the next family: consistent in itself, and wrong."""
+    """Return each note under the name of the next family: consistent in itself, and wrong."""
     return [_renamed(note) for note in notes]
 
 
@@ -134,7 +134,7 @@ def _renamed(note: Note) -> bytes:
 
 
 def quieter(notes: Notes) -> Notes:
-    """Each note at another level."""
+    """Return each note at another level."""
     return [_at(note, 10 ** (QUIET_DB / 20)) for note in notes]
 
 
@@ -148,7 +148,7 @@ def _at(note: Note, gain: float) -> bytes:
 
 
 def damage(path: Path) -> None:
-    """Overwrites the middle fifth of a file with zeros, as a broken disk does."""
+    """Overwrite the middle fifth of a file with zeros, as a broken disk does."""
     size = path.stat().st_size
     with open(path, "r+b") as file:
         file.seek(2 * size // 5)

@@ -16,7 +16,7 @@ _SECONDS = np.arange(nsynth.NOTE_SAMPLES, dtype=np.float32) / nsynth.SAMPLE_RATE
 def make_note(
     generator: np.random.Generator, family: int, source: int = 0, number: int = 0, pitch: int = 60
 ) -> dict[str, Any]:
-    """A decaying tone as values by feature name; the generator decides its harmonics and its velocity."""
+    """Return a decaying tone as values by feature name; the generator decides its harmonics and its velocity."""
     frequency_hz = 440 * 2 ** ((pitch - 69) / 12)
     audio = np.zeros_like(_SECONDS)
     for harmonic in range(1, _HARMONICS + 1):
@@ -46,7 +46,7 @@ def make_note(
 
 
 def make_notes(count: int, seed: int = 0, first_number: int = 0) -> list[dict[str, Any]]:
-    """Notes ordered by family like the official files: an instrument for every four, numbered from `first_number`."""
+    """Return notes ordered by family as in the official files: an instrument for four, numbered from `first_number`."""
     return [_nth_note(place, count, seed, first_number) for place in range(count)]
 
 

@@ -62,7 +62,7 @@ def main(notes: tuple[int, ...], epochs: int, rounds: int, size: str, batch_size
 
 
 def _generate(folder: Path, count: int) -> None:
-    """Transformed notes of every family in a few files, and some for dev."""
+    """Write transformed notes of every family in a few files, and some for dev."""
     import numpy as np
     import tensorflow as tf
 
@@ -118,7 +118,7 @@ def measure(variant: str, count: int, folder: str, epochs: int, size: str, batch
 def _trainer_loop(
     recipe: Any, spectrogram: Any, train: Any, dev: Any, one_batch: bool
 ) -> list[tuple[float, float]]:
-    """Runs `trainer.fit` as it is, or with its input replaced by one batch; (wall, CPU) seconds of each epoch."""
+    """Run `trainer.fit` as it is, or with its input replaced by one batch; (wall, CPU) seconds of each epoch."""
     from unittest import mock
 
     import keras
@@ -155,7 +155,7 @@ def _trainer_loop(
 
 
 def _plain_loop(recipe: Any, spectrogram: Any, train: Any, augmented: bool) -> Iterator[tuple[float, float]]:
-    """What one writes by hand: all notes as one tensor, shuffled, `train_on_batch`; (wall, CPU) seconds an epoch."""
+    """Train as one writes by hand: all notes as one tensor, `train_on_batch`; yield (wall, CPU) seconds an epoch."""
     import tensorflow as tf
 
     from trainer import devices, fit, input

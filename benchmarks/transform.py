@@ -52,7 +52,7 @@ def _compare(sizes: list[int], rounds: int, folder: Path) -> list[dict[str, Any]
 
 
 def generate(folder: Path, count: int) -> None:
-    """A train split of `count` notes and a dev split of four, in files as ingest writes them."""
+    """Write a train split of `count` notes and a dev split of four, in files as ingest writes them."""
     from benchmarks.synthetic import make_notes
     from components.example_proto import serialize
     from components.tfrecord import frame
@@ -78,7 +78,7 @@ def measure(variant: str, count: int, notes: str, out: str) -> dict[str, Any]:
 
 
 def summarize(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Fixed seconds, milliseconds a note and memory of each variant, and how ours stands to the others."""
+    """Return fixed seconds, milliseconds a note and memory of each variant, and how ours stands to the others."""
     sizes = sorted({run["notes"] for run in runs})
     best = {
         name: [_best([r for r in runs if (r["variant"], r["notes"]) == (name, size)]) for size in sizes]
@@ -106,7 +106,7 @@ def summarize(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _best(rounds: list[dict[str, Any]]) -> dict[str, Any]:
-    """The least time of the rounds, and the most memory."""
+    """Return the least time of the rounds, and the most memory."""
     times = {key: min(run[key] for run in rounds) for key in ("wall_s", "cpu_s")}
     return {**rounds[0], **times, "peak_rss_bytes": max(run["peak_rss_bytes"] for run in rounds)}
 

@@ -24,7 +24,7 @@ _BATCH_NOTES = 8
 
 
 def prepare(variant: str, notes: Path, count: int, out: Path) -> Run:
-    """Imports what `variant` needs and returns what is to be measured."""
+    """Import what `variant` needs and return what is to be measured."""
     match variant:
         case "kernel":
             return _kernel(count)
@@ -53,7 +53,7 @@ def run_executor(
     statistics: bool = False,
     beam_args: Sequence[str] = BEAM_ARGS,
 ) -> Run:
-    """Prepares a Transform executor over Examples artifacts, as the launcher would.
+    """Prepare a Transform executor over Examples artifacts, as the launcher would.
 
     Args:
       executor: ours or TFX's.
@@ -109,7 +109,7 @@ def _artifact(kind: Any, folder: Path) -> Any:
 
 
 def _kernel(count: int) -> Run:
-    """The front end alone, twice over `count` notes in memory, on all cores."""
+    """Return the front end alone, twice over `count` notes in memory, on all cores."""
     import numpy as np
     import tensorflow as tf
 
@@ -124,7 +124,7 @@ def _kernel(count: int) -> Run:
 
 
 def _tf_data(notes: Path, out: Path) -> Run:
-    """What one would write by hand: read, compute, sum up; read and compute again, normalize, write."""
+    """Return what one would write by hand: read, compute, sum up; read and compute again, normalize, write."""
     import numpy as np
     import tensorflow as tf
 

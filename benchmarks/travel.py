@@ -135,7 +135,7 @@ def measure(
 
 
 def record_look(part: str, name: str, sets: Iterable[Any], trained: int, file: Path = LOOKS) -> None:
-    """Adds a line to the record of how often each part was asked."""
+    """Add a line to the record of how often each part was asked."""
     new = not file.exists()
     with file.open("a", newline="", encoding="utf-8") as table:
         rows = csv.writer(table, lineterminator="\n")
@@ -146,7 +146,7 @@ def record_look(part: str, name: str, sets: Iterable[Any], trained: int, file: P
 
 
 def looks(part: str, file: Path = LOOKS) -> int:
-    """Calls so far that asked models about the part."""
+    """Return the calls so far that asked models about the part."""
     if not file.exists():
         return 0
     with file.open(newline="", encoding="utf-8") as table:

@@ -21,7 +21,7 @@ Hits = dict[str, np.ndarray]
 
 
 def show(results: Results, sets: Sequence[Set], name: str, part: str, looks: int) -> None:
-    """Prints accuracy of each row on each set, and what the row `name` has more than each other one."""
+    """Print accuracy of each row on each set, and what the row `name` has more than each other one."""
     console = Console(width=150)
     rows = {row: hits_of(results, sets, row) for row in dict.fromkeys(r["contender"] for r in results)}
     columns = [asked.name for asked in sets]
@@ -55,7 +55,7 @@ def hits_of(results: Results, sets: Sequence[Set], row: str) -> Hits:
 
 
 def difference(results: Results, sets: Sequence[Set], name: str, other: str) -> Hits:
-    """What the row `name` has more than `other`, by note; models count of folds that both have been trained on."""
+    """Return what the row `name` has more than `other`, by note; only folds that both have been trained on count."""
     folds = [{r["fold"] for r in results if r["contender"] == row} for row in (name, other)]
     shared = [r for r in results if r["fold"] in folds[0] & folds[1]]
     ours, theirs = (hits_of(shared, sets, row) for row in (name, other))
@@ -63,7 +63,7 @@ def difference(results: Results, sets: Sequence[Set], name: str, other: str) -> 
 
 
 def travel(figures: Sequence[Figure]) -> Figure:
-    """The mean over independent sets; their intervals' halves are added as independent errors are."""
+    """Return the mean over independent sets; their intervals' halves are added as independent errors are."""
     value, k = sum(f.value for f in figures) / len(figures), len(figures)
     below, above = (
         math.hypot(*(f.value - f.low for f in figures)),
@@ -73,7 +73,7 @@ def travel(figures: Sequence[Figure]) -> Figure:
 
 
 def figures_of(hits: Hits, sets: Sequence[Set]) -> dict[str, Figure]:
-    """The mean of each set that was asked, with its interval over instruments, and TRAVEL where all were."""
+    """Return the mean of each set that was asked, with its interval over instruments, and TRAVEL where all were."""
     found = {}
     for asked in sets:
         if asked.name in hits:

@@ -75,7 +75,7 @@ def installed(soundfonts: Sequence[str]) -> tuple[str, ...]:
 
 
 def rendered(options: CorpusOptions, spectrogram: SpectrogramOptions, folder: Path, frozen: bool) -> Notes:
-    """Renders the notes and computes all arrays, each unless that was done before."""
+    """Render the notes and compute all arrays, each unless that was done before."""
     home = folder / f"rendered-{_digest(options.model_dump_json())}"
     home.mkdir(parents=True, exist_ok=True)
     render_corpus(options, home / "corpus")
@@ -88,7 +88,7 @@ def rendered(options: CorpusOptions, spectrogram: SpectrogramOptions, folder: Pa
 def from_elsewhere(
     final: bool, real: Path | None, spectrogram: SpectrogramOptions, folder: Path, frozen: bool
 ) -> list[Set]:
-    """The recordings of the part, and in the final one the real notes; what is not to be had is left out."""
+    """Return the recordings of the part, and in the final one the real notes; what is not to be had is left out."""
     families = recordings.FINAL if final else recordings.CHOOSING
     home = folder / f"recordings-{'final' if final else 'choosing'}"
     archives = recordings.fetch(folder / "packages", list(families))
@@ -105,7 +105,7 @@ def from_elsewhere(
 
 
 def held_out(lessons: Notes, tested: Notes, font: str) -> tuple[Fold, Set]:
-    """Who learns from what where a font is held out, and the test on that font.
+    """Return who learns from what where a font is held out, and the test on that font.
 
     No recording that the font's notes are made of is learned from, in whatever font. The fold's `test` is empty.
     """
@@ -116,7 +116,7 @@ def held_out(lessons: Notes, tested: Notes, font: str) -> tuple[Fold, Set]:
 
 
 def lineage(font: str) -> str:
-    """The lineage of a font by name; a file of the user's stands for itself."""
+    """Return the lineage of a font by name; a file of the user's stands for itself."""
     return next((known.lineage for known in KNOWN_FONTS if known.name == font), font)
 
 

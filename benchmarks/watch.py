@@ -24,7 +24,7 @@ class Tree:
         ] = {}  # (pid, start) → CPU s, read, written
 
     def use(self) -> Use:
-        """What is used now."""
+        """Return what is used now."""
         rss = 0
         try:
             alive = [self._root, *self._root.children(recursive=True)]

@@ -34,12 +34,12 @@ class Accepted:
 
 
 def digest_of(statistics: statistics_pb2.DatasetFeatureStatisticsList) -> str:
-    """Identifies a set of notes by its statistics."""
+    """Identify a set of notes by its statistics."""
     return hashlib.sha256(statistics.SerializeToString(deterministic=True)).hexdigest()
 
 
 def entries(folder: Path) -> list[Accepted]:
-    """All entries, the oldest first."""
+    """Return all entries, the oldest first."""
     found = []
     for path in sorted(folder.glob("[0-9]*-span-*")):
         record = json.loads((path / RECORD_FILE).read_text())
@@ -48,12 +48,12 @@ def entries(folder: Path) -> list[Accepted]:
 
 
 def latest_other_than(folder: Path, digest: str) -> Accepted | None:
-    """The newest entry of other notes than those named by `digest`."""
+    """Return the newest entry of other notes than those named by `digest`."""
     return next((entry for entry in reversed(entries(folder)) if entry.digest != digest), None)
 
 
 def remember(folder: Path, span: int, statistics: statistics_pb2.DatasetFeatureStatisticsList) -> None:
-    """Adds an entry, unless these very notes are the newest one already, or that of this span (0 is no span)."""
+    """Add an entry, unless these very notes are the newest one already, or that of this span (0 is no span)."""
     known = entries(folder)
     digest = digest_of(statistics)
     if any(entry.digest == digest and (entry is known[-1] or entry.span == span != 0) for entry in known):
@@ -67,7 +67,7 @@ def remember(folder: Path, span: int, statistics: statistics_pb2.DatasetFeatureS
 
 
 def forget(folder: Path, statistics: statistics_pb2.DatasetFeatureStatisticsList) -> None:
-    """Takes back the entry of these very notes, if there is one: a later step has refused them."""
+    """Take back the entry of these very notes, if there is one: a later step has refused them."""
     digest = digest_of(statistics)
     for entry in entries(folder):
         if entry.digest == digest:

@@ -134,7 +134,7 @@ def read_mono(file: BinaryIO, samples: int) -> np.ndarray:
 
 
 def _source(file: BinaryIO) -> int | BinaryIO:
-    """A descriptor where there is one: libsndfile then reads by itself, and no file name misleads soundfile."""
+    """Return a descriptor where there is one: libsndfile then reads by itself, and no file name misleads soundfile."""
     try:
         return file.fileno()
     except (AttributeError, OSError):

@@ -63,7 +63,7 @@ Example, Feature = _classes()
 
 
 def serialize(note: Mapping[str, Any]) -> bytes:
-    """A note as the TFRecords of the dataset hold it.
+    """Return a note as the TFRecords of the dataset hold it.
 
     Args:
         note: values by the names of `nsynth.FEATURES`: a number, a text, a list, or an array of samples.
@@ -90,13 +90,13 @@ def serialize(note: Mapping[str, Any]) -> bytes:
 
 
 def floats(float_list: Any) -> np.ndarray:
-    """The values of a FloatList, float32[values], without a Python object for each: its wire form ends in them."""
+    """Return the values of a FloatList, float32[values], with no Python object for each: its wire form ends in them."""
     packed = float_list.SerializeToString()
     return np.frombuffer(packed, "<f4", offset=len(packed) - 4 * len(float_list.value))
 
 
 def _packed_floats(samples: np.ndarray) -> bytes:
-    """A serialized FloatList, made without a Python object for each sample."""
+    """Return a serialized FloatList, made without a Python object for each sample."""
     packed = samples.astype("<f4").tobytes()
     length, octets = len(packed), bytearray()
     while length > 0x7F:

@@ -15,7 +15,7 @@ most."""
 
 
 def distance_from_typical(attributes: Mapping[str, Any]) -> float:
-    """How far a note's numbers lie from the typical ones, in the steps of `nsynth.NUMBERS`; 0 where it has none.
+    """Return how far a note's numbers lie from the typical ones, in the steps of `nsynth.NUMBERS`; 0 where it has none.
 
     Args:
       attributes: word of a number → its value; other words may be there.

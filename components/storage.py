@@ -20,7 +20,7 @@ LAST_FILE = "saved_model.pb"
 
 
 def is_remote(path: str) -> bool:
-    """Whether `path` is the address of an object store, such as gs://bucket/models."""
+    """Return whether `path` is the address of an object store, such as gs://bucket/models."""
     return "://" in path
 
 
@@ -36,7 +36,7 @@ def children(path: str) -> list[str]:
 
 
 def exists(path: str) -> bool:
-    """Whether a file or folder is there."""
+    """Return whether a file or folder is there."""
     return _gfile().exists(path) if is_remote(path) else os.path.exists(path)
 
 
@@ -94,13 +94,13 @@ def digest(path: str, leave_out: Collection[str] = ()) -> str:
 
 
 def copy_folder(source: str, target: str, leave_out: Collection[str] = ()) -> None:
-    """Copies all files below `source` but those in `leave_out` into `target`, `saved_model.pb` last."""
+    """Copy all files below `source` but those in `leave_out` into `target`, `saved_model.pb` last."""
     for name in sorted(set(_files(source)).difference(leave_out), key=lambda name: (name == LAST_FILE, name)):
         write_bytes(f"{target}/{name}", read_bytes(f"{source}/{name}"))
 
 
 def write_bytes(path: str, content: bytes) -> None:
-    """Writes one file and the folders above it.
+    """Write one file and the folders above it.
 
     Raises:
       OSError: there is no room, or no right to write.
@@ -117,7 +117,7 @@ def write_bytes(path: str, content: bytes) -> None:
 
 
 def publish_folder(target: str, fill: Callable[[str], None]) -> None:
-    """Makes the folder `target` appear at once, complete and on disk, or not at all.
+    """Make the folder `target` appear at once, complete and on disk, or not at all.
 
     Args:
       target: the new folder. Its parent must exist and be on the same disk.
@@ -140,14 +140,14 @@ def publish_folder(target: str, fill: Callable[[str], None]) -> None:
 
 
 def make_readable_folder(path: str) -> None:
-    """Makes a folder that everybody may read, whatever the umask; one that is there stays as it is."""
+    """Make a folder that everybody may read, whatever the umask; one that is there stays as it is."""
     if not os.path.isdir(path):
         os.makedirs(path, exist_ok=True)
         os.chmod(path, 0o755)
 
 
 def remove_folder(path: str) -> None:
-    """Removes a folder; on a disk it first takes a hidden name, so that nobody sees half of it.
+    """Remove a folder; on a disk it first takes a hidden name, so that nobody sees half of it.
 
     Of a link to a folder the link goes and the folder stays.
     """
@@ -158,7 +158,7 @@ def remove_folder(path: str) -> None:
 
 
 def _files(path: str) -> list[str]:
-    """All files below `path`, as paths relative to it; a link counts as what it leads to.
+    """Return all files below `path`, as paths relative to it; a link counts as what it leads to.
 
     Raises:
       OSError: a folder cannot be read, or something is neither file nor folder.

@@ -61,7 +61,7 @@ def masked_crc(*data: bytes) -> int:
 
 
 def frame(*data: bytes) -> bytes:
-    """`data`, one after the other, as one TFRecord record."""
+    """Return `data`, one after the other, as one TFRecord record."""
     length = struct.pack("<Q", sum(map(len, data)))
     return b"".join(
         (length, struct.pack("<I", masked_crc(length)), *data, struct.pack("<I", masked_crc(*data)))
@@ -77,7 +77,7 @@ def data_length(header: bytes) -> int | None:
 
 
 def read_data(file: BinaryIO, record: Record) -> tuple[bytes, bool]:
-    """The data of a record and whether its CRC holds."""
+    """Return the data of a record and whether its CRC holds."""
     file.seek(record.offset + HEADER_BYTES)
     framed = file.read(record.length + FOOTER_BYTES)
     data, footer = framed[: record.length], framed[record.length :]
@@ -85,7 +85,7 @@ def read_data(file: BinaryIO, record: Record) -> tuple[bytes, bool]:
 
 
 def records(content: bytes) -> Iterator[bytes]:
-    """The data of every record of a whole file.
+    """Yield the data of every record of a whole file.
 
     Raises:
         ValueError: it is damaged.
@@ -133,7 +133,7 @@ def scan(file: BinaryIO, size: int) -> Iterator[Record | Damage]:
 
 
 def missing_bytes(file: BinaryIO, size: int, last: Damage) -> int:
-    """How many bytes a file lacks of the record that begins at its `last` damage; 0 where it was not cut off there."""
+    """Return how many bytes a file lacks of the record at its `last` damage; 0 where it was not cut off there."""
     file.seek(last.offset)
     length = data_length(file.read(HEADER_BYTES))
     if length is None or length > LENGTH_LIMIT:
@@ -149,7 +149,7 @@ class _BoundedReader:
         self._left = _READINGS_LIMIT * size + _SEARCH_BYTES
 
     def is_intact(self, record: Record) -> bool:
-        """Whether the CRC of a record's data holds."""
+        """Return whether the CRC of a record's data holds."""
         self._spend(record.length)
         return read_data(self._file, record)[1]
 

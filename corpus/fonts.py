@@ -44,7 +44,7 @@ class KnownFont:
     npm: NpmPackage | None = None
 
     def installed(self) -> Path | None:
-        """The file, if it is there."""
+        """Return the file, if it is there."""
         fetched = (str(SHARED_FOLDER / self.npm.file),) if self.npm else ()
         places = map(_resolve, (*self.places, *fetched))
         return next((place for place in places if place and place.is_file()), None)
@@ -119,7 +119,7 @@ class Font:
 
 
 def open_fonts(wanted: Iterable[str]) -> tuple[Font, ...]:
-    """Opens each SoundFont once, in the order given.
+    """Open each SoundFont once, in the order given.
 
     Args:
         wanted: names of known fonts (case does not matter) or paths.
@@ -140,7 +140,7 @@ def open_fonts(wanted: Iterable[str]) -> tuple[Font, ...]:
 
 
 def find_font(want: str) -> Path:
-    """The file that a name or a path stands for.
+    """Return the file that a name or a path stands for.
 
     Raises:
         UserError: there is none; the message names the package to install or the names that are known.
@@ -163,7 +163,7 @@ def find_font(want: str) -> Path:
 
 
 def _resolve(place: str) -> Path | None:
-    """A place as a path; a package is found without importing it. None where it is not installed."""
+    """Return a place as a path; a package is found without importing it. None where it is not installed."""
     package, _, name = place.rpartition(":")
     if not package:
         return Path(name)

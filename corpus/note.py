@@ -41,7 +41,7 @@ class Note:
         return self.audio.astype(np.float32) / np.float32(FULL_SCALE)
 
     def labels(self) -> dict[str, Any]:
-        """All features but the audio, under their NSynth names, as plain Python values."""
+        """Return all features but the audio, under their NSynth names, as plain Python values."""
         return {
             nsynth.NOTE: self.number,
             nsynth.NOTE_STR: self.name,
@@ -59,5 +59,5 @@ class Note:
         }
 
     def example(self) -> bytes:
-        """The serialized tf.Example with NSynth's 14 features."""
+        """Return the serialized tf.Example with NSynth's 14 features."""
         return serialize({**self.labels(), nsynth.AUDIO: self.waveform})

@@ -61,7 +61,7 @@ class CorpusSummary(BaseModel, frozen=True):
 def parameters(
     options: CorpusOptions, fonts: Sequence[Font], delivery: Delivery | None = None
 ) -> dict[str, Any]:
-    """All that the bytes depend on, in JSON's types: fonts by content, wherever they lie."""
+    """Return all that the bytes depend on, in JSON's types: fonts by content, wherever they lie."""
     return {
         "version": VERSION,
         **options.model_dump(mode="json", exclude={"soundfonts"}),
@@ -71,7 +71,7 @@ def parameters(
 
 
 def find_finished(folder: Path) -> CorpusSummary | None:
-    """The summary of a corpus in `folder`, or None if none is there or a file of it is gone or cut short."""
+    """Return the summary of a corpus in `folder`, or None if none is there or a file of it is gone or cut short."""
     try:
         summary = CorpusSummary.model_validate_json((folder / SUMMARY_FILE).read_bytes())
         whole = all((folder / name).stat().st_size == file.bytes for name, file in summary.files.items())
@@ -86,7 +86,7 @@ def write_tables(
     pitches: Mapping[str, Sequence[int]],
     fonts: Sequence[Font],
 ) -> None:
-    """Writes corpus.csv, LICENCES.md and origin.txt.
+    """Write corpus.csv, LICENCES.md and origin.txt.
 
     Args:
         folder: where.
@@ -120,7 +120,7 @@ def write_tables(
 
 
 def origin(fonts: Sequence[Font]) -> str:
-    """What the notes are, for the model card of what is trained on them."""
+    """Return what the notes are, for the model card of what is trained on them."""
     of = list(dict.fromkeys(font.known.lineage if font.known else font.name for font in fonts))
     count = f"{len(of)} unrelated lineages" if len(of) > 1 else "one lineage"
     return (
@@ -135,7 +135,7 @@ def summarize(
     pitches: Mapping[str, Sequence[int]],
     made_with: dict[str, Any],
 ) -> CorpusSummary:
-    """Counts and hashes what was written, and writes corpus.json, the mark of a finished corpus."""
+    """Count and hash what was written, and write corpus.json, the mark of a finished corpus."""
     heard = [instrument for instrument in instruments if pitches[instrument.name]]
     planned = sum(len(instrument.notes) for instrument in instruments)
     notes = Counter[str]()

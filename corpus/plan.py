@@ -85,7 +85,7 @@ class Delivery:
 
 
 def plan_corpus(options: CorpusOptions, fonts: Sequence[Font]) -> list[Instrument]:
-    """All instruments with their notes, ordered by family as in the official files.
+    """Return all instruments with their notes, ordered by family as in the official files.
 
     Raises:
         UserError: the fonts hold no preset of any NSynth family.

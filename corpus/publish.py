@@ -34,7 +34,7 @@ def sole_writer(out: Path) -> Iterator[None]:
 
 
 def published(out: Path) -> AbstractContextManager[Path]:
-    """Yields a temporary folder that becomes `out`, replacing it, once the block ends without an error."""
+    """Yield a temporary folder that becomes `out`, replacing it, once the block ends without an error."""
     return atomic.folder(out, aside=_beside(out, "old"))
 
 

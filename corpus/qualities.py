@@ -21,7 +21,7 @@ PERCUSSIVE_FALL_DB, PERCUSSIVE_S = -20, 0.3
 
 
 def measure(waveform: np.ndarray, pitch: int, program: int) -> frozenset[int]:
-    """Finds the qualities of one note.
+    """Find the qualities of one note.
 
     Args:
         waveform: float32 [64,000] at 16 kHz.
@@ -65,5 +65,5 @@ def _centroid(waveform: np.ndarray) -> float:
 
 @cache
 def _window(samples: int) -> tuple[np.ndarray, np.ndarray]:
-    """A Hann window and the frequencies in Hz of its spectrum's bins."""
+    """Return a Hann window and the frequencies in Hz of its spectrum's bins."""
     return np.hanning(samples), np.fft.rfftfreq(samples, 1 / nsynth.SAMPLE_RATE_HZ)

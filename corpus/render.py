@@ -43,7 +43,7 @@ def render_corpus(
     force: bool = False,
     delivery: Delivery | None = None,
 ) -> CorpusSummary:
-    """Renders a corpus into the folder `out`, unless the same one is there already.
+    """Render a corpus into the folder `out`, unless the same one is there already.
 
     Args:
         options: what to render.
@@ -137,7 +137,7 @@ def _render(
 
 
 def _play(instrument: Instrument) -> list[Note]:
-    """Renders an instrument's notes, silent ones left out."""
+    """Render an instrument's notes, silent ones left out."""
     voice = player(instrument.font_path)
     notes = []
     for planned in instrument.notes:
@@ -162,7 +162,7 @@ def _play(instrument: Instrument) -> list[Note]:
 
 
 def _require_replaceable(out: Path, force: bool) -> None:
-    """A folder of other things is never replaced, a corpus only if the user wants it."""
+    """Make sure that no folder of other things is replaced, and a corpus only if the user wants it."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     if not (out / SUMMARY_FILE).is_file():

@@ -123,7 +123,7 @@ class SoundFont:
         return self._bytes[base + width * int(header["start"]) : base + width * int(header["end"])]
 
     def _walk(self, start: int, end: int) -> Iterator[tuple[str, tuple[int, int]]]:
-        """Yields (name, (offset, size)) of every chunk, lists opened."""
+        """Yield (name, (offset, size)) of every chunk, lists opened."""
         while start + 8 <= end:
             name = self._bytes[start : start + 4]
             size = int.from_bytes(self._bytes[start + 4 : start + 8], "little")
@@ -173,7 +173,7 @@ class SoundFont:
 def _zones(
     bags: np.ndarray, generators: np.ndarray, start: int, end: int, target: int
 ) -> Iterator[tuple[int, int, int]]:
-    """Yields (lowest key, highest key, value of the target operator) for each zone between two bags.
+    """Yield (lowest key, highest key, value of the target operator) for each zone between two bags.
 
     A first zone without target is global: its key range holds where a zone gives none.
     """

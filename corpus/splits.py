@@ -59,7 +59,7 @@ def deal(members: Iterable[tuple[int, str]], seed: int) -> dict[int, str]:
 
 
 def missing(members: Iterable[tuple[int, str]], splits: Mapping[int, str]) -> dict[str, list[str]]:
-    """Splits that a family has no instrument in, by family; families that are everywhere are left out."""
+    """Return splits that a family has no instrument in, by family; families that are everywhere are left out."""
     present: dict[str, set[str]] = {}
     for group, family in members:
         present.setdefault(family, set()).add(splits[group])
@@ -73,7 +73,7 @@ def missing(members: Iterable[tuple[int, str]], splits: Mapping[int, str]) -> di
 def _first_fit(
     family: str, split: str, order: list[int], sizes: Mapping[int, Counter[str]], chosen: Mapping[int, str]
 ) -> int | None:
-    """The first free group to give a family its place in a split; None if it has one or none is left."""
+    """Return the first free group to give a family its place in a split; None if it has one or none is left."""
     if any(its_split == split and family in sizes[group] for group, its_split in chosen.items()):
         return None
     free = (group for group in order if group not in chosen and family in sizes[group])
@@ -81,7 +81,7 @@ def _first_fit(
 
 
 def _leaves_train(group: int, sizes: Mapping[int, Counter[str]], chosen: Mapping[int, str]) -> bool:
-    """Whether each family of the group keeps another one for train."""
+    """Return whether each family of the group keeps another one for train."""
     return all(
         any(family in sizes[other] for other in sizes if other != group and other not in chosen)
         for family in sizes[group]

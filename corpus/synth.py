@@ -36,7 +36,7 @@ class Player:
             raise nsynth.UserError(f"The synthesizer cannot load the SoundFont {path}: {error}") from error
 
     def play(self, bank: int, program: int, pitch: int, velocity: int) -> np.ndarray:
-        """Renders one note, held 3 s and released 1 s.
+        """Render one note, held 3 s and released 1 s.
 
         Returns:
             float32 [64,000] at 16 kHz, mono, as loud as the SoundFont makes it.
@@ -55,13 +55,13 @@ class Player:
         return soxr.resample(mono, RENDER_RATE_HZ, nsynth.SAMPLE_RATE_HZ, quality="HQ")[: nsynth.NOTE_SAMPLES]
 
     def _generate(self, samples: int) -> np.ndarray:
-        """The next samples, float32 [samples, 2]."""
+        """Return the next samples, float32 [samples, 2]."""
         return np.frombuffer(bytes(self._synth.generate(samples)), np.float32).reshape(-1, 2)
 
 
 @cache
 def player(path: Path) -> Player:
-    """The player of a SoundFont, loaded once in each process."""
+    """Return the player of a SoundFont, loaded once in each process."""
     return Player(path)
 
 

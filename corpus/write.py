@@ -19,11 +19,11 @@ class Writer(AbstractContextManager["Writer"]):
     """Takes notes of all splits in the order in which they shall stand in the files."""
 
     def add(self, note: Note) -> None:
-        """Writes one note."""
+        """Write one note."""
         raise NotImplementedError
 
     def close(self) -> None:
-        """Writes what is left and closes the files."""
+        """Write what is left and close the files."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:
@@ -44,11 +44,11 @@ class TFRecordWriter(Writer):
         }
 
     def add(self, note: Note) -> None:
-        """Appends one record to its split's file."""
+        """Append one record to its split's file."""
         self._files[note.split].write(frame(note.example()))
 
     def close(self) -> None:
-        """Closes the three files."""
+        """Close the three files."""
         for file in self._files.values():
             file.close()
 
@@ -63,27 +63,27 @@ class JsonWavWriter(Writer):
             (split_folder / "audio").mkdir(parents=True)
 
     def add(self, note: Note) -> None:
-        """Writes the WAV file and keeps the labels."""
+        """Write the WAV file and keep the labels."""
         wav = self._folders[note.split] / "audio" / f"{note.name}.wav"
         soundfile.write(wav, note.audio, nsynth.SAMPLE_RATE_HZ, subtype="PCM_16")
         self._labels[note.split][note.name] = note.labels()
 
     def close(self) -> None:
-        """Writes examples.json of each split."""
+        """Write examples.json of each split."""
         for split, labels in self._labels.items():
             text = json.dumps(labels, indent=1, sort_keys=True)
             (self._folders[split] / "examples.json").write_text(text, encoding="utf-8")
 
 
 def write_tfrecords(notes: Iterable[Note], folder: Path) -> None:
-    """Writes notes as nsynth-{train,valid,test}.tfrecord into an existing folder, in the order given."""
+    """Write notes as nsynth-{train,valid,test}.tfrecord into an existing folder, in the order given."""
     with TFRecordWriter(folder) as writer:
         for note in notes:
             writer.add(note)
 
 
 def write_json_wav(notes: Iterable[Note], folder: Path) -> None:
-    """Writes notes in the JSON/WAV layout into an existing folder that does not hold it yet."""
+    """Write notes in the JSON/WAV layout into an existing folder that does not hold it yet."""
     with JsonWavWriter(folder) as writer:
         for note in notes:
             writer.add(note)

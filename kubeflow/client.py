@@ -41,7 +41,7 @@ class Schedule(Submission):
 
 
 def body(request: Submission, pipeline_id: str, version_id: str, experiment_id: str) -> dict[str, Any]:
-    """What is posted to start one run (V2beta1Run) or a schedule (V2beta1RecurringRun).
+    """Return what is posted to start one run (V2beta1Run) or a schedule (V2beta1RecurringRun).
 
     A schedule names no version: the API (2.5 and later) then takes the latest at each start. The SDK's own
     `create_recurring_run` insists on one, so that a schedule would go on running old code.
@@ -67,7 +67,7 @@ def body(request: Submission, pipeline_id: str, version_id: str, experiment_id: 
 
 
 def preview(server: Server, package: Package, request: Submission) -> str:
-    """What `submit` or `schedule` would send, as JSON, without contacting anybody; ids stand in <>."""
+    """Return what `submit` or `schedule` would send, as JSON, without contacting anybody; ids stand in <>."""
     kind = "recurringruns" if isinstance(request, Schedule) else "runs"
     ids = (f"<{package.name}>", f"<{package.version}>", f"<{request.experiment}>")
     content = {
@@ -83,7 +83,7 @@ class Pipelines:
     """The API server, as far as this project needs it."""
 
     def __init__(self, server: Server):
-        """Connects.
+        """Connect.
 
         Raises:
           nsynth.UserError: nobody answers there, or not to us.
@@ -100,7 +100,7 @@ class Pipelines:
             )
 
     def upload(self, package: Package, folder: Path, latest: bool = False) -> tuple[str, str]:
-        """Makes the package a version of its pipeline, unless its content is there already.
+        """Make the package a version of its pipeline, unless its content is there already.
 
         Args:
           package: the compiled pipeline.
@@ -129,7 +129,7 @@ class Pipelines:
             return pipeline_id, version.pipeline_version_id
 
     def submit(self, pipeline_id: str, version_id: str, request: Submission) -> str:
-        """Starts one run; answers its id."""
+        """Start one run; return its id."""
         with plain_words(self._server):
             experiment = self._experiment(request.experiment)
             made = self._client.runs.run_service_create_run(
@@ -138,7 +138,7 @@ class Pipelines:
             return made.run_id
 
     def schedule(self, pipeline_id: str, request: Schedule) -> str:
-        """Starts runs by the clock, always of the latest version of the pipeline; answers the schedule's id.
+        """Start runs by the clock, always of the latest version of the pipeline; return the schedule's id.
 
         A schedule of the same name is replaced: the API cannot change one.
         """
@@ -153,12 +153,12 @@ class Pipelines:
             return made.recurring_run_id
 
     def schedules(self) -> list[Any]:
-        """All schedules (V2beta1RecurringRun)."""
+        """Return all schedules (V2beta1RecurringRun)."""
         with plain_words(self._server):
             return self._recurring()
 
     def runs(self, limit: int) -> list[Any]:
-        """The newest runs (V2beta1Run)."""
+        """Return the newest runs (V2beta1Run)."""
         with plain_words(self._server):
             answer = self._client.list_runs(
                 page_size=limit, sort_by="created_at desc", namespace=self._server.namespace
@@ -166,7 +166,7 @@ class Pipelines:
             return answer.runs or []
 
     def find_run(self, named: str) -> Any:
-        """The run (V2beta1Run) with this id, or the newest whose id begins so or that has this name.
+        """Return the run (V2beta1Run) with this id, or the newest whose id begins so or that has this name.
 
         Raises:
           nsynth.UserError: there is none.
@@ -183,12 +183,12 @@ class Pipelines:
             return self._client.get_run(found.run_id if found else named)
 
     def cancel(self, run_id: str) -> None:
-        """Ends a run; its pods are stopped."""
+        """End a run; its pods are stopped."""
         with plain_words(self._server):
             self._client.terminate_run(run_id)
 
     def find_schedule(self, named: str) -> Any:
-        """The schedule (V2beta1RecurringRun) with this id or name.
+        """Return the schedule (V2beta1RecurringRun) with this id or name.
 
         Raises:
           nsynth.UserError: there is none.
@@ -211,12 +211,12 @@ class Pipelines:
             self._client.enable_recurring_run(schedule_id)
 
     def delete(self, schedule_id: str) -> None:
-        """Removes a schedule; its runs stay."""
+        """Remove a schedule; its runs stay."""
         with plain_words(self._server):
             self._client.delete_recurring_run(schedule_id)
 
     def wait(self, run_id: str, follow: Callable[[str, int], None], poll_s: float = 5) -> str:
-        """Waits until a run has come to its end; answers its final state.
+        """Wait until a run has come to its end; return its final state.
 
         The SDK's own wait would never see that a run was canceled.
 
@@ -239,13 +239,13 @@ class Pipelines:
             time.sleep(poll_s)
 
     def _pipeline_id(self, name: str) -> str | None:
-        """The SDK's `get_pipeline_id` would look among shared pipelines alone."""
+        """Return a pipeline's id: the SDK's `get_pipeline_id` would look among shared pipelines alone."""
         wanted = {"predicates": [{"operation": "EQUALS", "key": "display_name", "string_value": name}]}
         found = self._client.list_pipelines(filter=json.dumps(wanted), namespace=self._server.namespace)
         return found.pipelines[0].pipeline_id if found.pipelines else None
 
     def _versions(self, pipeline_id: str) -> list[Any]:
-        """All versions of a pipeline, the newest first."""
+        """Return all versions of a pipeline, the newest first."""
         return _pages(
             lambda token: self._client.list_pipeline_versions(
                 pipeline_id, page_token=token, page_size=PAGE_SIZE, sort_by="created_at desc"

@@ -36,28 +36,28 @@ _dry_run = click.option("--dry-run", is_flag=True, help="Print the requests with
 
 
 def server_options(command: Any) -> Any:
-    """Where the API is and who asks; and --json."""
+    """Return the options that say where the API is and who asks; and --json."""
     for option in (json_option, _token, _namespace, _host, set_option, config_option):
         command = option(command)
     return command
 
 
 def run_options(command: Any) -> Any:
-    """What is to be run."""
+    """Return what is to be run."""
     for option in (_dry_run, _span, _param, _package):
         command = option(command)
     return server_options(command)
 
 
 def load_options(config_file: Path | None, overrides: tuple[str, ...]) -> Any:
-    """The configuration (pipeline.config.Config)."""
+    """Return the configuration (pipeline.config.Config)."""
     from pipeline.config import DEFAULT_CONFIG, load_config
 
     return load_config(config_file or DEFAULT_CONFIG, overrides)
 
 
 def server_of(options: KubeflowOptions, given: dict[str, Any], required: bool = True) -> Any:
-    """The server that options and settings name.
+    """Return the server that options and settings name.
 
     Raises:
       nsynth.UserError: none is named, its address is none, or the token cannot be read.
@@ -81,14 +81,14 @@ def server_of(options: KubeflowOptions, given: dict[str, Any], required: bool = 
 
 
 def connect(server: Any) -> Any:
-    """The client (kubeflow.client.Pipelines)."""
+    """Return the client (kubeflow.client.Pipelines)."""
     from kubeflow.client import Pipelines
 
     return Pipelines(server)
 
 
 def tell(as_json: bool, facts: Any, words: Any) -> None:
-    """Prints the facts as JSON, or the words (text or a table) for people."""
+    """Print the facts as JSON, or the words (text or a table) for people."""
     if as_json:
         click.echo(json.dumps(facts, indent=1))
     elif isinstance(words, str):

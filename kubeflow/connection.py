@@ -43,7 +43,7 @@ def knock(server: Server) -> None:
 
 
 def _ask(server: Server, path: str) -> Any:
-    """The answer to one small question, or an error in our words."""
+    """Return the answer to one small question, or an error in our words."""
     headers = {"Authorization": f"Bearer {server.token}"} if server.token else {}
     try:
         return json.loads(
@@ -67,7 +67,7 @@ def _ask(server: Server, path: str) -> Any:
 
 @contextlib.contextmanager
 def limits() -> Iterator[None]:
-    """Gives every request of the client made inside a limit of time, and lets none go on to another address.
+    """Give every request of the client made inside a limit of time, and let none go on to another address.
 
     The SDK sets no limit and follows redirects, with the token where the host stays the same.
     """
@@ -94,7 +94,7 @@ def limits() -> Iterator[None]:
 
 @contextlib.contextmanager
 def plain_words(server: Server) -> Iterator[None]:
-    """Keeps the SDK's chatter away and tells its errors as ours."""
+    """Keep the SDK's chatter away and tell its errors as ours."""
     import kfp_server_api
     import urllib3
 
@@ -113,7 +113,7 @@ def plain_words(server: Server) -> Iterator[None]:
 
 
 def _message(body: Any) -> str:
-    """What the server said: gRPC's `message` or `error`, else the beginning of the text."""
+    """Return what the server said: gRPC's `message` or `error`, else the beginning of the text."""
     text = body.decode(errors="replace") if isinstance(body, bytes) else str(body or "")
     with contextlib.suppress(ValueError, AttributeError):
         content = json.loads(text)

@@ -22,7 +22,7 @@ class Field:
     words: tuple[str, ...] = ()
 
     def values(self, text: str) -> set[int] | None:
-        """What the field stands for; None where that cannot be told."""
+        """Return what the field stands for; None where that cannot be told."""
         found: set[int] = set()
         for item in text.split(","):
             if (part := self._item(item)) is None:
@@ -75,7 +75,7 @@ def check_cron(text: str) -> None:
 
 
 def next_times(text: str, after: datetime.datetime, count: int) -> list[datetime.datetime]:
-    """The next times at which the schedule starts a run; fewer than `count` if there are no more in eight years.
+    """Return the next times at which the schedule starts a run; fewer than `count` if there are no more in eight years.
 
     Args:
       text: the cron expression.
@@ -110,7 +110,7 @@ def _times(text: str, after: datetime.datetime) -> Iterator[datetime.datetime]:
 
 
 def _parse(text: str) -> list[set[int]]:
-    """The values of each field."""
+    """Return the values of each field."""
     words = text.split()
     if len(words) != len(FIELDS):
         raise nsynth.UserError(

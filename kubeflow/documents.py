@@ -170,7 +170,7 @@ def note_error(error: BaseException) -> None:
 
 
 def refused_data(error: BaseException | None) -> nsynth.RefusedDataError | None:
-    """The error that says that the data is at fault, if it or what it came from is one."""
+    """Return the error that says that the data is at fault, if it or what it came from is one."""
     while error is not None and not isinstance(error, nsynth.RefusedDataError):
         error = error.__cause__ or error.__context__
     return error

@@ -165,7 +165,7 @@ def _schedule_facts(made: Any) -> dict[str, Any]:
 
 
 def _steps(run: Any) -> list[dict[str, Any]]:
-    """Each step once, in the order of their starts; drivers and the groups around steps are no steps."""
+    """Return each step once, in the order of their starts; drivers and the groups around steps are no steps."""
     tasks = getattr(run.run_details, "task_details", None) or []
     rows = [
         {
@@ -183,7 +183,7 @@ def _steps(run: Any) -> list[dict[str, Any]]:
 
 
 def _why(run: Any, steps: list[dict[str, Any]]) -> str:
-    """Why the run stopped, as far as the server knows it: the steps that failed, or the run's own error."""
+    """Return why the run stopped, as far as the server knows it: the steps that failed, or the run's own error."""
     failed = [f"{step['step']} failed" + (f": {step['why']}" if step["why"] else "") for step in steps
               if step["state"] == "FAILED"]  # fmt: skip
     if failed:
@@ -211,7 +211,7 @@ def _plain(text: str) -> str:
 
 
 def _known(moment: datetime.datetime | None) -> datetime.datetime | None:
-    """The server answers 1970 for what has not come yet."""
+    """Return the moment, or None: the server answers 1970 for what has not come yet."""
     return moment if moment and moment.year > 1970 else None
 
 

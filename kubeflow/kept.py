@@ -20,7 +20,7 @@ _KEPT = 10
 
 
 def kept_or_compiled(config: Any, target: Target, compile_: Callable[[], Package]) -> Package:
-    """The package that was compiled from the same settings by the same code and libraries, else a new one.
+    """Return the package that was compiled from the same settings by the same code and libraries, else a new one.
 
     Args:
       config: pipeline.config.Config.

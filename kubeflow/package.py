@@ -45,7 +45,7 @@ class Package:
         return yaml.safe_dump_all(documents, sort_keys=True, width=110)
 
     def write(self, path: Path) -> None:
-        """Writes the file at once or not at all.
+        """Write the file at once or not at all.
 
         Raises:
           nsynth.UserError: the file cannot be written.
@@ -57,7 +57,7 @@ class Package:
 
 
 def read(path: Path) -> Package:
-    """Reads what `write` wrote.
+    """Read what `write` wrote.
 
     Raises:
       nsynth.UserError: the file cannot be read, or is no compiled pipeline.

@@ -32,13 +32,13 @@ READERS = 4
 
 
 def likeliest(probabilities: Iterable[float], count: int = 3) -> list[tuple[str, float]]:
-    """The likeliest families and their probabilities, which are in the order of nsynth.CLASSES."""
+    """Return the likeliest families and their probabilities, which are in the order of nsynth.CLASSES."""
     ranked = sorted(zip(probabilities, nsynth.CLASSES, strict=True), key=lambda pair: -pair[0])
     return [(family, probability) for probability, family in ranked[:count]]
 
 
 def is_unlike(novelty: float | None) -> bool:
-    """Whether a sound of this novelty is unlike the notes of training (trainer/novelty.py)."""
+    """Return whether a sound of this novelty is unlike the notes of training (trainer/novelty.py)."""
     return novelty is not None and novelty > 1
 
 
@@ -59,7 +59,7 @@ class Answer:
         return is_unlike(self.novelty)
 
     def top(self, count: int = 3) -> list[tuple[str, float]]:
-        """The likeliest families and their probabilities."""
+        """Return the likeliest families and their probabilities."""
         return likeliest(self.probabilities, count)
 
 
@@ -89,7 +89,7 @@ def read_windows(path: Path) -> Iterator[np.ndarray]:
 
 
 def audible(window: np.ndarray) -> bool:
-    """Whether a window holds more than silence."""
+    """Return whether a window holds more than silence."""
     return bool(np.abs(window).max() >= SILENCE_BELOW)
 
 
@@ -133,7 +133,7 @@ class Classifier:
         return self.ask(windows)[0]
 
     def ask(self, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """The same, and how unlike each is to the notes of training, [windows]; None if the model does not say."""
+        """Return the same, and how unlike each is to the notes of training, [windows]; None if it says nothing."""
         batches = range(0, len(windows), BATCH_SIZE)
         parts = [self._signature(audio=self._constant(windows[i : i + BATCH_SIZE])) for i in batches]
         probabilities = np.concatenate([part["probabilities"].numpy() for part in parts])
@@ -194,7 +194,7 @@ class _Tally:
 
 
 def _read_ahead(files: Iterable[Path]) -> Iterator[tuple[Path, np.ndarray | str]]:
-    """Each file's windows in order, then its error, empty if there is none; threads read the next files' beginnings."""
+    """Yield each file's windows in order, then its error, empty if there is none; threads read the next files."""
     remaining = iter(files)
     with ThreadPoolExecutor(READERS) as pool:
 

@@ -115,7 +115,7 @@ class Config(pydantic.BaseModel, frozen=True, extra="forbid"):
         return self.push.destination or str(self.workspace / "models")
 
     def without_secrets(self) -> str:
-        """The settings as JSON, for the history; what may hold a password is left out."""
+        """Return the settings as JSON, for the history; what may hold a password is left out."""
         return self.model_dump_json(exclude={"metadata_server": True, "retrain": {"hooks", "watcher"}})
 
 
@@ -124,7 +124,7 @@ class ConfigError(nsynth.UserError):
 
 
 def load_config(path: Path | str = DEFAULT_CONFIG, overrides: Iterable[str] = ()) -> Config:
-    """Reads a YAML file, applies `key.subkey=value` overrides in order, and validates the whole.
+    """Read a YAML file, apply `key.subkey=value` overrides in order, and validate the whole.
 
     A value that begins with `~/` lies in the home folder. The value of an override is YAML, but text as it stands
     where the key takes text or a path: `data=2024` and `data=nsynth #2` are folders, `data=null` is none.
@@ -156,12 +156,12 @@ def located(path: Path | str) -> Path:
 
 
 def text_override(key: str, value: str) -> str:
-    """The override that sets `key` to this text, whatever it looks like as YAML."""
+    """Return the override that sets `key` to this text, whatever it looks like as YAML."""
     return f"{key}={json.dumps(value)}"
 
 
 def _apply(content: dict[str, Any], override: str) -> tuple[str, ...]:
-    """Puts the value of an override into the file's content; the parts of its key."""
+    """Put the value of an override into the file's content; the parts of its key."""
     key, equals, value = override.partition("=")
     if not equals:
         raise ConfigError(f"--set {masked(override)}: write key=value, for example --set recipe.epochs=5")
@@ -178,7 +178,7 @@ def _apply(content: dict[str, Any], override: str) -> tuple[str, ...]:
 
 
 def _value(key: tuple[str, ...], text: str) -> Any:
-    """What an override sets: YAML, or the text as it stands where the key takes text."""
+    """Return what an override sets: YAML, or the text as it stands where the key takes text."""
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
@@ -199,7 +199,7 @@ def _takes_text(key: tuple[str, ...]) -> bool:
 
 
 def _at_home(value: Any) -> Any:
-    """The same with `~` and `~user` at the beginning of texts replaced by the home folder."""
+    """Return the same with `~` and `~user` at the beginning of texts replaced by the home folder."""
     if isinstance(value, dict):
         return {key: _at_home(below) for key, below in value.items()}
     if isinstance(value, list):
@@ -208,7 +208,7 @@ def _at_home(value: Any) -> Any:
 
 
 def _faults(error: pydantic.ValidationError, path: Path | str, overridden: list[tuple[str, ...]]) -> str:
-    """A line on each fault, below the name of the place that it comes from."""
+    """Return a line on each fault, below the name of the place that it comes from."""
     by_place: dict[str, list[str]] = {}
     for fault in error.errors():
         keys = tuple(map(str, fault["loc"]))
@@ -234,14 +234,14 @@ def _explain(fault: Mapping[str, Any]) -> str:
 
 
 def _shown(key: str, value: Any) -> str:
-    """The value, if it is a single one and surely no secret."""
+    """Return the value, if it is a single one and surely no secret."""
     if (isinstance(value, (dict, list)) and value) or SECRET.search(key):
         return ""
     return f" = {(masked(value) if isinstance(value, str) else value)!r}"
 
 
 def _without_content(error: Exception) -> str:
-    """What is wrong and where; never a line of the file, which may hold a password."""
+    """Return what is wrong and where; never a line of the file, which may hold a password."""
     mark = getattr(error, "problem_mark", None)
     if mark is None:
         return "it is not text in UTF-8" if isinstance(error, UnicodeDecodeError) else "it cannot be read"
@@ -249,7 +249,7 @@ def _without_content(error: Exception) -> str:
 
 
 def _section(location: Iterable[Any]) -> Mapping[str, Any]:
-    """The keys allowed in the section at `location`, with their definitions."""
+    """Return the keys allowed in the section at `location`, with their definitions."""
     model: Any = Config
     for part in location:
         fields = getattr(model, "model_fields", {})

@@ -12,7 +12,7 @@ _CREDENTIALS = re.compile(r"(\w[\w+.-]*://)[^\n]*@|\S+:\S+@")
 
 
 def explain(error: BaseException) -> str:
-    """What to tell the user: the message of the UserError behind `error`, else its type and first line."""
+    """Return what to tell the user: the message of the UserError behind `error`, else its type and first line."""
     chain: list[BaseException] = [error]
     while following := chain[-1].__cause__ or chain[-1].__context__:
         chain.append(following)
@@ -29,7 +29,7 @@ def explain(error: BaseException) -> str:
 
 
 def _import(error: ImportError) -> str:
-    """What is wrong with the environment: another package under one of our names, or one that is lacking."""
+    """Return what is wrong with the environment: another package under one of our names, or one that is lacking."""
     name = (error.name or "").partition(".")[0]
     found = getattr(sys.modules.get(name), "__path__", None)
     if name in PACKAGES and found is not None:
@@ -41,5 +41,5 @@ def _import(error: ImportError) -> str:
 
 
 def masked(text: str) -> str:
-    """The text without user names and passwords of addresses."""
+    """Return the text without user names and passwords of addresses."""
     return _CREDENTIALS.sub(lambda found: f"{found[1] or ''}…@", text)

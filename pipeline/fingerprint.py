@@ -70,7 +70,7 @@ def tree_fingerprint(*paths: str) -> str:
 
 
 def code_files(*paths: str) -> list[Path]:
-    """The source files below `paths`, the contract, and every file of ours that one of these imports; in order."""
+    """Return the source files below `paths`, the contract, and every file of ours that one of them imports; sorted."""
     found: set[Path] = set()
     ahead = [file for path in (CONTRACT, *paths) for file in _below(ROOT / path)]
     while ahead:

@@ -31,7 +31,7 @@ class _WhenItRuns(BaseExecutorOperator):
     def run_executor(
         self, execution_info: data_types.ExecutionInfo
     ) -> execution_result_pb2.ExecutorOutput | None:
-        """Runs the step as TFX does, with everything loaded that waited until now."""
+        """Run the step as TFX does, with everything loaded that waited until now."""
         on_demand.load_all()
         kind = launcher.DEFAULT_EXECUTOR_OPERATORS[type(self._executor_spec)]
         operator = kind(executor_spec=self._executor_spec, platform_config=self._platform_config)
@@ -40,7 +40,7 @@ class _WhenItRuns(BaseExecutorOperator):
 
 
 def run(graph: pipeline_pb2.Pipeline, connection: metadata_store_pb2.ConnectionConfig) -> None:
-    """Runs all nodes in their order. An error of a step is raised as it is.
+    """Run all nodes in their order. An error of a step is raised as it is.
 
     Args:
       graph: as TFX's compiler made it.

@@ -28,7 +28,7 @@ class Console(rich.console.Console):
     """A rich console that shows control characters in what it prints, and writes to a stream of ours as it is."""
 
     def __init__(self, file: Stream | None = None, stderr: bool = False, width: int | None = None):
-        """Writes to `file`, by default to standard output or error."""
+        """Write to `file`, by default to standard output or error."""
         stream = file or (sys.stderr if stderr else sys.stdout)
         styled = stream.styled if isinstance(stream, Stream) else stream
         super().__init__(file=styled, stderr=stderr, width=width)  # type: ignore[arg-type]
@@ -36,14 +36,14 @@ class Console(rich.console.Console):
     def render(
         self, renderable: rich.console.RenderableType, options: rich.console.ConsoleOptions | None = None
     ) -> Iterable[rich.segment.Segment]:
-        """Renders as rich does; only what rich itself adds may control the terminal."""
+        """Render as rich does; only what rich itself adds may control the terminal."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=plain(segment.text))
 
 
 @contextlib.contextmanager
 def chatter_to(log_file: Path, verbose: bool) -> Iterator[None]:
-    """Sends the libraries' messages, native ones included, to `log_file`, and with `verbose` to stderr too.
+    """Send the libraries' messages, native ones included, to `log_file`, and with `verbose` to stderr too.
 
     Native libraries write to file descriptor 2 directly, so that the descriptor itself is redirected.
     """
@@ -72,7 +72,7 @@ def chatter_to(log_file: Path, verbose: bool) -> Iterator[None]:
 
 
 def current_file() -> str:
-    """The file that messages go to at present; empty outside of `chatter_to`."""
+    """Return the file that messages go to at present; empty outside of `chatter_to`."""
     return _file.get()
 
 
@@ -105,7 +105,7 @@ class StepLines(StepFollower):
         """Step → wall time in seconds, in the order in which they ended."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Takes one message."""
+        """Take one message."""
         if record.name.split(".")[0] not in OUR_LOGGERS:
             super().emit(record)
         elif record.exc_info is None:  # an error is told at the end, by the command line
@@ -121,7 +121,7 @@ class StepLines(StepFollower):
         self._cached = True
 
     def on_finish(self) -> None:
-        """Prints the line."""
+        """Print the line."""
         seconds = time.monotonic() - self._started
         self.seconds[self.step] = seconds
         took = "cached" if self._cached else f"{seconds:5.1f} s"
@@ -158,7 +158,7 @@ class _Progress:
 def follow_steps(
     console: rich.console.Console, expected_s: Mapping[str, float] | None = None
 ) -> Iterator[StepLines]:
-    """Prints the steps of a TFX run as they go.
+    """Print the steps of a TFX run as they go.
 
     Args:
       console: where to.

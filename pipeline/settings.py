@@ -40,7 +40,7 @@ class Setting:
 def settings(
     defaults: pydantic.BaseModel | None = None, prefix: str = "", above: str = ""
 ) -> Iterator[Setting]:
-    """All keys in the order of the classes, sections flattened.
+    """Yield all keys in the order of the classes, sections flattened.
 
     Args:
       defaults: the section to list, with the values that hold where nothing is set; none means the whole file.
@@ -68,7 +68,7 @@ def sections() -> dict[str, str]:
 
 
 def as_text(value: Any) -> str:
-    """A value as it would be written in the file, passwords in addresses left out."""
+    """Return a value as it would be written in the file, passwords in addresses left out."""
     return re.sub(r"(://[^:/@\s\"]+):[^@/\s\"]*@", r"\1:…@", json.dumps(value, ensure_ascii=False))
 
 
@@ -101,7 +101,7 @@ def values(
 
 
 def reference() -> str:
-    """The page docs/configuration.md."""
+    """Return the page docs/configuration.md."""
     lines = [
         "# Configuration",
         "",

@@ -22,7 +22,7 @@ class StepFollower(logging.Handler):
         """The step that runs, or the one that ran last."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Takes one message."""
+        """Take one message."""
         message = record.getMessage()
         if started := STARTED.match(message):
             self.step = started[1]
@@ -33,17 +33,17 @@ class StepFollower(logging.Handler):
             self.on_finish()
 
     def on_start(self) -> None:
-        """Called when `step` has started."""
+        """Note that `step` has started."""
 
     def on_cached(self) -> None:
-        """Called when the outputs of `step` come from the cache."""
+        """Note that the outputs of `step` come from the cache."""
 
     def on_finish(self) -> None:
-        """Called when `step` has come to its end; not called for one that failed."""
+        """Note that `step` has come to its end; not for one that failed."""
 
     @contextlib.contextmanager
     def attached(self) -> Iterator[Self]:
-        """Listens within the block."""
+        """Listen within the block."""
         root = logging.getLogger()
         root.addHandler(self)
         try:

@@ -12,22 +12,22 @@ _OTHERWISE = {
 
 
 def of_span(kind: str, span: int) -> str:
-    """The name of a step that looks at one span."""
+    """Return the name of a step that looks at one span."""
     return f"{kind}-{span:06d}"
 
 
 def span_of(step: str) -> int | None:
-    """The span that a step looks at; none if it looks at no span, or at several."""
+    """Return the span that a step looks at; none if it looks at no span, or at several."""
     _, dash, number = step.rpartition("-")
     return int(number) if dash and number.isdecimal() else None
 
 
 def without_span(step: str) -> str:
-    """The name without its span: `ExampleGen` for `ExampleGen-000007`."""
+    """Return the name without its span: `ExampleGen` for `ExampleGen-000007`."""
     return step.rpartition("-")[0] if span_of(step) is not None else step
 
 
 def kind_of(step: str) -> str:
-    """What the step is: `ExampleGen` for `ExampleGen-000007` and for `HeldOut`."""
+    """Return what the step is: `ExampleGen` for `ExampleGen-000007` and for `HeldOut`."""
     name = without_span(step)
     return _OTHERWISE.get(name, name)

@@ -7,7 +7,7 @@ import rich.table
 
 
 def listing(*names: str, right: Collection[str] = (), fold: Collection[str] = ()) -> rich.table.Table:
-    """An empty table with a line below its heading and no frame.
+    """Return an empty table with a line below its heading and no frame.
 
     Args:
       names: of the columns.

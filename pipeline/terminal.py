@@ -22,7 +22,7 @@ _expendable = False
 
 
 def prepare() -> None:
-    """Makes the standard streams of this process usable; a process in an encoding other than UTF-8 starts again.
+    """Make the standard streams of this process usable; a process in an encoding other than UTF-8 starts again.
 
     Files are read and written as UTF-8 then, here and in child processes, while the terminal keeps its encoding.
     """
@@ -44,7 +44,7 @@ def make_output_expendable() -> None:
 
 
 def plain(text: str) -> str:
-    r"""Shows control characters as JSON does (\u001b), so that no terminal obeys them."""
+    r"""Show control characters as JSON does (\u001b), so that no terminal obeys them."""
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
@@ -52,7 +52,7 @@ class Stream(io.TextIOWrapper):
     """Text to a file descriptor: control characters are shown, and a reader who has left is no error."""
 
     def __init__(self, descriptor: int, like: TextIO | None = None, owned: bool = False):
-        """Writes to `descriptor`, in the encoding and with the buffering of `like`, else as UTF-8 by the line.
+        """Write to `descriptor`, in the encoding and with the buffering of `like`, else as UTF-8 by the line.
 
         An `owned` descriptor is closed with the stream.
         """
@@ -66,7 +66,7 @@ class Stream(io.TextIOWrapper):
         """The same without the protection, for one who protects the text before adding colours to it."""
 
     def write(self, text: str) -> int:
-        """Writes with control characters made visible."""
+        """Write with control characters made visible."""
         return super().write(plain(text))
 
 
@@ -79,7 +79,7 @@ class Styled:
         self.flush, self.isatty, self.fileno = stream.flush, stream.isatty, stream.fileno
 
     def write(self, text: str) -> int:
-        """Writes the text as it is."""
+        """Write the text as it is."""
         return io.TextIOWrapper.write(self._stream, text)
 
 
@@ -99,7 +99,7 @@ class _Descriptor(io.FileIO):
 
 
 def _open_if_closed(descriptor: int) -> None:
-    """Opens a standard stream that the caller closed, else the next file opened would take its place."""
+    """Open a standard stream that the caller closed, else the next file opened would take its place."""
     try:
         os.fstat(descriptor)
     except OSError:
@@ -111,7 +111,7 @@ def _open_if_closed(descriptor: int) -> None:
 
 
 def _readable(error: UnicodeError) -> tuple[str, int]:
-    """Replaces characters that the encoding lacks; half a surrogate pair stands for a byte that is not UTF-8."""
+    """Replace characters that the encoding lacks; half a surrogate pair stands for a byte that is not UTF-8."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     missing = error.object[error.start : error.end]

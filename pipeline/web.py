@@ -40,7 +40,7 @@ def host_of(address: str) -> str:
 def request(
     address: str, timeout_s: float, content: bytes | None = None, headers: Mapping[str, str] | None = None
 ) -> bytes:
-    """Sends one request; redirects are not followed, so that nobody else gets what is sent.
+    """Send one request; redirects are not followed, so that nobody else gets what is sent.
 
     Args:
       address: http or https.
@@ -97,7 +97,7 @@ def _opener() -> urllib.request.OpenerDirector:
 
 
 def _explain(error: Exception, said: bytes) -> NoReturn:
-    """Raises the error as ours."""
+    """Raise the error as ours."""
     if isinstance(error, urllib.error.HTTPError):
         target = error.headers.get("Location", "") if 300 <= error.code < 400 else ""
         if target:

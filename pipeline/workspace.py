@@ -34,7 +34,7 @@ class Opened(NamedTuple):
 
 
 def open_workspace(config: Config, create: bool = False) -> Opened:
-    """Finds out which workspace `config.workspace` is.
+    """Find out which workspace `config.workspace` is.
 
     Args:
       config: all settings.
@@ -64,12 +64,12 @@ def _make(folder: Path) -> None:
 
 
 def _has_past(folder: Path) -> bool:
-    """Whether runs have left anything here."""
+    """Return whether runs have left anything here."""
     return any((folder / name).exists() for name in (identity.ARTIFACTS, _HISTORY))
 
 
 def _identify(folder: Path, server: str | None) -> tuple[Path, str]:
-    """The name of the workspace, and a line if what it recorded had to be carried over."""
+    """Return the name of the workspace, and a line if what it recorded had to be carried over."""
     known = identity.read(folder)
     if known and identity.same_folder(known.address, folder):
         return Path(known.address), ""  # which may be another mount of the same folder
@@ -115,7 +115,7 @@ def _answers(server: str) -> bool:
 
 
 def _original(folder: Path, server: str | None) -> str:
-    """The workspace that one without an identity is a copy of; empty if it is none, or nobody can tell."""
+    """Return the workspace that one without an identity is a copy of; empty if it is none, or nobody can tell."""
     if not server and not (folder / _HISTORY).exists():
         return ""
     others = _others(folder, connect(server or folder / _HISTORY))
@@ -130,7 +130,7 @@ def _others(folder: Path, store: "MetadataStore") -> list[str]:
 
 
 def _part(folder: Path, original: str, server: str | None) -> str:
-    """Makes a copy a workspace of its own; nothing in the original is touched."""
+    """Make a copy a workspace of its own; nothing in the original is touched."""
     own = Identity(address=str(folder))
     if server:
         identity.write(folder, own)
@@ -148,7 +148,7 @@ def _move(folder: Path, known: Identity, server: str | None) -> str:
 
 
 def _adopt(folder: Path, server: str | None) -> str:
-    """Gives a workspace from before there were identities one."""
+    """Give a workspace from before there were identities one."""
     count = _carry_over(folder, Identity(address=str(folder)), server)
     return f"the workspace {folder} has an identity now: {_carried(count)}" if count else ""
 

@@ -26,19 +26,19 @@ def changed(revision: str) -> set[Path]:
 
 
 def affected(files: set[Path], tests: Iterable[Path]) -> list[Path]:
-    """The test files that are among `files` or whose imports reach one of them."""
+    """Return the test files that are among `files` or whose imports reach one of them."""
     return [test for test in tests if files & _reach(test)]
 
 
 def _reach(test: Path) -> set[Path]:
-    """A test file, the conftest files above it, and all of ours that these import."""
+    """Return a test file, the conftest files above it, and all of ours that these import."""
     above = [folder / "conftest.py" for folder in test.parents if folder.is_relative_to(ROOT / "tests")]
     starts = [test, *(conftest for conftest in above if conftest.exists())]
     return set(code_files(*(str(start.relative_to(ROOT)) for start in starts)))
 
 
 def main() -> None:
-    """Prints the paths, one a line."""
+    """Print the paths, one a line."""
     files = changed(sys.argv[1] if len(sys.argv) > 1 else "HEAD")
     for test in affected(files, sorted((ROOT / "tests").rglob("test_*.py"))):
         print(test.relative_to(ROOT))

@@ -29,7 +29,7 @@ ONSET = 0.05  # of the peak
 
 
 def main() -> None:
-    """Prints the rows."""
+    """Print the rows."""
     name, path = sys.argv[1], Path(sys.argv[2])
     with CATALOG_FILE.open(newline="", encoding="utf-8") as file:
         known = [row for row in csv.DictReader(file) if row["font"] != name]
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def _instruments(font: SoundFont) -> Iterator[tuple[Preset, Voice]]:
-    """The presets that are instruments of the dataset by General MIDI, at keys that sound."""
+    """Yield the presets that are instruments of the dataset by General MIDI, at keys that sound."""
     for preset in font.presets:
         voice = general_midi_voice(preset)
         if voice is None:
@@ -84,7 +84,7 @@ def _known_signatures(rows: Iterable[dict[str, str]]) -> tuple[np.ndarray, list[
 
 
 def _matches(font: SoundFont, sample: int, signatures: np.ndarray) -> Iterator[int]:
-    """Which of the known signatures are of the same recording."""
+    """Yield which of the known signatures are of the same recording."""
     signature = _signature(font, sample)
     if signature is None:
         return

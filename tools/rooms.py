@@ -21,13 +21,13 @@ Arrow = tuple[str, str]
 
 
 def layers() -> list[list[str]]:
-    """The rooms, highest layer first, as the contract `rooms` lists them."""
+    """Return the rooms, highest layer first, as the contract `rooms` lists them."""
     contract = _contract()
     return [[name.strip() for name in layer.split("|")] for layer in contract["layers"]]
 
 
 def exceptions() -> list[Arrow]:
-    """Imports that the contract allows by name."""
+    """Return the imports that the contract allows by name."""
     pairs = (line.partition("->") for line in _contract()["ignore_imports"])
     return [(importer.strip(), imported.strip()) for importer, _, imported in pairs]
 
@@ -70,7 +70,7 @@ def reduced(pairs: set[Arrow]) -> set[Arrow]:
 
 
 def picture() -> str:
-    """The picture as a Mermaid block."""
+    """Return the picture as a Mermaid block."""
     floors = layers()
     rooms = [room for floor in floors for room in floor]
     lines = ["```mermaid", "flowchart TD"]

@@ -38,7 +38,7 @@ class Checkpoint:
         self.folder = folder / key
 
     def save(self, model: keras.Model, state: State) -> None:
-        """Writes the state under a temporary name, then renames it: there is always one whole state."""
+        """Write the state under a temporary name, then rename it: there is always one whole state."""
         arrays = {f"variable_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(_variables(model))}
         arrays |= {f"kept_{i}": weight for i, weight in enumerate(state.kept_weights)}
         known = {"history": state.rows(), "kept_epoch": state.kept_epoch, "lowest": state.lowest}
@@ -46,7 +46,7 @@ class Checkpoint:
             np.savez(file, known=np.frombuffer(json.dumps(known).encode(), np.uint8), **arrays)
 
     def restore(self, model: keras.Model) -> State:
-        """Puts the saved values into the model's and its optimizer's variables.
+        """Put the saved values into the model's and its optimizer's variables.
 
         Args:
           model: compiled, its optimizer built.
@@ -76,12 +76,12 @@ class Checkpoint:
         return State(history, known["kept_epoch"], _numbered(arrays, "kept"), known["lowest"])
 
     def clear(self) -> None:
-        """Removes the state: the training has succeeded."""
+        """Remove the state: the training has succeeded."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _numbered(arrays: dict[str, np.ndarray], name: str) -> list[np.ndarray]:
-    """The arrays name_0, name_1 … in this order."""
+    """Return the arrays name_0, name_1 … in this order."""
     return [arrays[f"{name}_{i}"] for i in range(sum(key.startswith(f"{name}_") for key in arrays))]
 
 

@@ -56,7 +56,7 @@ class Classifier(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
     def transform_features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Transforms serialized tf.Examples [batch] as the pipeline does: the features of transform.features."""
+        """Transform serialized tf.Examples [batch] as the pipeline does: the features of transform.features."""
         return self.transform(tf.io.parse_example(examples, self._spec))
 
     def _answer(self, audio: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -81,7 +81,7 @@ def export(
     splits: dict[str, float],
     folder: Path,
 ) -> None:
-    """Saves the model with its signatures, its weights and recipe for a later warm start, and warm-up requests.
+    """Save the model with its signatures, its weights and recipe for a later warm start, and warm-up requests.
 
     Args:
       network: trained, without optimizer.
@@ -115,7 +115,7 @@ def export(
 def start_weights(
     champion: Path | None, recipe: RecipeOptions, spectrogram: SpectrogramOptions, splits: dict[str, float]
 ) -> Path | None:
-    """The champion's weights file if the recipe asks for that very network; else None, and a line says why.
+    """Return the champion's weights file if the recipe asks for that very network; else None, and a line says why.
 
     Where instruments are dealt out otherwise, the champion may have learned from those that are now to judge by.
     """
@@ -147,7 +147,7 @@ def start_weights(
 
 
 def _write_warmup_requests(path: Path) -> None:
-    """Requests that TensorFlow Serving plays before it takes traffic, so that no user waits for the first trace.
+    """Write the requests that TensorFlow Serving plays before it takes traffic, so that no user waits.
 
     Each signature is asked with each batch size; the notes are quiet noise from a fixed seed.
     """

@@ -18,7 +18,7 @@ CLASSES = {
 
 
 def active_heads(recipe: RecipeOptions) -> tuple[str, ...]:
-    """The label first, then each auxiliary head whose weight is not 0."""
+    """Return the label first, then each auxiliary head whose weight is not 0."""
     weights = recipe.auxiliary.model_dump()
     return (LABEL, *(head for head in nsynth.HEADS if weights[head]))
 

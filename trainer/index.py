@@ -50,7 +50,7 @@ class NoteIndex:
 
 
 def expand(patterns: Sequence[str]) -> tuple[str, ...]:
-    """Lists the files behind patterns such as `folder/Split-train/*`, sorted.
+    """List the files behind patterns such as `folder/Split-train/*`, sorted.
 
     Raises:
       UserError: no file matches.
@@ -62,7 +62,7 @@ def expand(patterns: Sequence[str]) -> tuple[str, ...]:
 
 
 def scan(files: Sequence[str], spectrogram: SpectrogramOptions) -> NoteIndex:
-    """Reads each record once and remembers where it lies and what it is.
+    """Read each record once and remember where it lies and what it is.
 
     Args:
       files: uncompressed TFRecord files of transformed notes.
@@ -93,12 +93,12 @@ class Reader:
     """Reads notes from anywhere in the files; tf.data's own reader would be set up anew for each note."""
 
     def __init__(self, index: NoteIndex):
-        """Opens the files, for as long as this lives."""
+        """Open the files, for as long as this lives."""
         self._index = index
         self._files = [open(file, "rb") for file in index.files]  # noqa: SIM115
 
     def __call__(self, notes: np.ndarray) -> np.ndarray:
-        """Serialized tf.Examples, bytes [n], of the notes at these positions of the index, int [n].
+        """Return serialized tf.Examples, bytes [n], of the notes at these positions of the index, int [n].
 
         Raises:
           OSError: a file cannot be read.

@@ -70,12 +70,12 @@ class Patches(layers.Layer):
         return (batch, *grid, math.prod(self.patch))
 
     def get_config(self):
-        """What it takes to rebuild the layer."""
+        """Return what it takes to rebuild the layer."""
         return {**super().get_config(), "patch": self.patch}
 
 
 def build(recipe: RecipeOptions, n_mels: int, frames: int | None = None) -> keras.Model:
-    """The network as it is served.
+    """Return the network as it is served.
 
     Args:
       recipe: gives size and dropout.
@@ -101,7 +101,7 @@ def build(recipe: RecipeOptions, n_mels: int, frames: int | None = None) -> kera
 
 
 def with_auxiliary_heads(network: keras.Model, recipe: RecipeOptions, groups: int) -> keras.Model:
-    """The same layers with further heads on the embedding: float32 [batch, classes] by head name.
+    """Return the same layers with further heads on the embedding: float32 [batch, classes] by head name.
 
     Args:
       network: from `build`.
@@ -117,7 +117,7 @@ def with_auxiliary_heads(network: keras.Model, recipe: RecipeOptions, groups: in
 
 
 def with_embedding(network: keras.Model) -> keras.Model:
-    """The same layers with two outputs: probabilities [batch, families] and pooled features [batch, features]."""
+    """Return the same layers with two outputs: probabilities [batch, families], pooled features [batch, features]."""
     return keras.Model(network.input, [network.output, network.get_layer(_EMBEDDING).output])
 
 

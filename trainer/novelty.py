@@ -72,7 +72,7 @@ def fit_novelty(
 
 
 def of_embeddings(known: np.ndarray, unknown: np.ndarray) -> Novelty:
-    """The same from pooled features.
+    """Return the same from pooled features.
 
     Args:
       known: of the train notes, float32 [notes, features].

@@ -22,7 +22,7 @@ class Judge:
     """Asks the network about the dev notes."""
 
     def __init__(self, network: keras.Model, dev: NoteIndex, batches: tf.data.Dataset):
-        """Takes what to ask and about what.
+        """Take what to ask and about what.
 
         Args:
           network: compiled.
@@ -55,7 +55,7 @@ class Progress(keras.callbacks.Callback):
         self.state = state
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Starts the clock."""
+        """Start the clock."""
         self._started = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
@@ -97,7 +97,7 @@ class Progress(keras.callbacks.Callback):
         return done >= self._recipe.epochs or bool(patience and done - self.state.kept_epoch >= patience)
 
     def _judge_average(self) -> tuple[np.ndarray, float, list[np.ndarray]]:
-        """What the judge says of the averaged weights, and these weights; training goes on with its own."""
+        """Return what the judge says of the averaged weights, and these weights; training goes on with its own."""
         own = self.model.get_weights()
         self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
         averaged = self._judge.network.get_weights()

@@ -7,7 +7,7 @@ import numpy as np
 
 
 def surely_above(losses: np.ndarray, others: np.ndarray) -> bool:
-    """Whether dev can tell that `losses` lie above `others`: by more than the standard error of the difference.
+    """Return whether dev can tell that `losses` lie above `others`: by more than the standard error of the difference.
 
     Breiman's one-standard-error rule (Classification and Regression Trees, 1984), paired. The unit is the
     instrument, since its notes err together: with few of them an epoch is the best of many by luck.
@@ -66,7 +66,7 @@ class State:
     lowest: list[float] = field(default_factory=list)
 
     def add(self, row: Epoch, losses: np.ndarray, weights: list[np.ndarray]) -> None:
-        """Takes in another epoch, and its weights if dev does not find them worse.
+        """Take in another epoch, and its weights if dev does not find them worse.
 
         Later epochs are preferred: their weights are averaged over more steps at lower rates.
 
@@ -82,5 +82,5 @@ class State:
             self.kept_epoch, self.kept_weights = row.epoch, weights
 
     def rows(self) -> list[dict[str, Any]]:
-        """The history as plain values."""
+        """Return the history as plain values."""
         return [asdict(epoch) for epoch in self.history]

@@ -79,7 +79,7 @@ class RecipeTuner(keras_tuner.RandomSearch):
         return state.history[state.kept_epoch - 1].dev_loss
 
     def on_search_end(self) -> None:
-        """Removes what the trials saved: nobody goes on from it."""
+        """Remove what the trials saved: nobody goes on from it."""
         for checkpoint in self._trials:
             checkpoint.clear()
 

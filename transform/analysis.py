@@ -37,7 +37,7 @@ class Analysis(NamedTuple):
 
 
 def find_analysis(graph: tf.Graph, inputs: Mapping[str, Any]) -> Analysis:
-    """Reads TFT's plan from a graph that it has traced.
+    """Read TFT's plan from a graph that it has traced.
 
     Raises:
       NotImplementedError: an analyzer does more than combine values of the graph (a vocabulary, a second phase).
@@ -57,7 +57,7 @@ def find_analysis(graph: tf.Graph, inputs: Mapping[str, Any]) -> Analysis:
 
 
 def _analyzer(extract: Any, results: tuple[str, ...]) -> Analyzer:
-    """Walks up TFT's plan: extract outputs <- merge <- accumulate <- tensors of a batch."""
+    """Walk up TFT's plan: extract outputs <- merge <- accumulate <- tensors of a batch."""
     accumulate = extract.inputs[0].parent_operation.inputs[0].parent_operation
     operation = accumulate.operation_def
     if not isinstance(operation, analyzer_nodes.CacheableCombineAccumulate):
@@ -79,14 +79,14 @@ class Sums:
         self._totals = [analyzer.combiner.create_accumulator() for analyzer in analyzers]
 
     def add(self, batch: Mapping[str, np.ndarray], notes: int) -> None:
-        """Adds what the graph summed up over a batch."""
+        """Add what the graph summed up over a batch."""
         self.notes += notes
         for i, analyzer in enumerate(self._analyzers):
             values = [np.asarray(batch[name], np.float64) for name in analyzer.tensors]
             self._totals[i] = analyzer.combiner.add_input(self._totals[i], values)
 
     def merge(self, stored: bytes) -> None:
-        """Adds what `store` of other sums gave."""
+        """Add what `store` of other sums gave."""
         other = json.loads(stored)
         self.notes += other["notes"]
         for i, (analyzer, total) in enumerate(zip(self._analyzers, other["totals"], strict=True)):
@@ -94,12 +94,12 @@ class Sums:
             self._totals[i] = analyzer.combiner.merge_accumulators([self._totals[i], decoded])
 
     def store(self) -> bytes:
-        """The sums as JSON, each analyzer's by TFT's own coder."""
+        """Return the sums as JSON, each analyzer's by TFT's own coder."""
         coded = [a.coder.encode_cache(total) for a, total in zip(self._analyzers, self._totals, strict=True)]
         return json.dumps({"notes": self.notes, "totals": [c.decode() for c in coded]}).encode()
 
     def results(self) -> dict[str, tf.Tensor]:
-        """What TFT's analyzers make of the sums, by the name of the stand-in in the graph."""
+        """Return what TFT's analyzers make of the sums, by the name of the stand-in in the graph."""
         found: dict[str, tf.Tensor] = {}
         for analyzer, total in zip(self._analyzers, self._totals, strict=True):
             outputs = zip(

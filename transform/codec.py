@@ -17,7 +17,7 @@ _HALF = np.dtype("<f2")
 
 
 def encode(note: Mapping[str, Any]) -> bytes:
-    """Serializes one transformed note deterministically.
+    """Serialize one transformed note deterministically.
 
     Args:
       note: the features of `transform.features`; LOG_MEL a float array [frames, n_mels]. What is absent is left out.
@@ -38,7 +38,7 @@ def encode(note: Mapping[str, Any]) -> bytes:
 
 
 def encode_batch(batch: Mapping[str, np.ndarray]) -> Iterator[bytes]:
-    """Serializes each note of a batch of transformed features [batch, ...]."""
+    """Serialize each note of a batch of transformed features [batch, ...]."""
     names = [
         name for name in (features.LOG_MEL, *features.BYTES_FEATURES, *features.INT_FEATURES) if name in batch
     ]
@@ -47,7 +47,7 @@ def encode_batch(batch: Mapping[str, np.ndarray]) -> Iterator[bytes]:
 
 
 def feature_spec() -> dict[str, tf.io.FixedLenFeature]:
-    """Parsing specification of a stored note; the spectrogram is still a string."""
+    """Return the parsing specification of a stored note; the spectrogram is still a string."""
     strings = (features.LOG_MEL, *features.BYTES_FEATURES)
     optional = features.OPTIONAL.values()
     return {
@@ -58,7 +58,7 @@ def feature_spec() -> dict[str, tf.io.FixedLenFeature]:
 
 
 def parse_batch(serialized: tf.Tensor, spectrogram: SpectrogramOptions) -> dict[str, tf.Tensor]:
-    """Reads stored notes back.
+    """Read stored notes back.
 
     Args:
       serialized: string [batch], as `encode` wrote them.

@@ -33,7 +33,7 @@ class Transform(StockTransform):
         analyzer_cache: types.BaseChannel | None = None,
         keep_cache: bool = False,
     ):
-        """Makes the component.
+        """Make the component.
 
         Args:
           examples: raw notes; several artifacts are several spans.

@@ -33,7 +33,7 @@ class Executor(stock.Executor):
     """
 
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
-        """Runs the step; see `tfx.components.transform.executor.Executor.Do`.
+        """Run the step; see `tfx.components.transform.executor.Executor.Do`.
 
         Raises:
           nsynth.UserError: a split has no files, or the splits to analyse have no notes.
@@ -65,7 +65,7 @@ class Executor(stock.Executor):
 
 
 def type_specs_of(schema: schema_pb2.Schema) -> TypeSpecs:
-    """The types of the raw features, by name.
+    """Return the types of the raw features, by name.
 
     In order: TFX gives them in that of a set, which differs from process to process. The graph's names follow it,
     and with them the fingerprint by which a later run knows what an earlier one has kept.
@@ -79,7 +79,7 @@ def _store(cache: list[types.Artifact] | None) -> str | None:
 
 
 def _splits(input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> list[Split]:
-    """Every split of every Examples artifact; several artifacts are several spans, each with its own result."""
+    """Return every split of every Examples artifact; several artifacts are several spans, each with its own result."""
     executor_utils.MatchNumberOfTransformedExamplesArtifacts(input_dict, output_dict)
     examples, transformed = input_dict[keys.EXAMPLES_KEY], output_dict[keys.TRANSFORMED_EXAMPLES_KEY]
     config = executor_utils.ResolveSplitsConfig(exec_properties.get(keys.SPLITS_CONFIG_KEY), examples)

@@ -27,7 +27,7 @@ class Piece(NamedTuple):
     fetches: dict[str, str]  # result -> tensor
 
     def apply(self, values: Tensors) -> dict[str, tf.Tensor]:
-        """Puts the piece into the current graph (inside a tf.function or a tf.data map)."""
+        """Put the piece into the current graph (inside a tf.function or a tf.data map)."""
         results = tf.graph_util.import_graph_def(
             tf.compat.v1.GraphDef.FromString(self.graph_def),
             input_map={tensor: tf.identity(values[feature]) for feature, tensor in self.feeds.items()},
@@ -59,7 +59,7 @@ class UpperHalf(NamedTuple):
 
 
 def cut(graph: tf.Graph, feeds: Tensors, fetches: Tensors) -> Piece:
-    """Takes the part of `graph` that leads from `feeds` to `fetches`; feeds that are not needed fall away."""
+    """Take the part of `graph` that leads from `feeds` to `fetches`; feeds that are not needed fall away."""
     graph_def = graph.as_graph_def()
     fed = {tensor.op.name: tensor.dtype for tensor in feeds.values()}
     for node in graph_def.node:
@@ -96,7 +96,7 @@ def trace_upper_half(preprocessing_fn: Callable[..., Any], type_specs: TypeSpecs
 
 
 def load_lower_half(transform_fn: str, waist: str) -> Callable[[Tensors], dict[str, tf.Tensor]]:
-    """Takes from an exported transform graph what lies below the tensor named `waist`.
+    """Take from an exported transform graph what lies below the tensor named `waist`.
 
     Args:
       transform_fn: folder of the SavedModel that TFT wrote.

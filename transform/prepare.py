@@ -36,7 +36,7 @@ class Prepare(beam.PTransform):
         self._finish = Finish(upper, feature_spec, temporary)
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection:
-        """Builds the graph; the Reshuffles let an engine hand every shard to another worker."""
+        """Build the graph; the Reshuffles let an engine hand every shard to another worker."""
         measured = (
             begin
             | "Shards" >> beam.Create(self._shards)

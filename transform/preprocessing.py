@@ -18,7 +18,7 @@ MIN_DEVIATION = 0.1
 
 
 def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> dict[str, tf.Tensor]:
-    """Computes the features of `transform.features` from those of a raw note.
+    """Compute the features of `transform.features` from those of a raw note.
 
     Args:
       inputs: raw features by name, a batch each; `audio` is float32 [batch, nsynth.NOTE_SAMPLES]. What the data does
@@ -35,7 +35,7 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
 
 
 def normalize(spectrogram: tf.Tensor) -> tf.Tensor:
-    """Gives every mel bin of [batch, frames, n_mels] zero mean and unit deviation over the analysed split."""
+    """Give every mel bin of [batch, frames, n_mels] zero mean and unit deviation over the analysed split."""
     per_frame = tf.reshape(spectrogram, [-1, spectrogram.shape[-1]])
     # TFT packs both analyzers into one pass, and TensorFlow computes their common batch moments once.
     mean = tft.mean(per_frame, reduce_instance_dims=False)

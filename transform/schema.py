@@ -15,7 +15,7 @@ _ABSENT_NAME = b""
 
 
 def make_schema(missing: Mapping[str, bool] | None = None) -> schema_pb2.Schema:
-    """Makes the schema.
+    """Make the schema.
 
     Args:
       missing: optional feature that some notes lack → whether all lack it. All notes have the others.
@@ -42,7 +42,7 @@ def make_schema(missing: Mapping[str, bool] | None = None) -> schema_pb2.Schema:
 
 
 def missing_in(accounts: Iterable[Mapping[str, int]], used: int) -> dict[str, bool]:
-    """Optional features that some of the `used` notes lack → whether all lack it.
+    """Return optional features that some of the `used` notes lack → whether all lack it.
 
     Args:
       accounts: of each ingest, feature → how many of its notes have it.

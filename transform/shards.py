@@ -48,7 +48,7 @@ class Shard:
 
 
 def shards_of(splits: Sequence[Split], store: str) -> list[Shard]:
-    """All shards, each input file one; what the first pass leaves goes to the folder `store`."""
+    """Return all shards, each input file one; what the first pass leaves goes to the folder `store`."""
     return [Shard(place, *files) for place, files in enumerate(_files(splits, store))]
 
 
@@ -71,7 +71,7 @@ def _files(splits: Sequence[Split], store: str) -> Iterator[tuple[str, str, str,
 
 
 def adopt(shards: Sequence[Shard], earlier: Sequence[Shard]) -> None:
-    """Takes over what an earlier run measured, by links where the file system has them: files never change."""
+    """Take over what an earlier run measured, by links where the file system has them: files never change."""
     for shard, measured in zip(shards, earlier, strict=True):
         if measured.is_measured:
             tf.io.gfile.makedirs(os.path.dirname(shard.middle))

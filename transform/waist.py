@@ -25,17 +25,17 @@ class Beside:
     """Collects what the lower half needs of each note beside the spectrogram: a few dozen bytes."""
 
     def __init__(self, names: Iterable[str]):
-        """Collects these features, integers or bytes [batch]."""
+        """Collect these features, integers or bytes [batch]."""
         self._names = tuple(names)
         self._values: defaultdict[str, list[Any]] = defaultdict(list)
 
     def add(self, batch: Mapping[str, np.ndarray]) -> None:
-        """Takes in the notes of a batch."""
+        """Take in the notes of a batch."""
         for name in self._names:
             self._values[name] += batch[name].tolist()
 
     def serialize(self) -> bytes:
-        """All notes as one tf.Example."""
+        """Return all notes as one tf.Example."""
         example = tf.train.Example()
         for name, values in self._values.items():
             feature = example.features.feature[name]
@@ -47,7 +47,7 @@ class Beside:
 def read(
     spectrograms: str, beside: str, types: Mapping[str, tf.DType], shape: Sequence[int], batch: int
 ) -> tf.data.Dataset:
-    """Reads a file's notes back, in batches.
+    """Read a file's notes back, in batches.
 
     Args:
       spectrograms: file of `numbers`.

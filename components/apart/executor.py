@@ -39,7 +39,7 @@ class ApartExecutor(BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Checks.
+        """Check.
 
         Raises:
           RefusedDataError: an instrument of a new span is trained on in one place and held out in another.
@@ -67,7 +67,7 @@ class ApartExecutor(BaseExecutor):
 
 
 def _check_held_out(held_out: list[Ingested], spans: list[Ingested], new: set[int]) -> None:
-    """Makes sure that the held-out folder is not what is wrong, before any span is refused for it.
+    """Make sure that the held-out folder is not what is wrong, before any span is refused for it.
 
     Raises:
       UserError: it shares instruments with a span that has been used, so it has changed since; or with every span.
@@ -113,7 +113,7 @@ def shared_instruments(ingests: Iterable[Ingested]) -> dict[str, tuple[Place, Pl
 
 
 def _file(account: IngestAccount, split: str) -> str:
-    """The file that the notes of a split came from, or where to look for it among several."""
+    """Return the file that the notes of a split came from, or where to look for it among several."""
     own = [file.path for file in account.files if file.split == _CARVED_FROM.get(split, split)]
     paths = own or [file.path for file in account.files]  # a split that was carved from another one's file
     if not paths:
@@ -122,5 +122,5 @@ def _file(account: IngestAccount, split: str) -> str:
 
 
 def _span(account: types.Artifact) -> int:
-    """The span that an ingest has read."""
+    """Return the span that an ingest has read."""
     return account.get_int_custom_property("span")

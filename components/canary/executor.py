@@ -69,7 +69,7 @@ def _expected(folder: str) -> dict[str, np.ndarray]:
 
 
 def _read(folder: str) -> Iterator[bytes]:
-    """All records of a split: a sample fits into memory."""
+    """Yield all records of a split: a sample fits into memory."""
     for name in sorted(storage.children(folder)):
         yield from tfrecord.records(storage.read_bytes(f"{folder}/{name}"))
 

@@ -66,7 +66,7 @@ class Model:
         self.signatures = {name: it for name, it in loaded.signature_def.items() if it.inputs}
 
     def ask(self, signature: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
-        """Runs a signature."""
+        """Run a signature."""
         definition = self.signatures[signature]
         fed = {definition.inputs[name].name: values for name, values in inputs.items()}
         return self._session.run({name: info.name for name, info in definition.outputs.items()}, fed)
@@ -106,7 +106,7 @@ def _compare(model: Model, signature: str, inputs: dict, expected: np.ndarray, l
 
 
 def _transform(model, examples: np.ndarray) -> bool | None:
-    """Whether all that `transform_features` yields is finite; none if there is no such signature."""
+    """Return whether all that `transform_features` yields is finite; none if there is no such signature."""
     if "transform_features" not in model.signatures:
         return None
     outputs = model.ask("transform_features", examples=examples[:BATCH_SIZE]).values()
@@ -114,7 +114,7 @@ def _transform(model, examples: np.ndarray) -> bool | None:
 
 
 def _hostile(model, examples: np.ndarray, audio: np.ndarray) -> dict[str, str]:
-    """What becomes of requests that no model can answer: `error: ...`, or what was answered instead."""
+    """Return what becomes of requests that no model can answer: `error: ...`, or what was answered instead."""
     serve, parse = (functools.partial(model.ask, name) for name in ("serving_waveform", "serving_default"))
     poisoned = audio[:2].copy()
     poisoned[1, audio.shape[1] // 2] = np.nan

@@ -11,7 +11,7 @@ _SIGNATURE = "serving_default"
 
 
 def check_champion(destination: str) -> None:
-    """Makes sure before anything is computed that the model that serves answers as ours do.
+    """Make sure before anything is computed that the model that serves answers as ours do.
 
     Args:
       destination: the folder that the model server watches.
@@ -25,7 +25,7 @@ def check_champion(destination: str) -> None:
 
 
 def check_version(version: Version) -> None:
-    """The same for a version. One that has been judged is ours, as long as its files are those that were judged.
+    """Do the same for a version. One that has been judged is ours, as long as its files are those that were judged.
 
     Raises:
       nsynth.UserError: they are not; or it takes no Examples, or answers with something else than a probability of
@@ -44,7 +44,7 @@ def check_version(version: Version) -> None:
 
 
 def _fault(saved_model: bytes) -> str:
-    """What is wrong with the content of a saved_model.pb; empty if nothing is."""
+    """Return what is wrong with the content of a saved_model.pb; empty if nothing is."""
     from tensorflow.core.framework import types_pb2
     from tensorflow.core.protobuf import saved_model_pb2
 

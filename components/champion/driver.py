@@ -20,7 +20,7 @@ class ChampionDriver(base_driver.BaseDriver, portable_driver.BaseDriver):
         portable_driver.BaseDriver.__init__(self, metadata_handle)
 
     def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
-        """Returns the properties with `version` filled in."""
+        """Return the properties with `version` filled in."""
         properties = dict(execution_info.exec_properties)
         candidates = execution_info.input_dict.get("candidate") or []
         candidate = path_utils.serving_model_dir(candidates[0].uri) if candidates else None

@@ -35,7 +35,7 @@ class TopRecall(tfma.metrics.Metric):
 def _computations(
     class_of: Callable[[MatrixEntryKey], int],
 ) -> Callable[..., metric_types.MetricComputations]:
-    """How to compute the share of right answers among the notes that `class_of` counts to a class."""
+    """Return how to compute the share of right answers among the notes that `class_of` counts to a class."""
 
     def of_class(
         name: str,

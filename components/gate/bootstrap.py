@@ -14,7 +14,7 @@ from components.documents import Figure
 
 
 def figure(value: float, low: float, high: float) -> Figure:
-    """A measured value with its interval."""
+    """Return a measured value with its interval."""
     return Figure(value=float(value), low=float(low), high=float(high))
 
 
@@ -48,7 +48,7 @@ class Resampling:
         return self.weights.shape[1]
 
     def sums(self, values: np.ndarray) -> np.ndarray:
-        """Sums of `values` [notes] or [notes, k] over each instrument's notes: [instruments] or [instruments, k]."""
+        """Sum `values` [notes] or [notes, k] over each instrument's notes: [instruments] or [instruments, k]."""
         total = np.zeros((self.instruments, *values.shape[1:]))
         np.add.at(total, self.instrument, values)
         return total

@@ -81,7 +81,7 @@ class Account:
         }
 
     def summary(self) -> IngestAccount:
-        """The account of all that has been added."""
+        """Return the account of all that has been added."""
         lost = self._lost_estimate()
         notes_in = sum(index.notes for index in self._indexes)
         told = {
@@ -121,7 +121,7 @@ class Account:
         return [[names[int(place)] for place in group] for group in groups]
 
     def _lost_estimate(self) -> int:
-        """Notes that the damaged bytes may have held: their number cannot be known, at least one a place."""
+        """Return notes that the damaged bytes may have held: their number cannot be known, at least one a place."""
         lost = 0
         for index in self._indexes:
             usual = max(1.0, float(index.lengths.mean())) if index.notes else 1.0
@@ -216,7 +216,7 @@ class Account:
 
 
 def _family_named(note_str: str) -> str:
-    """The label that a refused note's name begins with."""
+    """Return the label that a refused note's name begins with."""
     return next((name for name in nsynth.CLASSES if note_str.startswith((f"{name}_", f"{name}/"))), "unknown")
 
 

@@ -17,7 +17,7 @@ CATEGORIES = (nsynth.LABEL, *nsynth.CATEGORIES)
 
 
 def unknown(category: nsynth.Category) -> str:
-    """The reason for which a record is refused whose name or id the category does not have."""
+    """Return the reason for which a record is refused whose name or id the category does not have."""
     return f"unknown_{category.word}"
 
 
@@ -143,7 +143,7 @@ def _check_features(example: Any, complete: bool) -> Note:
 
 
 def _first(features: Any, key: str) -> Any:
-    """The first value of a feature, as text if it is bytes; None if it has none.
+    """Return the first value of a feature, as text if it is bytes; None if it has none.
 
     Raises:
         ContractError: the text is not UTF-8.
@@ -159,7 +159,7 @@ def _first(features: Any, key: str) -> Any:
 
 
 def _id(category: nsynth.Category, values: dict[str, Any]) -> int:
-    """The id of the category's name, which name and id have to agree on."""
+    """Return the id of the category's name, which name and id have to agree on."""
     name, number = values.get(category.name_key), values.get(category.id_key, -1)
     if name not in category.names:
         raise ContractError(unknown(category), f"{category.name_key} {str(name)[:40]!r}")

@@ -71,7 +71,7 @@ class _Window:
         return found is not None
 
     def starts_with(self, prefix: bytes) -> bool:
-        """Whether the next bytes are `prefix`."""
+        """Return whether the next bytes are `prefix`."""
         return self._bytes.startswith(prefix, self._place)
 
     def take_nested(self) -> bool:
@@ -105,7 +105,7 @@ class _Window:
                 return False
 
     def ends_blank(self) -> bool:
-        """Whether nothing but blanks follows; stops at what else there is."""
+        """Return whether nothing but blanks follows; stops at what else there is."""
         while True:
             rest = self._bytes[self._place :].lstrip(b" \t\r\n")
             self._place = len(self._bytes) - len(rest)

@@ -20,7 +20,7 @@ _DETAIL = 200  # characters of a message that come from the data
 
 
 def scan(file: BinaryIO, path: str) -> Iterator[Record]:
-    """Where each note's entry lies in `{"<note_str>": {...}, ...}`, in constant memory and linear time.
+    """Yield where each note's entry lies in `{"<note_str>": {...}, ...}`, in constant memory and linear time.
 
     Raises:
         nsynth.RefusedDataError: the file is no such JSON.
@@ -33,7 +33,7 @@ def scan(file: BinaryIO, path: str) -> Iterator[Record]:
 
 
 def read_example(entry: bytes, folder: str) -> bytes:
-    """The note of an entry of `folder`/examples.json as a serialized tf.Example.
+    """Return the note of an entry of `folder`/examples.json as a serialized tf.Example.
 
     Raises:
         ContractError: the entry has a value of an unknown kind, or the WAV is missing or no sound.
@@ -62,7 +62,7 @@ def read_example(entry: bytes, folder: str) -> bytes:
 
 
 def _read_wav(path: str) -> tuple[np.ndarray, int]:
-    """Samples as float32 in [-1, 1) and their rate in Hz.
+    """Return samples as float32 in [-1, 1) and their rate in Hz.
 
     Raises:
         ContractError: the file is missing, no sound, not of one channel, or too long.
@@ -79,7 +79,7 @@ def _read_wav(path: str) -> tuple[np.ndarray, int]:
 
 
 def decode(file: BinaryIO, path: str) -> tuple[np.ndarray, int]:
-    """Samples of a sound file as float32 in [-1, 1) and their rate in Hz.
+    """Return samples of a sound file as float32 in [-1, 1) and their rate in Hz.
 
     Raises:
         ContractError: it is no sound, not of one channel, or longer than a note; `path` names it.

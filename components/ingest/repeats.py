@@ -30,7 +30,7 @@ class Repeats:
         self._notes = 0
 
     def add(self, key: str, label: str) -> None:
-        """Takes in a note: `key` is what may repeat, `label` what it is called then."""
+        """Take in a note: `key` is what may repeat, `label` what it is called then."""
         self._waiting.append((key, label))
         if len(self._waiting) == _CHUNK:
             self._put_away()

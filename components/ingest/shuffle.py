@@ -51,7 +51,7 @@ class Routes(NamedTuple):
         return (self.rest, *(split for split, _ in self.carved))
 
     def split(self, instrument: str) -> str:
-        """The split of all notes of an instrument."""
+        """Return the split of all notes of an instrument."""
         digest = hashlib.blake2b(instrument.encode(), digest_size=8).digest()
         place = int.from_bytes(digest, "big") / 2**64
         for split, fraction in self.carved:
@@ -62,7 +62,7 @@ class Routes(NamedTuple):
 
 
 def routes_of(splits: Sequence[str], options: IngestOptions) -> dict[str, Routes]:
-    """How the notes of each given split are routed: dev comes out of train always, valid and test if missing."""
+    """Return how the notes of each given split are routed: dev comes out of train always, valid and test if missing."""
     fractions = {
         "dev": options.dev_fraction,
         "valid": options.valid_fraction,
@@ -107,6 +107,6 @@ def _dealt(column: np.ndarray, parts: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 
 def permutation(notes: int, seed: int, split: str) -> np.ndarray:
-    """A uniform permutation of `range(notes)`: int64[notes], the same for the same arguments."""
+    """Return a uniform permutation of `range(notes)`: int64[notes], the same for the same arguments."""
     generator = np.random.Generator(np.random.PCG64([seed, nsynth.SPLITS.index(split)]))
     return generator.permutation(notes)

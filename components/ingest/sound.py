@@ -48,6 +48,6 @@ def describe(audio: np.ndarray) -> Sound:
 
 
 def _frames(audio: np.ndarray, length: int) -> np.ndarray:
-    """The samples as [frames, length]; the last frame is filled up with silence."""
+    """Return the samples as [frames, length]; the last frame is filled up with silence."""
     missing = -len(audio) % length
     return (np.pad(audio, (0, missing)) if missing else audio).reshape(-1, length)

@@ -18,7 +18,7 @@ _LABEL, _FAMILY, _SOURCE = "instrument/label", "instrument/family", "instrument/
 
 
 def is_tfds(data: bytes) -> bool:
-    """Whether a serialized tf.Example has the features of TensorFlow Datasets."""
+    """Return whether a serialized tf.Example has the features of TensorFlow Datasets."""
     try:
         features = Example.FromString(data).features.feature
     except DecodeError:
@@ -27,7 +27,7 @@ def is_tfds(data: bytes) -> bool:
 
 
 def official(data: bytes) -> bytes:
-    """A note of TensorFlow Datasets as an official one.
+    """Return a note of TensorFlow Datasets as an official one.
 
     It does not keep the number of the note: the checksum of its name stands in its place.
 

@@ -24,7 +24,7 @@ class Evidence:
 
 
 def push_model(destination: str, model_folder: str, record: Record, evidence: Evidence, keep: int) -> Version:
-    """Publishes an exported model with record and model card, then drops old versions.
+    """Publish an exported model with record and model card, then drop old versions.
 
     Args:
       destination: the folder that the model server watches.

@@ -47,7 +47,7 @@ def check_warmup(model_folder: str) -> None:
 
 
 def read_requests(content: bytes, path: str) -> list[predict_pb2.PredictRequest]:
-    """Requests of a warm-up file.
+    """Return the requests of a warm-up file.
 
     Args:
       content: of the file.

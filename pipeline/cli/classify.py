@@ -88,7 +88,7 @@ def _facts(answer: Any) -> dict[str, Any]:
 
 
 def _print_table(answers: Iterator[Any], files: list[Path]) -> int:
-    """Prints a line a file, errors below; returns how many could not be read."""
+    """Print a line a file, errors below; return how many could not be read."""
     import rich.markup
 
     from pipeline.cli.console import make_console

@@ -14,7 +14,7 @@ class Reference(click.Group):
     """A group whose help ends with every setting."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Writes the settings, a section at a time."""
+        """Write the settings, a section at a time."""
         from pipeline.settings import as_text, sections, settings
 
         everything = list(settings())

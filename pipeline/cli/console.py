@@ -13,13 +13,13 @@ _WIDTH_IN_A_PIPE = 120
 
 
 def make_console(stderr: bool = False) -> Console:
-    """The console of a command: as wide as the terminal, or wide enough for our tables where there is none."""
+    """Return the console of a command: as wide as the terminal, or wide enough for our tables where there is none."""
     in_terminal = (sys.stderr if stderr else sys.stdout).isatty() or "COLUMNS" in os.environ
     return Console(stderr=stderr, width=None if in_terminal else _WIDTH_IN_A_PIPE)
 
 
 def log_rounds_to(console: Console) -> None:
-    """Shows the messages of rounds of retraining on `console`."""
+    """Show the messages of rounds of retraining on `console`."""
     handler = rich.logging.RichHandler(console=console, show_path=False)
     logger = logging.getLogger("pipeline.retrain")
     logger.addHandler(handler)
@@ -27,7 +27,7 @@ def log_rounds_to(console: Console) -> None:
 
 
 def short(path: Path | str) -> str:
-    """A path as a reader writes it: relative where it lies below the working folder."""
+    """Return a path as a reader writes it: relative where it lies below the working folder."""
     if "://" in str(path):
         return str(path)
     here, there = os.getcwd(), os.path.abspath(path)

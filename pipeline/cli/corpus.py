@@ -25,7 +25,7 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # click itself is not ge
     name = "size"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str | int:
-        """Takes a name as it is and a number as an integer."""
+        """Take a name as it is and a number as an integer."""
         if value in NOTES_PER_INSTRUMENT:
             return value
         if value.isdecimal() and 1 <= int(value) <= 640:
@@ -100,7 +100,7 @@ def corpus(
 def _render_spans(
     options: CorpusOptions, out: Path, count: int, console: "rich.console.Console", **how: Any
 ) -> None:
-    """Renders a corpus in parts: span folders for retraining, and one folder to evaluate every candidate on."""
+    """Render a corpus in parts: span folders for retraining, and one folder to evaluate every candidate on."""
     from corpus.plan import Delivery
     from pipeline.retrain.spans import folder_name
 
@@ -117,7 +117,7 @@ def _render_spans(
 
 
 def _fetch(names: tuple[str, ...]) -> None:
-    """Fetches the named fonts, or all that can be fetched; a line each.
+    """Fetch the named fonts, or all that can be fetched; a line each.
 
     Raises:
         UserError: one could not be had.
@@ -145,7 +145,7 @@ def render_with_progress(
     force: bool = False,
     delivery: "Delivery | None" = None,
 ) -> "CorpusSummary":
-    """Renders a corpus as corpus.render.render_corpus does, with a progress bar and a closing line.
+    """Render a corpus as corpus.render.render_corpus does, with a progress bar and a closing line.
 
     Raises:
         UserError: see render_corpus.

@@ -64,7 +64,7 @@ def evaluate(
 
 
 def describe(look: dict[str, Any]) -> str:
-    """A look in one line."""
+    """Return a look in one line."""
     return f"{_figure(look['accuracy'])} of {look['notes']:,} test notes, on {look['at'][:10]}"
 
 

@@ -40,7 +40,7 @@ def inspect(data: str, pattern: str, as_json: bool) -> None:
 
 
 def examine(data: str, pattern: str = "*", show_progress: bool = False) -> "IngestAccount":
-    """The account of all notes in a folder; nothing is kept.
+    """Return the account of all notes in a folder; nothing is kept.
 
     Raises:
         nsynth.UserError: there are no notes, or a file cannot be read.
@@ -86,7 +86,7 @@ def _notes(indexes: "list[Index]") -> "Iterator[tuple[list[Used], list[Refused]]
 
 
 def _stops(account: "IngestAccount") -> list[str]:
-    """Why a run with default options would stop, in words."""
+    """Return why a run with default options would stop, in words."""
     found = []
     if account.quarantined_fraction > account.max_quarantine_fraction:
         found.append(

@@ -45,7 +45,7 @@ def lineage(named: str, config_file: Path, overrides: tuple[str, ...], as_json: 
 
 
 def facts(origin: Any, readers: list[str], version: Any = None) -> dict[str, Any]:
-    """The answer, ready for JSON.
+    """Return the answer, ready for JSON.
 
     Args:
       origin: a pipeline.history.lineage.Origin.
@@ -81,7 +81,7 @@ def facts(origin: Any, readers: list[str], version: Any = None) -> dict[str, Any
 
 
 def table(told: dict[str, Any]) -> rich.table.Table:
-    """The answer for people, without the tree."""
+    """Return the answer for people, without the tree."""
     rows = rich.table.Table.grid(padding=(0, 2))
     rows.add_column(style="bold", no_wrap=True)
     rows.add_column(overflow="fold")
@@ -109,7 +109,7 @@ def table(told: dict[str, Any]) -> rich.table.Table:
 
 
 def tree(origin: Any) -> rich.tree.Tree:
-    """The way back; what was told above is not told again."""
+    """Return the way back; what was told above is not told again."""
     seen: set[int] = set()
 
     def label(current: Any) -> str:
@@ -136,7 +136,7 @@ def tree(origin: Any) -> rich.tree.Tree:
 
 
 def _beginnings(step: Any) -> list[str]:
-    """What a step took from outside the history."""
+    """Return what a step took from outside the history."""
     properties = step.properties
     if "input_base" in properties:
         span = f", span {properties['span']}" if properties.get("span") not in (None, "0", 0) else ""

@@ -55,7 +55,7 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Imports one command and gives it the option that all share."""
+        """Import one command and give it the option that all share."""
         if cmd_name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
@@ -65,7 +65,7 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Writes the table of commands."""
+        """Write the table of commands."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
@@ -96,7 +96,7 @@ def cli() -> None:
 
 @contextlib.contextmanager
 def _own_environment() -> Iterator[None]:
-    """Keeps what the user set for other programs, and files in the current folder, from changing ours."""
+    """Keep what the user set for other programs, and files in the current folder, from changing ours."""
     before = dict(os.environ)
     os.environ["PYTHONSAFEPATH"] = "1"  # a process that we start imports nothing from the current folder
     for name in [name for name in os.environ if name.startswith("KERAS_")]:

@@ -16,7 +16,7 @@ class LocalPath(click.Path):
         super().__init__(path_type=Path, **kwargs)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Puts the home folder in the place of `~`."""
+        """Put the home folder in the place of `~`."""
         return super().convert(os.path.expanduser(value), param, ctx)
 
 
@@ -26,7 +26,7 @@ class PathOrAddress(click.ParamType[str]):
     name = "path"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Puts the home folder in the place of `~`."""
+        """Put the home folder in the place of `~`."""
         return os.path.expanduser(value)
 
 
@@ -43,12 +43,12 @@ spans_option = click.option("--spans", help="Folder with span-000001, span-00000
 
 
 def with_spans(overrides: tuple[str, ...], spans: str | None) -> tuple[str, ...]:
-    """The overrides, and the folder of --spans among them."""
+    """Return the overrides, and the folder of --spans among them."""
     return overrides if spans is None else (*overrides, text_override("retrain.spans", spans))
 
 
 def load_workspace(config_file: Path | str, overrides: tuple[str, ...], create: bool = False) -> Config:
-    """Reads the configuration and opens its workspace; what was carried over is told in a line on stderr.
+    """Read the configuration and open its workspace; what was carried over is told in a line on stderr.
 
     Args:
       config_file: the YAML file.
@@ -62,7 +62,7 @@ def load_workspace(config_file: Path | str, overrides: tuple[str, ...], create: 
 
 
 def opened_workspace(config: Config, create: bool = False) -> Config:
-    """The same for a configuration that has been read."""
+    """Return the same for a configuration that has been read."""
     from pipeline.workspace import open_workspace
 
     opened = open_workspace(config, create)

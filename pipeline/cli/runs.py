@@ -39,7 +39,7 @@ def runs(config_file: Path, overrides: tuple[str, ...], limit: int, as_json: boo
 
 
 def list_runs(config: Config, limit: int) -> list[dict[str, Any]]:
-    """The facts of the newest runs.
+    """Return the facts of the newest runs.
 
     Raises:
       nsynth.UserError: there is none.
@@ -55,7 +55,7 @@ def list_runs(config: Config, limit: int) -> list[dict[str, Any]]:
 
 
 def facts(record: Any, versions: dict[int, Any]) -> dict[str, Any]:
-    """What a run comes to, ready for JSON.
+    """Return what a run comes to, ready for JSON.
 
     Args:
       record: a pipeline.report.record.RunRecord.
@@ -85,7 +85,7 @@ def facts(record: Any, versions: dict[int, Any]) -> dict[str, Any]:
 
 
 def table(found: list[dict[str, Any]]) -> rich.table.Table:
-    """The same for people; the beginning of a name that it shows names the run to `nsynth report`."""
+    """Return the same for people; the beginning of a name that it shows names the run to `nsynth report`."""
     columns = ("run", "verdict", "accuracy", "version", "time", "why")
     drawn = listing(*columns, right=("time",), fold=("why",))
     for row in found:
@@ -104,7 +104,7 @@ def table(found: list[dict[str, Any]]) -> rich.table.Table:
 
 
 def _why(row: dict[str, Any]) -> str:
-    """The step in which it stopped, what the gate had against it, or that nothing was new."""
+    """Return the step in which it stopped, what the gate had against it, or that nothing was new."""
     if row["failed_step"]:
         return (
             f"in {row['failed_step']}" if row["outcome"] == "interrupted" else f"{row['failed_step']} failed"

@@ -23,7 +23,7 @@ class Coverage:
         self._instruments[instrument_of(data)] += 1
 
     def summary(self) -> dict[str, Any]:
-        """The counts as JSON-ready values, with the official ones beside them."""
+        """Return the counts as JSON-ready values, with the official ones beside them."""
         families: Counter[str] = Counter()
         for instrument, notes in self._instruments.items():
             families[family_of(instrument)] += notes
@@ -54,7 +54,7 @@ def family_of(instrument: str) -> str:
 
 
 def share_of_official(split: str, notes: int, instruments: int) -> str:
-    """How large a part of an official split this is, in words; empty where it is another dataset."""
+    """Return how large a part of an official split this is, in words; empty where it is another dataset."""
     of_notes, of_instruments = official.NOTES.get(split, 0), official.INSTRUMENTS.get(split, 0)
     another = nsynth.CLASSES != official.FAMILIES or notes > of_notes or instruments > of_instruments
     if another:
@@ -70,7 +70,7 @@ def missing_families(summary: dict[str, Any]) -> list[str]:
 
 
 def lines(summary: dict[str, Any]) -> Iterable[str]:
-    """The coverage in words: a headline, then a line for each family."""
+    """Yield the coverage in words: a headline, then a line for each family."""
     notes, of_notes = summary["notes"], summary["of_notes"]
     instruments, of_instruments = summary["instruments"], summary["of_instruments"]
     yield (

@@ -12,7 +12,7 @@ TEXT_FILE = "SOURCE.md"
 
 
 def load(folder: Path) -> dict[str, Any]:
-    """What is noted in a folder: `splits` by name; empty where nothing was downloaded."""
+    """Return what is noted in a folder: `splits` by name; empty where nothing was downloaded."""
     path = folder / JSON_FILE
     if not path.exists():
         return {"splits": {}}

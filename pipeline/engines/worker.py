@@ -43,7 +43,7 @@ ENDPOINTS = ("logging_endpoint", "artifact_endpoint", "control_endpoint")
 
 
 def main() -> None:
-    """Fetches, installs, and replaces this process by the worker."""
+    """Fetch, install, and replace this process by the worker."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--id", required=True, help="name that the engine gives the worker")
     parser.add_argument("--provision_endpoint", required=True, help="host:port that tells the rest")
@@ -72,7 +72,7 @@ def provision(worker: str, endpoint: str) -> beam_provision_api_pb2.ProvisionInf
 
 
 def fetch(worker: str, info: beam_provision_api_pb2.ProvisionInfo, folder: Path) -> list[Path]:
-    """Downloads the packages among the job's files, under the names they were staged with."""
+    """Download the packages among the job's files, under the names they were staged with."""
     paths = []
     with grpc.insecure_channel(info.artifact_endpoint.url) as channel:
         stub = beam_artifact_api_pb2_grpc.ArtifactRetrievalServiceStub(channel)
@@ -111,7 +111,7 @@ def install(packages: Iterable[Path], cache: Path) -> list[Path]:
 
 
 def private_folder(folder: Path) -> Path:
-    """Makes a folder that nobody else can write to, or makes sure that it is one: code is run from it.
+    """Make a folder that nobody else can write to, or make sure that it is one: code is run from it.
 
     Raises:
       PermissionError: it is a link or no folder, belongs to somebody else, or others may change what is in it.
@@ -153,7 +153,7 @@ def _members(package: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def contract(worker: str, info: beam_provision_api_pb2.ProvisionInfo) -> dict[str, str]:
-    """The environment variables by which Beam's worker knows its engine."""
+    """Return the environment variables by which Beam's worker knows its engine."""
     return {
         "WORKER_ID": worker,
         "PIPELINE_OPTIONS": json_format.MessageToJson(info.pipeline_options),
@@ -174,12 +174,12 @@ def worker_command() -> list[str]:
 
 
 def _call(worker: str) -> dict[str, Any]:
-    """What each call to the engine carries: it tells its workers apart by name."""
+    """Return what each call to the engine carries: it tells its workers apart by name."""
     return {"metadata": (("worker_id", worker),), "timeout": _TIMEOUT_S}
 
 
 def _staged_name(artifact: beam_runner_api_pb2.ArtifactInformation) -> str:
-    """The file name that the submitter gave, without any folder."""
+    """Return the file name that the submitter gave, without any folder."""
     if artifact.role_urn != artifact_roles.STAGING_TO.urn:
         raise ValueError(f"a file with the role {artifact.role_urn}; only staged ones are known here")
     role = beam_runner_api_pb2.ArtifactStagingToRolePayload.FromString(artifact.role_payload)

@@ -57,7 +57,7 @@ def _newest(store: "MetadataStore") -> int:
 
 
 def _write(store: "MetadataStore", before: int, properties: dict[str, str]) -> None:
-    """Adds properties to the run that has begun since `before`, if one has."""
+    """Add properties to the run that has begun since `before`, if one has."""
     newest = _newest(store)
     if newest <= before:
         return

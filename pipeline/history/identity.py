@@ -34,7 +34,7 @@ class Identity(pydantic.BaseModel, frozen=True):
 
 
 def read(folder: Path) -> Identity | None:
-    """The identity that lies in a folder; None if there is none.
+    """Return the identity that lies in a folder; None if there is none.
 
     Raises:
       nsynth.UserError: it cannot be read.
@@ -53,7 +53,7 @@ def read(folder: Path) -> Identity | None:
 
 
 def write(folder: Path, identity: Identity) -> None:
-    """Puts the identity into a folder, whole or not at all.
+    """Put the identity into a folder, whole or not at all.
 
     Raises:
       nsynth.UserError: the folder cannot be written.
@@ -65,7 +65,7 @@ def write(folder: Path, identity: Identity) -> None:
 
 
 def unwritable(folder: Path, error: OSError) -> nsynth.UserError:
-    """What is told of a workspace that takes no file."""
+    """Return what is told of a workspace that takes no file."""
     return nsynth.UserError(
         f"cannot write to the workspace {folder}: {error.strerror} ({error.filename}). "
         "Name another with --set workspace=..."
@@ -73,7 +73,7 @@ def unwritable(folder: Path, error: OSError) -> nsynth.UserError:
 
 
 def same_folder(one: Path | str, other: Path | str) -> bool:
-    """Whether both are the same folder, on whatever way it is reached."""
+    """Return whether both are the same folder, on whatever way it is reached."""
     try:
         return os.path.samefile(one, other)
     except OSError:
@@ -81,7 +81,7 @@ def same_folder(one: Path | str, other: Path | str) -> bool:
 
 
 def lives_at(address: str, identity: str) -> bool:
-    """Whether a workspace with this id lies at `address`; also where that cannot be told."""
+    """Return whether a workspace with this id lies at `address`; also where that cannot be told."""
     try:
         found = read(Path(address))
     except nsynth.UserError:
@@ -90,7 +90,7 @@ def lives_at(address: str, identity: str) -> bool:
 
 
 def tail_of(uri: str) -> str:
-    """The part of an artifact's URI below `<workspace>/artifacts/`; empty if it is none of a workspace's."""
+    """Return the part of an artifact's URI below `<workspace>/artifacts/`; empty if it is none of a workspace's."""
     if "://" in uri:
         return ""
     _, found, tail = f"/{uri}".rpartition(f"/{ARTIFACTS}/")
@@ -98,7 +98,7 @@ def tail_of(uri: str) -> str:
 
 
 def roots_of(uris: Iterable[str]) -> set[str]:
-    """The workspaces that these URIs name, as they name them."""
+    """Return the workspaces that these URIs name, as they name them."""
     return {uri[: -len(f"{ARTIFACTS}/{tail}")].rstrip("/") or "." for uri in uris if (tail := tail_of(uri))}
 
 
@@ -126,7 +126,7 @@ def carry_over(store: "MetadataStore", folder: Path, leave: Iterable[str] = ()) 
 
 
 def open_own(folder: Path, where: Path | str) -> "MetadataStore":
-    """Opens the history of a workspace to add to it or to remove what it names.
+    """Open the history of a workspace to add to it or to remove what it names.
 
     Args:
       folder: the workspace.
@@ -142,7 +142,7 @@ def open_own(folder: Path, where: Path | str) -> "MetadataStore":
 
 
 def claim(store: "MetadataStore", identity: Identity) -> None:
-    """Writes into a history on a server to whom it belongs.
+    """Write into a history on a server to whom it belongs.
 
     Raises:
       nsynth.UserError: it belongs to another workspace.

@@ -119,7 +119,7 @@ class Ledger:
         self._reserve = Reserve(file.parent)
 
     def rounds(self) -> list[Round]:
-        """All rounds, the oldest first. A last line that a crash cut short is passed over.
+        """Return all rounds, the oldest first. A last line that a crash cut short is passed over.
 
         Raises:
           nsynth.UserError: a line in the middle is damaged, or the file is not ours.
@@ -137,11 +137,11 @@ class Ledger:
             ) from error
 
     def reserve(self) -> None:
-        """Keeps room on the disk for the next line, as far as there is any."""
+        """Keep room on the disk for the next line, as far as there is any."""
         self._reserve.make()
 
     def append(self, line: Round) -> None:
-        """Adds a round; it is on the disk when this returns, on a full disk in the room that was kept.
+        """Add a round; it is on the disk when this returns, on a full disk in the room that was kept.
 
         Whoever calls it holds the lock.
 
@@ -166,7 +166,7 @@ class Ledger:
 
 
 def _complete(content: bytes, file: Path) -> bytes:
-    """The content without a last line that a crash cut short.
+    """Return the content without a last line that a crash cut short.
 
     Raises:
       nsynth.UserError: it ends in something else, which is not ours to cut off.
@@ -190,7 +190,7 @@ def refused(rounds: Iterable[Round]) -> set[Span]:
 
 
 def _last_word(rounds: Iterable[Round]) -> tuple[set[Span], set[Span]]:
-    """What is settled and what is refused after all rounds: the last that judged a span decides."""
+    """Return what is settled and what is refused after all rounds: the last that judged a span decides."""
     settled: set[Span] = set()
     refused: set[Span] = set()
     for line in rounds:

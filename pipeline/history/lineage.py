@@ -34,7 +34,7 @@ class Origin:
     """What the step read. An artifact that was reached on two ways is the same object."""
 
     def ancestors(self) -> list["Origin"]:
-        """All of them with the artifact itself, each once, nearest first."""
+        """Return all of them with the artifact itself, each once, nearest first."""
         found: dict[int, Origin] = {}
         waiting = [self]
         while waiting:
@@ -66,7 +66,7 @@ def trace(store: MetadataStore, artifact: past_runs.Output) -> Origin:
 
 
 def find(registry: Registry, store: MetadataStore, named: str) -> tuple[past_runs.Output, Version | None]:
-    """The artifact that is meant, and the pushed version, if `named` is one's number.
+    """Return the artifact that is meant, and the pushed version, if `named` is one's number.
 
     Args:
       registry: the serving folder.
@@ -120,7 +120,7 @@ def code_of(step: past_runs.Step) -> str:
 
 
 def unchanged(step: past_runs.Step) -> bool | None:
-    """Whether the code is still the one that the step ran with; none where it cannot be told."""
+    """Return whether the code is still the one that the step ran with; none where it cannot be told."""
     kind = kind_of(step.name)
     return step_fingerprint(kind) == code_of(step) if kind in STEP_CODE and code_of(step) else None
 
@@ -136,7 +136,7 @@ def parsed(value: Any) -> Any:
 
 
 def sources(steps: list[tuple[str, past_runs.Step]]) -> list[dict[str, Any]]:
-    """What each ingest among the steps read: folder, span, TFX's fingerprint of the files, and the account of it."""
+    """Return what each ingest among the steps read: folder, span, TFX's fingerprint of the files, and its account."""
     found = []
     for _, step in steps:
         quarantine = step.output("quarantine")

@@ -40,12 +40,12 @@ class Address(NamedTuple):
 
 
 def is_server(where: Path | str) -> bool:
-    """Whether `where` is the address of a server, not a file."""
+    """Return whether `where` is the address of a server, not a file."""
     return "://" in str(where)
 
 
 def parse(address: str) -> Address:
-    """Takes an address apart.
+    """Take an address apart.
 
     Args:
       address: `postgresql://user@host:port/database`, or `mysql://…`. A password that it does not name is taken
@@ -74,7 +74,7 @@ def parse(address: str) -> Address:
 
 
 def connection_config(where: Path | str) -> "mlmd.ConnectionConfig":
-    """How ML Metadata gets at the history.
+    """Return how ML Metadata gets at the history.
 
     Args:
       where: a sqlite file, made if it does not exist; or the address of a database, which must exist, while its
@@ -125,7 +125,7 @@ def _keep_passwords_out_of_logs() -> None:
 
 
 def connect(where: Path | str) -> "MetadataStore":
-    """Opens the history.
+    """Open the history.
 
     Raises:
       nsynth.UserError: the server cannot be reached, or turns us away.

@@ -54,12 +54,12 @@ class Outputs:
         return [path for path in self.folders() if path not in claimed]
 
     def path_of(self, artifact: mlmd.Artifact) -> Path | None:
-        """The folder of an artifact, if it is there and lies in this workspace."""
+        """Return the folder of an artifact, if it is there and lies in this workspace."""
         path = self._resolved(artifact.uri)
         return path if path.is_relative_to(self._root) and path.exists() else None
 
     def check(self) -> None:
-        """Makes sure that history and disk speak of the same.
+        """Make sure that history and disk speak of the same.
 
         Raises:
           nsynth.UserError: they do not; nothing may be removed then.
@@ -81,7 +81,7 @@ class Outputs:
             )
 
     def knows(self, path: Path) -> bool:
-        """Whether the history accounts for a folder: an artifact was there, or its execution made it."""
+        """Return whether the history accounts for a folder: an artifact was there, or its execution made it."""
         if path in self._known:
             return True
         step, output = path.relative_to(self._root).parts[:2]

@@ -18,7 +18,7 @@ Answer = TypeVar("Answer")
 
 
 def open_own(file: Path, flags: int, mode: int = 0o600) -> int:
-    """Opens a file that this project writes; what somebody else put in its place is left as it is.
+    """Open a file that this project writes; what somebody else put in its place is left as it is.
 
     Args:
       file: the file; its folder must exist.
@@ -53,13 +53,13 @@ def _not_ours(file: Path) -> nsynth.UserError:
 
 
 def cut_short(content: bytes, beginning: bytes) -> bool:
-    """Whether `content` may be what a crash left of something with this beginning; a power cut leaves zeros."""
+    """Return whether `content` may be what a crash left of something with this beginning; a power cut leaves zeros."""
     content = content.strip(b"\0")
     return content.startswith(beginning[: len(content)])
 
 
 def is_full(error: OSError) -> bool:
-    """Whether there is no room left on the disk, or for this user."""
+    """Return whether there is no room left on the disk, or for this user."""
     return error.errno in _FULL
 
 
@@ -70,7 +70,7 @@ class Reserve:
         self._file = folder / "reserve"
 
     def make(self) -> None:
-        """Fills the file, as far as there is room."""
+        """Fill the file, as far as there is room."""
         with contextlib.suppress(OSError, nsynth.UserError):
             self._file.parent.mkdir(parents=True, exist_ok=True)
             with closing(open_own(self._file, os.O_RDWR | os.O_CREAT)) as descriptor:
@@ -87,7 +87,7 @@ class Reserve:
         return False
 
     def used_if_full(self, write: Callable[[], Answer]) -> Answer:
-        """Runs `write`; if the disk is full, gives the room up and runs it once more.
+        """Run `write`; if the disk is full, give the room up and run it once more.
 
         Raises:
           OSError: what `write` met, the second time if there was a second.
@@ -102,7 +102,7 @@ class Reserve:
 
 @contextlib.contextmanager
 def closing(descriptor: int) -> Iterator[int]:
-    """Closes the descriptor in the end."""
+    """Close the descriptor in the end."""
     try:
         yield descriptor
     finally:
@@ -110,14 +110,14 @@ def closing(descriptor: int) -> Iterator[int]:
 
 
 def read(descriptor: int) -> bytes:
-    """The whole content."""
+    """Return the whole content."""
     with os.fdopen(os.dup(descriptor), "rb") as file:
         file.seek(0)
         return file.read()
 
 
 def write(descriptor: int, content: bytes, offset: int = 0) -> None:
-    """Writes all of `content` at `offset`, down to the disk.
+    """Write all of `content` at `offset`, down to the disk.
 
     Raises:
       OSError: no room; a part may have been written.

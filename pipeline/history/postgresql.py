@@ -19,7 +19,7 @@ BACKSLASH, STAND_IN = "\\", "\uf05c"
 
 @functools.cache
 def fix() -> None:
-    """Makes every MetadataStore of this process that is connected to PostgreSQL take and give any text."""
+    """Make every MetadataStore of this process that is connected to PostgreSQL take and give any text."""
     call = MetadataStore._call
 
     @functools.wraps(call)
@@ -38,7 +38,7 @@ def fix() -> None:
 
 
 def replace(message: Message, old: str, new: str) -> None:
-    """Replaces text in all strings of a message, in place."""
+    """Replace text in all strings of a message, in place."""
     for field, value in message.ListFields():
         if field.type == field.TYPE_STRING:
             if field.is_repeated:

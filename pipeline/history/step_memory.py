@@ -45,7 +45,7 @@ class _Watch(StepFollower):
         self._sampler.start()
 
     def on_finish(self) -> None:
-        """Writes down the figure of the step that ran until now, if there is one."""
+        """Write down the figure of the step that ran until now, if there is one."""
         if self._sampler is None:
             return
         peak, self._sampler = self._sampler.stop(), None
@@ -61,14 +61,14 @@ class _Sampler(threading.Thread):
         self._process, self._stopped, self._peak = psutil.Process(), threading.Event(), 0
 
     def run(self) -> None:
-        """Looks again and again until stopped."""
+        """Look again and again until stopped."""
         while True:
             self._peak = max(self._peak, _resident_bytes(self._process))
             if self._stopped.wait(_EVERY_S):
                 return
 
     def stop(self) -> int:
-        """Ends the thread; answers the largest sum seen, in bytes."""
+        """End the thread; return the largest sum seen, in bytes."""
         self._stopped.set()
         self.join()
         return self._peak

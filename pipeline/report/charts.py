@@ -88,7 +88,7 @@ def svg(chart: Any, description: str) -> Markup:
 
 
 def _own_ids(drawn: str, prefix: str) -> str:
-    """Makes ids unique on the page: each drawing counts its clip paths and gradients from 0."""
+    """Make ids unique on the page: each drawing counts its clip paths and gradients from 0."""
     for name in set(re.findall(r'\bid="([^"]+)"', drawn)):
         drawn = drawn.replace(f'id="{name}"', f'id="{prefix}-{name}"')
         drawn = drawn.replace(f"url(#{name})", f"url(#{prefix}-{name})")

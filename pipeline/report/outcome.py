@@ -63,7 +63,7 @@ def _why_not(record: RunRecord, gate: GateReport) -> str:
 
 
 def pushed_version(record: RunRecord) -> str:
-    """Number of the version as which the model was pushed; empty if it was not."""
+    """Return the number of the version as which the model was pushed; empty if it was not."""
     step = record.step("Pusher")
     pushed = step.output("pushed_model") if step else None
     return str(pushed.properties.get("pushed_version", "")) if pushed else ""

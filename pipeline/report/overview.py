@@ -135,7 +135,7 @@ def _runs(config: Config, reports: Path) -> list[RunFacts]:
 
 
 def _rows(rounds: list[Round], runs: list[RunFacts], pages: set[str]) -> list[Row]:
-    """Rounds with their runs, and runs that belong to no round, by time."""
+    """Return rounds with their runs, and runs that belong to no round, by time."""
     of_round: dict[int, RunFacts] = {}  # the last attempt of each
     rows = []
     by_name = {line.run: line for line in rounds if line.run}
@@ -151,7 +151,7 @@ def _rows(rounds: list[Round], runs: list[RunFacts], pages: set[str]) -> list[Ro
 
 
 def _during(facts: RunFacts, rounds: list[Round], begun: list[datetime.datetime]) -> Round | None:
-    """The round in which a run on spans began: the ledger does not name the run of one that failed."""
+    """Return the round in which a run on spans began: the ledger does not name the run of one that failed."""
     place = bisect.bisect_right(begun, facts.started + _SLACK)
     line = rounds[place - 1] if place and facts.spans else None
     return line if line and facts.started <= line.ended + _SLACK else None
@@ -177,7 +177,7 @@ def _run_row(facts: RunFacts, pages: set[str]) -> Row:
 
 
 def _round_row(line: Round, facts: RunFacts | None, pages: set[str]) -> Row:
-    """The ledger decides how a round ended; its run adds what only the artifacts tell."""
+    """Return how a round ended: the ledger decides, its run adds what only the artifacts tell."""
     told = line.facts.get("drift") or {}
     known = _run_row(facts, pages) if facts else None
     accuracy = known.accuracy if known else None

@@ -76,7 +76,7 @@ end of a pipe to read, which closes when the starter is gone, and the lock."""
 
 
 def spawn(request_file: Path, alive: int, lock: int) -> Process:
-    """Starts a fresh interpreter."""
+    """Start a fresh interpreter."""
     command = [sys.executable, "-m", "pipeline.retrain.child_main", str(request_file)]
     return subprocess.Popen(command, stdin=alive, pass_fds=(lock,), start_new_session=True)
 
@@ -88,7 +88,7 @@ def run_child(
     stop: threading.Event,
     start: Starter = spawn,
 ) -> Result:
-    """Runs the pipeline in a child process.
+    """Run the pipeline in a child process.
 
     Args:
       request: what to run; it and the result pass through files beside `request.result_file`.
@@ -126,7 +126,7 @@ def run_child(
 
 
 def draft_of(result_file: Path) -> Path:
-    """Where the child writes its result: blanks that are there already, so that a full disk does not silence it."""
+    """Return where the child writes its result: over blanks, so that a full disk does not silence it."""
     return result_file.with_suffix(".draft")
 
 
@@ -152,7 +152,7 @@ def _run_to_its_end(
 
 
 def _watch(process: Process, deadline: float, stop: threading.Event) -> Ending | None:
-    """Waits for the child to end, or ends it and says why."""
+    """Wait for the child to end, or end it and say why."""
     while process.poll() is None:
         if stop.wait(_LOOK_EVERY_S):
             end(process)
@@ -164,7 +164,7 @@ def _watch(process: Process, deadline: float, stop: threading.Event) -> Ending |
 
 
 def end(process: Process) -> None:
-    """Ends the child and all that it started: politely, then not."""
+    """End the child and all that it started: politely, then not."""
     for how, within_s in ((signal.SIGTERM, _END_WITHIN_S), (signal.SIGKILL, _END_WITHIN_S)):
         try:
             os.killpg(process.pid, how)

@@ -23,7 +23,7 @@ from pipeline.step_names import span_of
 
 
 def main(request_file: Path) -> None:
-    """Runs the request and writes its result, whatever happens."""
+    """Run the request and write its result, whatever happens."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGTERM, _interrupt)
     request = Request.model_validate_json(request_file.read_text())
@@ -39,7 +39,7 @@ def main(request_file: Path) -> None:
 
 
 def run(request: Request) -> Result:
-    """Runs the pipeline and tells how it ended, whatever its error."""
+    """Run the pipeline and tell how it ended, whatever its error."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from pipeline.logs import Console, chatter_to, follow_steps
     from pipeline.terminal import Stream
@@ -76,7 +76,7 @@ def _ending(error: BaseException, step: str) -> Ending:
 
 
 def _refused_span(error: BaseException, step: str) -> int | None:
-    """The span whose data are at fault: the name of a step that looks at one ends in its number.
+    """Return the span whose data are at fault: the name of a step that looks at one ends in its number.
 
     None if there is none: the held-out folder is nobody's delivery.
     """
@@ -119,7 +119,7 @@ def _interrupt(_: int, __: FrameType | None) -> None:
 
 
 def _end_with_parent() -> None:
-    """Ends the whole process group once the pipe on standard input closes: nobody waits for us any more."""
+    """End the whole process group once the pipe on standard input closes: nobody waits for us any more."""
     while os.read(0, 1):
         pass
     os.killpg(0, signal.SIGKILL)

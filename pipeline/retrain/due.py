@@ -27,7 +27,7 @@ def trigger(options: ScheduleOptions) -> CronTrigger:
 
 
 def _by_name(weekday: str) -> str:
-    """The field with weekdays by name, since APScheduler's 0 is Monday and cron's is Sunday.
+    """Return the field with weekdays by name, since APScheduler's 0 is Monday and cron's is Sunday.
 
     Raises:
       ValueError: a number that is no weekday.

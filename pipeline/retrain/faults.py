@@ -30,7 +30,7 @@ _TYPES = {"AbortedError", "UnavailableError", "DeadlineExceededError"}
 
 
 def may_pass(error: BaseException) -> bool:
-    """Whether `error`, or one that it came from, is about the disk, the network, memory or a busy database."""
+    """Return whether `error`, or one that it came from, is about the disk, the network, memory or a busy database."""
     return any(_passes(link) for link in _chain(error))
 
 

@@ -69,7 +69,7 @@ class Plan:
         return {"items": items, "size_bytes": self.size_bytes, "kept_bytes": self.kept_bytes}
 
     def print(self, console: rich.console.Console, removed: bool) -> None:
-        """A row for each kind of thing, then the sum."""
+        """Print a row for each kind of thing, then the sum."""
         table = listing("what", "folders", "size", right=("folders", "size"), fold=("what",))
         for why in sorted({item.why for item in self.items}):
             group = [item for item in self.items if item.why == why]
@@ -96,7 +96,7 @@ def clean(config: Config, name: str, remove: bool) -> Plan:
 
 
 def clean_alone(config: Config, remove: bool) -> Plan:
-    """The same for a caller that holds the lock."""
+    """Return the same for a caller that holds the lock."""
     claim = Claim(config.workspace)
     is_known = is_server(config.metadata) or Path(config.metadata).exists()
     if not is_known and config.artifacts.is_dir() and any(config.artifacts.iterdir()):
@@ -158,7 +158,7 @@ def _of_store(
 
 
 def _of_claim(config: Config, pushed: Pushed, window: list[int], complete: str) -> Iterator[Item]:
-    """What runs on a cluster left; those that may still be running stay whole."""
+    """Yield what runs on a cluster left; those that may still be running stay whole."""
     claim = Claim(config.workspace)
     records = claim.records()
     ended: dict[str, float] = {}
@@ -184,7 +184,7 @@ def _of_claim(config: Config, pushed: Pushed, window: list[int], complete: str) 
 
 
 def carry_out(plan: Plan, config: Config, store: MetadataStore | None) -> None:
-    """Removes what is planned."""
+    """Remove what is planned."""
     claim = Claim(config.workspace)
     places = [item.artifact for item in plan.items if isinstance(item.artifact, str)]
     if places:
@@ -204,7 +204,7 @@ def carry_out(plan: Plan, config: Config, store: MetadataStore | None) -> None:
 
 
 def sweep(config: Config, store: MetadataStore) -> list[Path]:
-    """Removes what killed steps left and marks their executions as failed. Only for the holder of the lock.
+    """Remove what killed steps left and mark their executions as failed. Only for the holder of the lock.
 
     Returns:
       The folders that went.
@@ -221,7 +221,7 @@ def sweep(config: Config, store: MetadataStore) -> list[Path]:
 
 
 def remove(paths: Iterable[Path]) -> None:
-    """Removes files and folders; a folder first takes another name, so that nobody sees half of it."""
+    """Remove files and folders; a folder first takes another name, so that nobody sees half of it."""
     for path in paths:
         if path.is_dir() and not path.is_symlink():
             trash = path.with_name(f"{TRASH}-{path.name}-{os.getpid()}")
@@ -238,7 +238,7 @@ def _window(config: Config) -> list[int]:
 
 
 def _last_complete(config: Config) -> str:
-    """The run whose spectrograms the next round takes over."""
+    """Return the run whose spectrograms the next round takes over."""
     runs = [line.run for line in Retraining(config).ledger.rounds() if line.outcome.settles and line.run]
     return runs[-1] if runs else ""
 
@@ -258,7 +258,7 @@ def _old_reports(config: Config) -> Iterator[Item]:
 
 
 def _remove_empty(artifacts: Path, claimed: set[Path]) -> None:
-    """Removes folders of steps that hold nothing any more; an artifact may be an empty folder."""
+    """Remove folders of steps that hold nothing any more; an artifact may be an empty folder."""
     for folder, _, _ in os.walk(artifacts, topdown=False):
         if Path(folder) not in claimed | {artifacts} and not os.listdir(folder):
             os.rmdir(folder)

@@ -22,7 +22,7 @@ _LAST_WORDS_S = 1.0  # for them to come through once the hook has ended
 
 
 def call_hooks(hooks: Iterable[str], event: str, line: str, timeout_s: float) -> list[str]:
-    """Calls every hook.
+    """Call every hook.
 
     Args:
       hooks: commands, run without a shell with NSYNTH_EVENT in the environment and the line on standard
@@ -46,7 +46,7 @@ def call_hooks(hooks: Iterable[str], event: str, line: str, timeout_s: float) ->
 
 
 def is_address(hook: str) -> bool:
-    """Whether a hook is posted to; else it is a command."""
+    """Return whether a hook is posted to; else it is a command."""
     return hook.lower().startswith(("http://", "https://"))
 
 
@@ -56,7 +56,7 @@ def _shown(hook: str) -> str:
 
 
 def _without(hook: str, words: str) -> str:
-    """The words without any argument of the hook, or piece of its address, that may be a secret; paths are none."""
+    """Return the words without arguments of the hook, or parts of its address, that may be secrets; paths are none."""
     arguments = (
         [hook] if is_address(hook) else [word for word in _words(hook)[1:] if not word.startswith("/")]
     )
@@ -68,7 +68,7 @@ def _without(hook: str, words: str) -> str:
 
 
 def _words(command: str) -> list[str]:
-    """The command taken apart; one that is blank or cannot be is a single word, which cannot be run."""
+    """Return the command taken apart; one that is blank or cannot be is a single word, which cannot be run."""
     with contextlib.suppress(ValueError):
         return shlex.split(command) or [""]
     return ["…"]
@@ -113,7 +113,7 @@ def _run(command: str, event: str, line: str, timeout_s: float) -> None:
 
 
 def _listen(stream: io.BufferedIOBase, said: bytearray) -> None:
-    """Keeps the end of what comes."""
+    """Keep the end of what comes."""
     with contextlib.suppress(OSError, ValueError), stream:
         while piece := stream.read1(1 << 16):
             said += piece

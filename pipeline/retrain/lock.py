@@ -45,7 +45,7 @@ class Holder(pydantic.BaseModel, frozen=True):
 
     @classmethod
     def me(cls, name: str) -> "Holder":
-        """This process."""
+        """Return this process."""
         return cls(name=name, pid=os.getpid(), host=socket.gethostname(), started=now())
 
     def __str__(self) -> str:
@@ -69,13 +69,13 @@ class Lock:
 
 
 def now() -> datetime.datetime:
-    """The time, to the second, UTC."""
+    """Return the time, to the second, UTC."""
     return datetime.datetime.now(datetime.UTC).replace(microsecond=0)
 
 
 @contextlib.contextmanager
 def hold(file: Path, name: str, is_round: bool = True) -> Iterator[Lock]:
-    """Holds the lock as `name`.
+    """Hold the lock as `name`.
 
     Args:
       file: the lock.
@@ -99,7 +99,7 @@ def hold(file: Path, name: str, is_round: bool = True) -> Iterator[Lock]:
 
 
 def holder(file: Path) -> Holder | None:
-    """Who is named in the lock file, if anybody.
+    """Return who is named in the lock file, if anybody.
 
     Raises:
       nsynth.UserError: it is not our lock file.
@@ -112,7 +112,7 @@ def holder(file: Path) -> Holder | None:
 
 
 def is_held(file: Path) -> bool:
-    """Whether a process holds the lock right now.
+    """Return whether a process holds the lock right now.
 
     Raises:
       nsynth.UserError: it is not our lock file.
@@ -128,7 +128,7 @@ def is_held(file: Path) -> bool:
 
 
 def _named(descriptor: int, file: Path) -> Holder | None:
-    """Who is named in the open file; None if it is blank, or was cut short by a crash.
+    """Return who is named in the open file; None if it is blank, or was cut short by a crash.
 
     Raises:
       nsynth.UserError: the content is not ours, so that nothing may be written over it.
@@ -159,7 +159,7 @@ def _take(descriptor: int, file: Path) -> None:
 
 
 def _write(descriptor: int, content: str) -> None:
-    """Writes the name over the one before."""
+    """Write the name over the one before."""
     block = content.encode().ljust(_SIZE_BYTES - 1) + b"\n"
     try:
         write(descriptor, block)

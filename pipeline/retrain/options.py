@@ -19,7 +19,7 @@ Hook = Annotated[str, Field(min_length=1)]
 
 
 def _address(text: str) -> str:
-    """A web address; what is wrong with one is told without it, since it may hold a secret."""
+    """Return a web address; what is wrong with one is told without it, since it may hold a secret."""
     if not _ADDRESS.fullmatch(text):
         raise ValueError("not an address; write https://host/path")
     return text

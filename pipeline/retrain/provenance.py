@@ -88,12 +88,12 @@ class Graph:
         (self._made if made else self._used).setdefault(execution, set()).add(artifact)
 
     def of_runs(self, names: Iterable[str]) -> set[Hashable]:
-        """All that these runs made, reused or read."""
+        """Return all that these runs made, reused or read."""
         executions = set[Hashable]().union(*(self._runs.get(name, set()) for name in names))
         return set().union(*(side.get(e, set()) for e in executions for side in (self._made, self._used)))
 
     def behind(self, artifacts: Iterable[Hashable]) -> set[Hashable]:
-        """These, all that they were made of, and what was made along with it, such as the account of the notes.
+        """Return these, all that they were made of, and what was made along with it, such as the account of the notes.
 
         But for Transform's caches, which only save time: each comes from the one before, so that none would ever go.
         """
@@ -108,7 +108,7 @@ class Graph:
         return found
 
     def without_notes(self, artifacts: Iterable[Hashable]) -> set[Hashable]:
-        """These but for notes and spectrograms, which are nearly all of the bytes; what was answered is small."""
+        """Return these without notes and spectrograms, which are nearly all of the bytes; answers are small."""
         return {
             artifact
             for artifact in artifacts
@@ -116,12 +116,12 @@ class Graph:
         }
 
     def of_spans(self, spans: Iterable[int]) -> set[Hashable]:
-        """What the steps of these spans made."""
+        """Return what the steps of these spans made."""
         wanted = set(spans)
         return {artifact for artifact, node in self.artifacts.items() if span_of(node.step) in wanted}
 
     def at(self, places: Iterable[str]) -> set[Hashable]:
-        """The artifacts at these places."""
+        """Return the artifacts at these places."""
         wanted = set(places) - {""}
         return {artifact for artifact, node in self.artifacts.items() if node.place in wanted}
 

@@ -38,7 +38,7 @@ class Scheduler:
         self._scheduler.add_listener(lambda _: self._due_again.set(), EVENT_JOB_MAX_INSTANCES)
 
     def run(self) -> None:
-        """Runs rounds by the clock until SIGTERM or SIGINT, then lets a running round end in its grace time."""
+        """Run rounds by the clock until SIGTERM or SIGINT, then let a running round end in its grace time."""
         numbers = (signal.SIGTERM, signal.SIGINT)
         before = [signal.signal(number, lambda *_: self.stop()) for number in numbers]
         self.start()
@@ -57,7 +57,7 @@ class Scheduler:
         return self._scheduler.running
 
     def start(self) -> None:
-        """Starts the clock."""
+        """Start the clock."""
         missed = self._options.catch_up and self._missed()
         if missed:
             _log.info("a round was due at %s: making up for it", missed)
@@ -68,7 +68,7 @@ class Scheduler:
         _log.info("next round at %s", job.next_run_time if job else "no time")
 
     def stop(self) -> None:
-        """Makes `run` come to its end."""
+        """Make `run` come to its end."""
         self._stopping.set()
 
     def round(self) -> None:

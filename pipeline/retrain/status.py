@@ -29,7 +29,7 @@ _COLOURS = {"pushed": "green", "kept": "cyan", "no new data": "dim"}
 
 
 def status(config: Config, rounds: int) -> dict[str, Any]:
-    """All that is told, ready for JSON.
+    """Return all that is told, ready for JSON.
 
     Args:
       config: all settings.
@@ -61,7 +61,7 @@ def status(config: Config, rounds: int) -> dict[str, Any]:
 
 
 def print_status(told: dict[str, Any], console: rich.console.Console) -> None:
-    """The same for a person."""
+    """Print the same for a person."""
     if told["running"]:
         console.print(f"[yellow]running[/]    {told['running']}", highlight=False)
     console.print(f"next round {told['next_round'] or 'never'} (if nsynth schedule runs)", highlight=False)
@@ -94,7 +94,7 @@ def print_status(told: dict[str, Any], console: rich.console.Console) -> None:
 
 
 def rounds_table(rounds: Iterator[Round], width: int) -> rich.table.Table:
-    """A row each; the reason is cut short to fit into `width` characters."""
+    """Return a row each; the reason is cut short to fit into `width` characters."""
     table = listing("round", "started (UTC)", "took", "spans", "outcome", "accuracy", "why")
     for line in rounds:
         colour = _COLOURS.get(line.outcome, "red")
@@ -111,7 +111,7 @@ def rounds_table(rounds: Iterator[Round], width: int) -> rich.table.Table:
 
 
 def _shortened(words: str, length: int) -> str:
-    """The words on one line of so many characters."""
+    """Return the words on one line of so many characters."""
     line = " ".join(words.split())
     return line if len(line) <= length else f"{line[: length - 1]}…"
 
@@ -124,7 +124,7 @@ def _numbers(spans: tuple[int, ...]) -> str:
 
 
 def _work(retraining: Retraining) -> tuple[Work, str | None]:
-    """What the next round is to do; and what it will stumble over, if anything."""
+    """Return what the next round is to do; and what it will stumble over, if anything."""
     try:
         work = retraining.work()
     except (nsynth.UserError, OSError) as error:

@@ -28,7 +28,7 @@ class _Waiting:
         return max((len(array) if array.ndim else 1 for array in self.inputs.values()), default=1)
 
     def goes_with(self, other: "_Waiting") -> bool:
-        """Whether both may share a call."""
+        """Return whether both may share a call."""
         same = self.servable is other.servable and self.signature == other.signature
         return same and all(
             array.shape[1:] == other.inputs[key].shape[1:] for key, array in self.inputs.items()
@@ -72,7 +72,7 @@ class Batcher:
             del batch  # or an idle server would keep the model that it swapped out
 
     def _next(self) -> list[_Waiting]:
-        """The oldest request and those that go with it; none once all is done and the batcher closed."""
+        """Return the oldest request and those that go with it; none once all is done and the batcher closed."""
         with self._changed:
             while not self._waiting:
                 if self._closed:

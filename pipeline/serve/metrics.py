@@ -55,7 +55,7 @@ class Metrics:
             self._batches.add(rows)
 
     def render(self, in_flight: int, version: int, loads: int, failures: int) -> str:
-        """All of them.
+        """Return all of them.
 
         Args:
             in_flight: requests that are being answered.

@@ -22,7 +22,7 @@ class Page(NamedTuple):
 
 
 def render(name: str) -> Page:
-    """The page for the model of this name."""
+    """Return the page for the model of this name."""
     template = importlib.resources.files("pipeline.serve").joinpath("page.html").read_text()
     words = {
         "dataset": nsynth.NAME,

@@ -69,7 +69,7 @@ class Servable:
             raise nsynth.UserError(f"version {version.number} cannot be loaded: {reason}") from error
 
     def signature(self, name: str) -> Signature:
-        """The signature of this name.
+        """Return the signature of this name.
 
         Raises:
             ApiError: there is none.
@@ -79,7 +79,7 @@ class Servable:
         return self.signatures[name]
 
     def method(self, name: str) -> str:
-        """What a signature says that it is for, such as tensorflow/serving/predict."""
+        """Return what a signature says that it is for, such as tensorflow/serving/predict."""
         self.signature(name)
         return self._definitions[name].method_name
 
@@ -108,7 +108,7 @@ class Servable:
             raise ApiError(_STATUS.get(known, 500), words) from error
 
     def metadata(self) -> dict[str, Any]:
-        """All signatures, as TensorFlow Serving describes them."""
+        """Return all signatures, as TensorFlow Serving describes them."""
         from google.protobuf import json_format
         from tensorflow_serving.apis import get_model_metadata_pb2
 

@@ -118,7 +118,7 @@ class Server:
             await asyncio.sleep(0.02)
 
     def application(self) -> web.Application:
-        """All routes."""
+        """Return all routes."""
         app = web.Application(middlewares=[self._guard], client_max_size=self.limits.body_bytes)
         app.router.add_get("/", self._get_page, name="page")
         app.router.add_get("/healthz", self._get_health, name="healthz")

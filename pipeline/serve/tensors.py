@@ -181,7 +181,7 @@ def _stack(values: list[Any], dtype: np.dtype, name: str) -> np.ndarray:
 
 
 def _array(value: Any, dtype: np.dtype) -> np.ndarray:
-    """The array of one JSON value."""
+    """Return the array of one JSON value."""
     if dtype.kind in "fiu":
         try:
             array = np.array(value)
@@ -202,7 +202,7 @@ def _array(value: Any, dtype: np.dtype) -> np.ndarray:
 
 
 def _narrowed(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """The array in the type that is wanted, if that holds all its values."""
+    """Return the array in the type that is wanted, if that holds all its values."""
     if dtype.kind == "f":
         whole = array.dtype.kind in "iu"
         limit = _LARGEST_WHOLE[dtype.itemsize] if whole else np.finfo(dtype).max
@@ -277,7 +277,7 @@ def _check_shape(name: str, array: np.ndarray, shape: tuple[int | None, ...] | N
 
 
 def _plain(name: str, array: np.ndarray) -> Any:
-    """Lists and numbers for JSON; a float32 has the fewest digits that tell it from its neighbours."""
+    """Return lists and numbers for JSON; a float32 has the fewest digits that tell it from its neighbours."""
     if array.dtype.kind == "O":
         flat = [_text(name, value) for value in array.ravel()]
         shaped = np.empty(len(flat), object)
@@ -320,7 +320,7 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 
 def _shown(value: Any) -> str:
-    """The value as JSON, cut; a long one is not written out first."""
+    """Return the value as JSON, cut; a long one is not written out first."""
     pieces, length = [], 0
     for piece in json.JSONEncoder().iterencode(value):
         pieces.append(piece)

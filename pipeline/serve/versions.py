@@ -76,7 +76,7 @@ class Versions:
                 return
 
     def find(self, name: str, number: int | None = None) -> Servable:
-        """The version of this number, by default the one that serves, of the model of this name.
+        """Return the version of this number, by default the one that serves, of the model of this name.
 
         Raises:
             ApiError: it is not available.

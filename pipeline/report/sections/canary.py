@@ -6,5 +6,5 @@ from pipeline.report.record import RunRecord
 
 
 def build(record: RunRecord) -> dict[str, Any]:
-    """The canary's checks and what it measured."""
+    """Return the canary's checks and what it measured."""
     return {"report": record.canary_report()}

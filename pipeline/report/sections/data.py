@@ -18,7 +18,7 @@ COLOURS = ("blue", "orange", "green")  # of what a histogram shows, in the order
 
 
 def build(record: RunRecord) -> dict[str, Any]:
-    """The account of ingest, the statistics and the data gate's verdict."""
+    """Return the account of ingest, the statistics and the data gate's verdict."""
     account = record.account()
     histograms, shown, missing = _histograms(record)
     verdict = _verdict(record)
@@ -40,7 +40,7 @@ def build(record: RunRecord) -> dict[str, Any]:
 
 
 def spans(record: RunRecord) -> list[int]:
-    """The spans that were trained on, the newest first, if there is more than one; the account is the newest's."""
+    """Return the spans that were trained on, newest first, if there are several; the account is the newest's."""
     found = [span for step in record.steps("ExampleGen") if (span := span_of(step.name)) is not None]
     return found if len(found) > 1 else []
 
@@ -78,7 +78,7 @@ def _verdict(record: RunRecord) -> DataGateVerdict | None:
 
 
 def _histograms(record: RunRecord) -> tuple[list[Markup], list[str], str]:
-    """A histogram for each scalar and what it shows, or why there is none."""
+    """Return a histogram for each scalar and what it shows, or why there is none."""
     try:
         folder = record.locate(record.artifact("StatisticsGen", "statistics"))
     except Absent as absent:
@@ -103,7 +103,7 @@ def _histograms(record: RunRecord) -> tuple[list[Markup], list[str], str]:
 
 
 def accepted_before(record: RunRecord) -> accepted.Accepted | None:
-    """The data that the gate measured drift against, if it is still kept."""
+    """Return the data that the gate measured drift against, if it is still kept."""
     verdict, step = _verdict(record), record.step("DataGate")
     if not verdict or verdict.compared_with_span is None or not step:
         return None

@@ -14,7 +14,7 @@ _MOVED = "prediction drift"
 
 
 def build(record: RunRecord) -> dict[str, Any]:
-    """The verdict on the newest span, a map of distances, and what the champion made of each span."""
+    """Return the verdict on the newest span, a map of distances, and what the champion made of each span."""
     if record.step("Drift") is None and not record.failed:
         raise Absent("Only the rounds of nsynth retrain, on data in spans, measure drift.")
     verdict = record.drift_verdict()
@@ -29,14 +29,14 @@ def build(record: RunRecord) -> dict[str, Any]:
 
 
 def _farthest(distances: dict[int, dict[str, float]]) -> tuple[float, str, int] | None:
-    """The largest distance, of which feature, from which span."""
+    """Return the largest distance, of which feature, from which span."""
     return max(
         ((far, name, span) for span, row in distances.items() for name, far in row.items()), default=None
     )
 
 
 def _map(distances: dict[int, dict[str, float]], newest: int) -> Markup:
-    """A square for each feature and span: the darker, the farther the newest span lies from it."""
+    """Return a square for each feature and span: the darker, the farther the newest span lies from it."""
     rows = [
         {"span": span, "feature": feature, "distance": round(distance, 3)}
         for span, row in sorted(distances.items())
@@ -59,7 +59,7 @@ def _map(distances: dict[int, dict[str, float]], newest: int) -> Markup:
 
 
 def _seen(record: RunRecord, verdict: DriftVerdict) -> list[dict[str, Any]]:
-    """A row for each span that a champion has seen: how often it agreed, how far its answers moved."""
+    """Return a row for each span that a champion has seen: how often it agreed, how far its answers moved."""
     verdicts = {}
     for line in Ledger(record.config.workspace / "retrain" / "rounds.jsonl").rounds():
         facts = line.facts.get("drift") or {}

@@ -14,7 +14,7 @@ _METRICS = {"top_3_accuracy": "Top-3 accuracy"}
 
 
 def build(record: RunRecord) -> dict[str, Any]:
-    """Checks, figures beside the champion's, calibration."""
+    """Return checks, figures beside the champion's, calibration."""
     report = record.gate_report()
     others = [record.gate_report(step.name) for step in record.steps("Gate")[1:]]
     return {

@@ -59,7 +59,7 @@ def _tiles(
 
 
 def _interval(gate: GateReport, options: dict[str, Any] | None) -> Markup:
-    """The accuracy on a line from 0 to 1, with the threshold and the champion."""
+    """Return the accuracy on a line from 0 to 1, with the threshold and the champion."""
     rows: list[dict[str, Any]] = [{"who": "candidate", **gate.overall["accuracy"].model_dump()}]
     if gate.champion_overall:
         name = f"version {gate.champion.version}"

@@ -90,7 +90,7 @@ def _rows(record: RunRecord) -> list[Row]:
 
 
 def _artifacts(record: RunRecord) -> list[dict[str, Any]]:
-    """Every artifact that the run made or reused, by id."""
+    """Return every artifact that the run made or reused, by id."""
     rows = [
         {"id": output.id, "type": output.type, "key": key, "step": step.name, "uri": output.uri}
         for step in record.run.steps.values()
@@ -133,7 +133,7 @@ def _named(outputs: Any) -> str:
 
 
 def _lines(record: RunRecord, names: list[str]) -> list[Line]:
-    """All lines with their lanes: the ones that end soonest lie next to the boxes."""
+    """Return all lines with their lanes: the ones that end soonest lie next to the boxes."""
     place = {name: index for index, name in enumerate(names)}
     maker = {
         output.id: (place[step.name], output)
@@ -163,7 +163,7 @@ def _lines(record: RunRecord, names: list[str]) -> list[Line]:
 
 
 def _in_lanes(lines: list[tuple[int, tuple[int, ...], str, str, str]]) -> list[Line]:
-    """Gives each line the innermost lane that is free from its start to its last stop; short lines first."""
+    """Give each line the innermost lane that is free from its start to its last stop; short lines first."""
     taken: list[list[tuple[int, int]]] = []
     placed = []
     for start, stops, kind, colour, names in sorted(lines, key=lambda line: (line[1][-1] - line[0], line[0])):

@@ -19,7 +19,7 @@ TITLES = {
 
 
 def build(record: RunRecord) -> dict[str, Any]:
-    """A chart for each kind of slice, and what fell or is too small."""
+    """Return a chart for each kind of slice, and what fell or is too small."""
     report = record.gate_report()
     parts = report.slices
     version = report.champion.version if report.champion_overall else 0

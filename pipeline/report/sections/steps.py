@@ -14,7 +14,7 @@ _STATES = {"COMPLETE": "ran", "CACHED": "cached", "FAILED": "failed", "RUNNING":
 
 
 def build(record: RunRecord) -> dict[str, Any]:
-    """A timeline and a table."""
+    """Return a timeline and a table."""
     rows = table(record)
     return {
         "steps": rows,
@@ -26,7 +26,7 @@ def build(record: RunRecord) -> dict[str, Any]:
 
 
 def table(record: RunRecord) -> list[dict[str, Any]]:
-    """The steps in the order in which they ran; `start` in seconds since the first."""
+    """Return the steps in the order in which they ran; `start` in seconds since the first."""
     steps = sorted(record.run.steps.values(), key=lambda step: step.started)
     first = steps[0].started if steps else 0.0
     return [
@@ -44,7 +44,7 @@ def table(record: RunRecord) -> list[dict[str, Any]]:
 
 
 def timeline(rows: list[dict[str, Any]]) -> Markup:
-    """A bar for each step from its start to its end."""
+    """Return a bar for each step from its start to its end."""
     names = [row["step"] for row in rows]
     states = {
         "ran": charts.CANDIDATE,
