@@ -98,10 +98,16 @@ def _judging(side: str, notes: Path, model: Path) -> list[Any]:
         properties={"split_names": json.dumps([SPLIT])},
         custom_properties={"payload_format": "FORMAT_TF_EXAMPLE"},
     ).with_id("Notes")
-    models = [Importer(source_uri=str(model), artifact_type=Model).with_id(n) for n in ("Model", "Before")]
-    candidate, champion = (importer.outputs["result"] for importer in models)
-    predictor = Predictor(examples=examples.outputs["result"], model=candidate, champion=champion)
-    predictions, options = predictor.outputs["predictions"], GateOptions()
+    imported = Importer(source_uri=str(model), artifact_type=Model).with_id("Model")
+    candidate = imported.outputs["result"]
+    predictor = Predictor(
+        examples=examples.outputs["result"],
+        model=candidate,
+        push_destination=str(_served(model)),
+        split=SPLIT,
+    )
+    predictions, champion = predictor.outputs["predictions"], predictor.outputs["champion"]
+    options = GateOptions()
     if side == "ours":
         evaluator = Evaluator(
             predictions, candidate, champion, options.min_accuracy, options.margin, options.edges
@@ -115,13 +121,16 @@ def _judging(side: str, notes: Path, model: Path) -> list[Any]:
             example_splits=[SPLIT],
             module_path=BANDS,
         )
-    gate = Gate(
-        predictions=predictions,
-        evaluation=evaluator.outputs["evaluation"],
-        evaluator_blessing=evaluator.outputs["blessing"],
-        options=options,
-    )
-    return [examples, *models, predictor, evaluator, gate]
+    gate = Gate(predictions=predictions, options=options, split=SPLIT)
+    return [examples, imported, predictor, evaluator, gate]
+
+
+def _served(model: Path) -> Path:
+    """A folder of versions in which the model serves, as another tool would have pushed it."""
+    models = model.parent / "served"
+    if not models.exists():
+        shutil.copytree(model / "Format-Serving", models / "1")
+    return models
 
 
 def _stock_config(options: Any) -> Any:

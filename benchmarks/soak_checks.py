@@ -77,9 +77,10 @@ def _unclean(config: Config, last: Round) -> Iterator[str]:
     if again := [span for span in old if run.steps[of_span("ExampleGen", span)].state != "CACHED"]:
         yield f"spans {again} were ingested again"
     yield from _computed_again(run, len(old))
-    blessed = run.steps["BothGates"].output("blessing")
-    if (last.outcome == "pushed") != bool(blessed and blessed.properties["blessed"]):
-        yield f"{last.outcome} although the blessing says {blessed and blessed.properties['blessed']}"
+    given = [run.steps[step].output("blessing") for step in ("Gate", "GateNewest", "Evaluator")]
+    blessed = [bool(blessing and blessing.properties["blessed"]) for blessing in given]
+    if (last.outcome == "pushed") != all(blessed):
+        yield f"{last.outcome} although the blessings say {blessed}"
 
 
 def kept_notes(config: Config) -> list[Path]:

@@ -37,13 +37,11 @@ PARTS = {
     "spectrograms": ("Transform", "EarlierCache", "Schema"),
     "training": ("Trainer", "WarmStart"),
     "gate, canary, push": (
-        "Champion",
         "Predictor",
         "Evaluator",
         "Gate",
         "PredictorNewest",
         "GateNewest",
-        "BothGates",
         "Canary",
         "Pusher",
     ),

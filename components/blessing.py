@@ -3,14 +3,30 @@
 from collections.abc import Mapping
 
 from tfx.components.evaluator import constants
+from tfx.dsl.io import fileio
 from tfx.types import Artifact
+from tfx.types.component_spec import ChannelParameter
+from tfx.types.standard_artifacts import ModelBlessing
 
 from components import storage
 
 CURRENT_URI = constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY
 CURRENT_ID = constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY
 BASELINE_URI = constants.ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY
-BASELINE_ID = constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY
+
+
+BLESSINGS = {
+    "model_blessing": ChannelParameter(type=ModelBlessing),
+    "evaluator_blessing": ChannelParameter(type=ModelBlessing, optional=True),
+    "newest_blessing": ChannelParameter(type=ModelBlessing, optional=True),
+}
+"""Inputs of a step that uses a candidate only if all who judged it say yes: Gate, Evaluator, and on the newest span."""
+
+
+def all_blessed(input_dict: Mapping[str, list[Artifact]]) -> bool:
+    """Whether the inputs that BLESSINGS names, as far as they are wired, all say yes, the first one at least."""
+    given = [blessing for key in BLESSINGS for blessing in input_dict.get(key) or ()]
+    return bool(input_dict.get("model_blessing")) and all(map(is_blessed, given))
 
 
 def is_blessed(blessing: Artifact) -> bool:
@@ -35,6 +51,12 @@ def bless_model(blessing: Artifact, blessed: bool, models: Mapping[str, str | in
             blessing.set_int_custom_property(key, value)
         else:
             blessing.set_string_custom_property(key, value)
+
+
+def withdraw(blessing: Artifact) -> None:
+    """Makes a no of a ModelBlessing that says yes."""
+    fileio.remove(f"{blessing.uri}/{constants.BLESSED_FILE_NAME}")
+    bless_model(blessing, False, {})
 
 
 def bless_infra(blessing: Artifact, blessed: bool) -> None:

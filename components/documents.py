@@ -380,6 +380,14 @@ class GateReport(Document):
         return [check for check in self.checks if not check.passed]
 
 
+class EvaluatorReport(Document):
+    """Whether TFMA agrees with the gate, and what its thresholds say."""
+
+    FILE = "evaluator.json"
+
+    checks: tuple[GateCheck, ...] = ()
+
+
 class ServerAnswer(Part):
     """What became of the notes that were sent to a model server."""
 

@@ -45,6 +45,11 @@ class Predictions:
         return len(self.note_str)
 
     @property
+    def accuracy(self) -> float:
+        """Share of the notes that the candidate classifies correctly."""
+        return float((self.candidate.argmax(1) == self.family).mean())
+
+    @property
     def has_champion(self) -> bool:
         """Whether there are a champion's answers."""
         return len(self.champion) > 0

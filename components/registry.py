@@ -80,7 +80,7 @@ class Registry:
         """The version as which the model with this digest was pushed first, rollbacks aside."""
         return next((v for v in self.versions() if digest and v.record.digest == digest), None)
 
-    def to_beat(self, candidate: str | None = None) -> int:
+    def to_beat(self, candidate: str | None = None, told: int | None = None) -> int:
         """Number of the version that a candidate is compared with, 0 if there is none.
 
         A candidate that was pushed already is compared with what it was compared with then, so that an
@@ -88,10 +88,13 @@ class Registry:
 
         Args:
           candidate: folder of the exported model; none asks for what serves now.
+          told: the version that serves, if that is known already.
         """
         pushed = self.find(model_digest(candidate)) if candidate else None
         if pushed:
             return pushed.record.compared_with
+        if told is not None:
+            return told
         serving = self.serving()
         return serving.number if serving else 0
 

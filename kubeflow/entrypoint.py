@@ -34,6 +34,8 @@ from kubeflow import artifacts
 from kubeflow.documents import ERROR_VARIABLE, NOWHERE, StepDocuments, of_workspace, run_of
 
 TFX_COMMAND = "kubeflow.light"
+DRIVER_MODULE = "--driver_module"
+"""Tells that command to run a driver in place of the step."""
 EXECUTOR_INPUT = "--json_serialized_invocation_args"
 INPUTS_SPEC = "--json_serialized_inputs_spec_args"
 LOGS_OUTPUT = "executor-logs"
@@ -167,7 +169,8 @@ def _execute(
     try:
         if driver:
             # KFP knows no `preCacheCheck` hook, in which Vertex AI runs the driver: {SPAN} would stay literal.
-            _run(driver, executor_input, inputs_spec, tfx_args, step.documents)
+            given = [DRIVER_MODULE, driver, *tfx_args]
+            _run(TFX_COMMAND, executor_input, inputs_spec, given, step.documents)
             # TFX's command takes the driver's parameters from this file, but not what it knows of the artifacts.
             take_over_metadata(executor_input, _read(executor_input["outputs"]["outputFile"]))
         _run(TFX_COMMAND, executor_input, inputs_spec, tfx_args, step.documents)

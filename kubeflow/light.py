@@ -1,10 +1,11 @@
 """Runs one step by TFX's own command, but without importing what the step does not use.
 
     python -m kubeflow.light --executor_class_path CLASS <what TFX's command takes>
+    python -m kubeflow.light --driver_module MODULE <the same>
 
 TFX's command imports all of TFX's components, and with them TensorFlow, TFMA and TFDV: seconds of CPU time, in every
-container. Most of our steps use none of that. For these, some packages wait until something of theirs is used
-(pipeline/on_demand.py); nothing of TFX is changed.
+container. Here these packages wait until something of theirs is used (pipeline/on_demand.py), which for many steps is
+never; nothing of TFX is changed.
 """
 
 import importlib
@@ -17,20 +18,23 @@ from kubeflow.documents import note_error
 from pipeline import on_demand
 
 TFX_COMMAND = "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor"
+EXECUTOR, DRIVER = "--executor_class_path", "--driver_module"
 EVALUATOR = "tfx.components.evaluator.executor"
-BEAM_EXECUTOR = "tfx.dsl.components.base.base_beam_executor"
-LIGHT = (
+ASK_FOR_BEAM = ("tfx.dsl.components.base.base_beam_executor", "tfx.dsl.component.experimental.decorators")
+"""Modules of TFX that look once whether there is Beam, and do without if not."""
+WITHOUT_BEAM = (
+    "components.apart.",
     "components.canary.",
     "components.champion.",
     "components.data_gate.",
     "components.gate.",
-    "components.ingest.",
+    "components.predictor.",
     "components.pusher.",
     "components.schema.",
 )
-"""Packages with executors that can do without; others are run as TFX's command runs them."""
-WITH_BEAM = ("components.ingest.",)
-"""Those of them that are Beam programs."""
+"""Packages with executors that are no Beam programs."""
+WHOLE = ("components.evaluator.",)
+"""Packages with executors that use all that TFX's command imports."""
 
 
 def lighten(beam: bool = False) -> None:
@@ -39,7 +43,7 @@ def lighten(beam: bool = False) -> None:
     TFX's command imports the Evaluator to ask whether a step's executor is one: a class of that name is enough.
 
     Args:
-      beam: whether the step is a Beam program; TFX does without Beam where it cannot be imported.
+      beam: whether the step is a Beam program.
     """
     on_demand.defer()
     absent = sys.modules[EVALUATOR] = ModuleType(EVALUATOR)
@@ -47,22 +51,33 @@ def lighten(beam: bool = False) -> None:
     if not beam:
         sys.modules["apache_beam"] = None  # type: ignore[assignment]
         try:
-            importlib.import_module(BEAM_EXECUTOR)
+            for name in ASK_FOR_BEAM:
+                importlib.import_module(name)
         finally:
             del sys.modules["apache_beam"]
+    from kubeflow import local_files  # it imports TFX
+
+    local_files.prefer()
 
 
 def tfx_command(executor: str) -> ModuleType:
     """TFX's command, imported as the step with this executor class needs it."""
-    if executor.startswith(LIGHT):
-        lighten(beam=executor.startswith(WITH_BEAM))
+    if not executor.startswith(WHOLE):
+        lighten(beam=not executor.startswith(WITHOUT_BEAM))
     return importlib.import_module(TFX_COMMAND)
 
 
+def driver_command(module: str) -> ModuleType:
+    """A driver of TFX's, which only lists files."""
+    lighten()
+    return importlib.import_module(module)
+
+
 def main(argv: list[str]) -> None:
-    """Run the step."""
+    """Run the step, or its driver."""
     pairs = dict(itertools.pairwise(argv))
-    command = tfx_command(pairs.get("--executor_class_path", ""))
+    driver = pairs.get(DRIVER)
+    command = driver_command(driver) if driver else tfx_command(pairs.get(EXECUTOR, ""))
     from absl import app
 
     def run(arguments: Any) -> Any:
@@ -72,7 +87,7 @@ def main(argv: list[str]) -> None:
             note_error(error)
             raise
 
-    app.run(run, argv=[TFX_COMMAND, *argv], flags_parser=command._parse_flags)
+    app.run(run, argv=[command.__name__, *argv], flags_parser=command._parse_flags)
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ DEFAULT_STEPS = {
     "DataGate": StepOptions(cache=False, retries=0),  # what it refuses it would refuse again
     "Apart": StepOptions(retries=0),
     "WarmStart": NEVER_CACHED,
-    "Champion": NEVER_CACHED,
+    "Predictor": NEVER_CACHED,
     "Pusher": NEVER_CACHED,
 }
 

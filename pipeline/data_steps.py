@@ -103,7 +103,7 @@ def prepare_spans(config: Config, spans: Spans) -> Data:
     held_out = _ingest_held_out(config)
     accounts = union(ingest.outputs["quarantine"] for ingest in ingests.values())
     fixed = held_out[0].outputs["quarantine"] if held_out else None
-    apart = Apart(accounts, fixed, spans.new, code=code("Apart"))
+    apart = Apart(accounts=accounts, held_out=fixed, new=spans.new, code=code("Apart"))
     transform = Transform(
         examples=union(examples.values()),
         schema=schema.outputs["schema"],
@@ -131,7 +131,7 @@ def prepare_spans(config: Config, spans: Spans) -> Data:
 
 
 def _schema(accounts: BaseChannel) -> BaseComponent:
-    return CuratedSchema(accounts, code=code("Schema")).with_id("Schema")
+    return CuratedSchema(accounts=accounts, code=code("Schema")).with_id("Schema")
 
 
 def ingest_span(config: Config, span: int) -> BaseComponent:

@@ -1,7 +1,7 @@
 """The one place where the graph is put together. Every runner, local or on a cluster, calls `create_pipeline`.
 
 It holds no node that only one orchestrator can run: instead of TFX's Resolver, which open-source Kubeflow
-refuses, the component Champion finds the model to beat.
+refuses, the steps that need the model that serves find it.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,6 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import trainer_pb2
 from tfx.types import BaseChannel
 
-from components.all_blessed.component import AllBlessed
 from components.bulk_inferrer.component import BulkInferrer
 from components.canary.component import Canary
 from components.champion.component import Champion
@@ -95,12 +94,11 @@ def _train(config: Config, data: Data) -> _Model:
 
 
 def _judge_and_push(config: Config, data: Data, model: _Model) -> list[BaseComponent]:
-    champion = Champion(push_destination=config.models, candidate=model.model, code=code("Champion"))
-    predictor = _ask(data.held_out, model, champion)
+    predictor = _ask(config, data.held_out, model)
     evaluator = Evaluator(
         predictions=predictor.outputs["predictions"],
         model=model.model,
-        baseline_model=champion.outputs["model"],
+        baseline_model=predictor.outputs["champion"],
         min_accuracy=config.gate.min_accuracy,
         max_loss=config.gate.margin,
         edges=config.gate.edges,
@@ -109,8 +107,6 @@ def _judge_and_push(config: Config, data: Data, model: _Model) -> list[BaseCompo
     )
     gate = Gate(
         predictions=predictor.outputs["predictions"],
-        evaluation=evaluator.outputs["evaluation"],
-        evaluator_blessing=evaluator.outputs["blessing"],
         options=config.gate,
         split=EVALUATED_SPLIT,
         code=code("Gate"),
@@ -123,10 +119,18 @@ def _judge_and_push(config: Config, data: Data, model: _Model) -> list[BaseCompo
         split=EVALUATED_SPLIT,
         code=code("Canary"),
     )
-    blessing, more = _judge_on_newest(config, data, model, champion, gate)
+    blessings = {
+        "model_blessing": gate.outputs["blessing"],
+        "evaluator_blessing": evaluator.outputs["blessing"],
+    }
+    steps = [predictor, evaluator, gate, canary]
+    if data.newest is not None:
+        on_newest = _judge_on_newest(config, data.newest, model)
+        blessings["newest_blessing"] = on_newest[-1].outputs["blessing"]
+        steps += on_newest
     pusher = Pusher(
         model=model.model,
-        model_blessing=blessing,
+        **blessings,
         infra_blessing=canary.outputs["blessing"],
         gate_report=gate.outputs["report"],
         canary_report=canary.outputs["report"],
@@ -136,21 +140,21 @@ def _judge_and_push(config: Config, data: Data, model: _Model) -> list[BaseCompo
         options=config.push,
         code=code("Pusher"),
     )
-    return [champion, predictor, evaluator, gate, *more, canary, pusher, *_answer(config, model, blessing)]
+    return [*steps, pusher, *_answer(config, model, blessings)]
 
 
-def _ask(examples: BaseChannel, model: _Model, champion: BaseComponent) -> BaseComponent:
+def _ask(config: Config, examples: BaseChannel, model: _Model) -> BaseComponent:
     """Candidate and champion, about notes that neither was trained on."""
     return Predictor(
         examples=examples,
         model=model.model,
-        champion=champion.outputs["model"],
+        push_destination=config.models,
         split=EVALUATED_SPLIT,
         code=code("Predictor"),
     )
 
 
-def _answer(config: Config, model: _Model, blessing: BaseChannel) -> list[BaseComponent]:
+def _answer(config: Config, model: _Model, blessings: dict[str, BaseChannel]) -> list[BaseComponent]:
     """What a blessed model says of the notes that the configuration names; nothing, if it names none."""
     if config.bulk.data is None:
         return []
@@ -158,26 +162,26 @@ def _answer(config: Config, model: _Model, blessing: BaseChannel) -> list[BaseCo
     bulk_inferrer = BulkInferrer(
         examples=ingest.outputs["examples"],
         model=model.model,
-        model_blessing=blessing,
+        **blessings,
         code=code("BulkInferrer"),
     )
     return [ingest, bulk_inferrer]
 
 
-def _judge_on_newest(
-    config: Config, data: Data, model: _Model, champion: BaseComponent, gate: BaseComponent
-) -> tuple[BaseChannel, list[BaseComponent]]:
-    """Where there is a newest span, the candidate must not be worse than the champion there either."""
-    if data.newest is None:
-        return gate.outputs["blessing"], []
-    no_bars = {"min_accuracy": 0.0, "min_macro_recall": 0.0, "min_slice_accuracy": 0.0, "slice_bars": {}}
+def _judge_on_newest(config: Config, newest: BaseChannel, model: _Model) -> list[BaseComponent]:
+    """The candidate must not be worse than the champion on the newest span either; the last step says so."""
+    no_thresholds = {
+        "min_accuracy": 0.0,
+        "min_macro_recall": 0.0,
+        "min_slice_accuracy": 0.0,
+        "slice_thresholds": {},
+    }
     against_champion = {"policy": "not_worse", "margin": config.retrain.newest_margin, "max_slice_loss": 1.0}
-    predictor = _ask(data.newest, model, champion).with_id("PredictorNewest")
-    newest = Gate(
+    predictor = _ask(config, newest, model).with_id("PredictorNewest")
+    gate = Gate(
         predictions=predictor.outputs["predictions"],
-        options=config.gate.model_copy(update={**no_bars, **against_champion}),
+        options=config.gate.model_copy(update={**no_thresholds, **against_champion}),
         split=EVALUATED_SPLIT,
         code=code("Gate"),
     ).with_id("GateNewest")
-    both = AllBlessed(first=gate.outputs["blessing"], second=newest.outputs["blessing"]).with_id("BothGates")
-    return both.outputs["blessing"], [predictor, newest, both]
+    return [predictor, gate]

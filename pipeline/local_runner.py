@@ -3,7 +3,7 @@
 import logging
 from typing import TYPE_CHECKING
 
-from components.champion.check import check_champion
+from components.serving_model import check_champion
 from pipeline import graph_cache, logs, on_demand
 from pipeline.config import Config
 from pipeline.history.endings import record_ending

@@ -1,13 +1,15 @@
 """BulkInferrer: TFX's, that keeps the samples out of Beam."""
 
-from tfx import types
-from tfx.dsl.components.base import base_beam_component, executor_spec
+from typing import Any
+
+from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
 from tfx.proto import bulk_inferrer_pb2
-from tfx.types import standard_artifacts, standard_component_specs
-from tfx.types.component_spec import ExecutionParameter
+from tfx.types import standard_component_specs
 
 import nsynth
+from components.blessing import BLESSINGS
 from components.bulk_inferrer.executor import BulkInferExecutor
+from components.step import TEXT, BeamStep
 
 SIGNATURE = "serving_default"
 COLUMNS = {
@@ -19,15 +21,13 @@ COLUMNS = {
 
 
 class BulkInferrerSpec(standard_component_specs.BulkInferrerSpec):
-    """TFX's interface, with a fingerprint of the code."""
+    """TFX's interface, with all blessings and a fingerprint of the code."""
 
-    PARAMETERS = {
-        **standard_component_specs.BulkInferrerSpec.PARAMETERS,
-        "code": ExecutionParameter(type=str),
-    }
+    PARAMETERS = {**standard_component_specs.BulkInferrerSpec.PARAMETERS, "code": TEXT}
+    INPUTS = {**standard_component_specs.BulkInferrerSpec.INPUTS, **BLESSINGS}
 
 
-class BulkInferrer(base_beam_component.BaseBeamComponent):
+class BulkInferrer(BeamStep):
     """Asks a blessed model about every note of every split.
 
     Its output `output_examples` holds the notes without their samples but with the answers, uncompressed. A model
@@ -35,22 +35,14 @@ class BulkInferrer(base_beam_component.BaseBeamComponent):
     """
 
     SPEC_CLASS = BulkInferrerSpec
-    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(BulkInferExecutor)
+    EXECUTOR_SPEC = BeamExecutorSpec(BulkInferExecutor)
 
-    def __init__(
-        self,
-        examples: types.BaseChannel,
-        model: types.BaseChannel,
-        model_blessing: types.BaseChannel,
-        code: str = "",
-    ):
+    def __init__(self, **given: Any):
         """Asks `model`.
 
         Args:
-          examples: raw Examples, of which the model reads `audio`.
-          model: the candidate.
-          model_blessing: whether it may be asked.
-          code: fingerprint of the code behind this step.
+          **given: `examples`, raw ones, of which the model reads `audio`; `model`; the blessings of all who judged it
+            (components/blessing.py); `code`.
         """
         columns = [
             bulk_inferrer_pb2.PredictOutputCol(output_key=key, output_column=column)
@@ -58,17 +50,11 @@ class BulkInferrer(base_beam_component.BaseBeamComponent):
         ]
         answers = bulk_inferrer_pb2.PredictOutput(output_columns=columns)
         super().__init__(
-            BulkInferrerSpec(
-                examples=examples,
-                model=model,
-                model_blessing=model_blessing,
-                data_spec=bulk_inferrer_pb2.DataSpec(),
-                model_spec=bulk_inferrer_pb2.ModelSpec(model_signature_name=[SIGNATURE]),
-                output_example_spec=bulk_inferrer_pb2.OutputExampleSpec(
-                    output_columns_spec=[bulk_inferrer_pb2.OutputColumnsSpec(predict_output=answers)]
-                ),
-                output_examples=types.Channel(type=standard_artifacts.Examples),
-                inference_result=None,
-                code=code,
-            )
+            data_spec=bulk_inferrer_pb2.DataSpec(),
+            model_spec=bulk_inferrer_pb2.ModelSpec(model_signature_name=[SIGNATURE]),
+            output_example_spec=bulk_inferrer_pb2.OutputExampleSpec(
+                output_columns_spec=[bulk_inferrer_pb2.OutputColumnsSpec(predict_output=answers)]
+            ),
+            inference_result=None,
+            **given,
         )

@@ -4,6 +4,7 @@ TFX's executor sends every note with its samples through Beam, into the answers 
 holds in memory. Here only the names of files travel, and the samples are left out of what is written.
 """
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,13 +20,22 @@ from tfx_bsl.public.proto import model_spec_pb2
 
 import atomic
 import nsynth
+from components.blessing import all_blessed
 
+Artifacts = dict[str, list[types.Artifact]]
 BATCH_SIZE = 32
 FILE = "examples_tfrecord"
 
 
 class BulkInferExecutor(tfx_bulk_inferrer.Executor):
-    """TFX's reading of inputs and blessing, with an inference of our own."""
+    """TFX's reading of inputs, with an inference of our own."""
+
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
+        """Asks the model, if it is blessed."""
+        if not all_blessed(input_dict):
+            logging.info("the model is not blessed: it is not asked")
+            return
+        super().Do(input_dict, output_dict, exec_properties)
 
     def _run_model_inference(
         self,

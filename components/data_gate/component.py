@@ -1,24 +1,18 @@
 """DataGate judges the data and stops the run where it is refused: TFX lets a run go on over anomalies."""
 
-from tfx import types
-from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 from tfx.types import standard_artifacts
-from tfx.types.component_spec import ChannelParameter, ExecutionParameter
+from tfx.types.component_spec import ChannelParameter, ComponentSpec
 
 from components.artifacts import DataVerdict, QuarantinedNotes
 from components.data_gate.executor import DataGateExecutor
-from components.data_gate.options import DataGateOptions
+from components.step import TEXT, Step
 
 
-class DataGateSpec(types.ComponentSpec):
+class DataGateSpec(ComponentSpec):
     """What DataGate reads and writes."""
 
-    PARAMETERS = {
-        "options": ExecutionParameter(type=str),
-        "accepted_folder": ExecutionParameter(type=str),
-        "code": ExecutionParameter(type=str),
-    }
+    PARAMETERS = {"options": TEXT, "accepted_folder": TEXT, "code": TEXT}
     INPUTS = {
         "examples": ChannelParameter(type=standard_artifacts.Examples),
         "statistics": ChannelParameter(type=standard_artifacts.ExampleStatistics),
@@ -29,42 +23,15 @@ class DataGateSpec(types.ComponentSpec):
     OUTPUTS = {"verdict": ChannelParameter(type=DataVerdict)}
 
 
-class DataGate(BaseComponent):
+class DataGate(Step):
     """Check anomalies, class balance, quarantine and drift against the limits of the configuration.
 
     Args:
       examples: the notes, for their span; they are not read.
       statistics, schema, anomalies, quarantine: outputs of the steps before.
-      options: the limits.
+      options: DataGateOptions, the limits.
       accepted_folder: where statistics of accepted data are kept from run to run.
-      code: fingerprint of this step's code.
     """
 
     SPEC_CLASS = DataGateSpec
     EXECUTOR_SPEC = ExecutorClassSpec(DataGateExecutor)
-
-    def __init__(
-        self,
-        *,
-        examples: types.BaseChannel,
-        statistics: types.BaseChannel,
-        schema: types.BaseChannel,
-        anomalies: types.BaseChannel,
-        quarantine: types.BaseChannel,
-        options: DataGateOptions,
-        accepted_folder: str,
-        code: str = "",
-    ):
-        super().__init__(
-            DataGateSpec(
-                examples=examples,
-                statistics=statistics,
-                schema=schema,
-                anomalies=anomalies,
-                quarantine=quarantine,
-                options=options.model_dump_json(),
-                accepted_folder=accepted_folder,
-                code=code,
-                verdict=types.Channel(type=DataVerdict),
-            )
-        )

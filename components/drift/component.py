@@ -1,28 +1,23 @@
 """Drift: looks at a new span with what is known of the earlier ones and with the champion's eyes."""
 
-import json
-from collections.abc import Mapping
-
-from tfx import types
-from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 from tfx.types import standard_artifacts
-from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+from tfx.types.component_spec import ChannelParameter, ComponentSpec
 
 from components.artifacts import DataVerdict
 from components.drift.executor import DriftExecutor
-from components.drift.options import DriftOptions
+from components.step import TEXT, Step
 
 
 class DriftSpec(ComponentSpec):
     """What Drift reads and writes."""
 
     PARAMETERS = {
-        "options": ExecutionParameter(type=str),
-        "limits": ExecutionParameter(type=str),
-        "accepted_folder": ExecutionParameter(type=str),
-        "push_destination": ExecutionParameter(type=str),
-        "code": ExecutionParameter(type=str),
+        "options": TEXT,
+        "limits": TEXT,
+        "accepted_folder": TEXT,
+        "push_destination": TEXT,
+        "code": TEXT,
     }
     INPUTS = {
         "examples": ChannelParameter(type=standard_artifacts.Examples),
@@ -34,7 +29,7 @@ class DriftSpec(ComponentSpec):
     OUTPUTS = {"verdict": ChannelParameter(type=DataVerdict)}
 
 
-class Drift(BaseComponent):
+class Drift(Step):
     """Measures drift; writes a verdict and refuses the span as DataGate does.
 
     Args:
@@ -43,42 +38,11 @@ class Drift(BaseComponent):
       statistics: of the new span.
       schema: the curated schema.
       champion: Champion's output, possibly an empty folder.
-      options: limits for the champion's predictions.
+      options: DriftOptions, the limits for the champion's predictions.
       limits: feature → the distance above which it warns.
       accepted_folder: where statistics of accepted spans lie.
       push_destination: the folder of models, which tells what the champion has learnt from.
-      code: fingerprint of the code behind this step.
     """
 
     SPEC_CLASS = DriftSpec
     EXECUTOR_SPEC = ExecutorClassSpec(DriftExecutor)
-
-    def __init__(
-        self,
-        *,
-        examples: types.BaseChannel,
-        earlier: types.BaseChannel | None,
-        statistics: types.BaseChannel,
-        schema: types.BaseChannel,
-        champion: types.BaseChannel,
-        options: DriftOptions,
-        limits: Mapping[str, float],
-        accepted_folder: str,
-        push_destination: str,
-        code: str = "",
-    ):
-        super().__init__(
-            DriftSpec(
-                examples=examples,
-                earlier=earlier,
-                statistics=statistics,
-                schema=schema,
-                champion=champion,
-                options=options.model_dump_json(),
-                limits=json.dumps(dict(limits)),
-                accepted_folder=accepted_folder,
-                push_destination=push_destination,
-                code=code,
-                verdict=types.Channel(type=DataVerdict),
-            )
-        )

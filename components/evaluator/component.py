@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 
 from tfx import types
-from tfx.dsl.components.base import base_beam_component, executor_spec
-from tfx.types import standard_artifacts, standard_component_specs
-from tfx.types.component_spec import ExecutionParameter
+from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
+from tfx.types import standard_component_specs
 from tfx.utils import json_utils
 
 from components.evaluator.eval_config import eval_config
 from components.evaluator.executor import EvaluateExecutor
+from components.step import TEXT, BeamStep
 
 BANDS = "components.evaluator.bands"
 """Module in which TFX finds `custom_extractors`."""
@@ -18,20 +18,17 @@ BANDS = "components.evaluator.bands"
 class EvaluatorSpec(standard_component_specs.EvaluatorSpec):
     """TFX's interface, with a fingerprint of the code."""
 
-    PARAMETERS = {
-        **standard_component_specs.EvaluatorSpec.PARAMETERS,
-        "code": ExecutionParameter(type=str),
-    }
+    PARAMETERS = {**standard_component_specs.EvaluatorSpec.PARAMETERS, "code": TEXT}
 
 
-class Evaluator(base_beam_component.BaseBeamComponent):
+class Evaluator(BeamStep):
     """TFX's Evaluator, which judges predictions that were made before, and copes with an empty champion.
 
     Outputs: `evaluation` (ModelEvaluation, as TFMA writes it) and `blessing` (ModelBlessing).
     """
 
     SPEC_CLASS = EvaluatorSpec
-    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(EvaluateExecutor)
+    EXECUTOR_SPEC = BeamExecutorSpec(EvaluateExecutor)
 
     def __init__(
         self,
@@ -57,16 +54,12 @@ class Evaluator(base_beam_component.BaseBeamComponent):
           code: fingerprint of the code behind this step.
         """
         super().__init__(
-            EvaluatorSpec(
-                examples=predictions,
-                model=model,
-                baseline_model=baseline_model,
-                eval_config=eval_config(min_accuracy, max_loss, edges),
-                example_splits=json_utils.dumps([split]),
-                module_path=BANDS,
-                fairness_indicator_thresholds=json_utils.dumps(None),
-                evaluation=types.Channel(type=standard_artifacts.ModelEvaluation),
-                blessing=types.Channel(type=standard_artifacts.ModelBlessing),
-                code=code,
-            )
+            examples=predictions,
+            model=model,
+            baseline_model=baseline_model,
+            eval_config=eval_config(min_accuracy, max_loss, edges),
+            example_splits=json_utils.dumps([split]),
+            module_path=BANDS,
+            fairness_indicator_thresholds=json_utils.dumps(None),
+            code=code,
         )

@@ -8,6 +8,7 @@ from components.documents import Calibration, Figure, GateCheck, GateReport, Sli
 from components.gate import figures
 from components.gate.bootstrap import Resampling, figure
 from components.gate.options import GateOptions
+from components.gate_report import interval
 from components.predictions import Predictions, slices
 
 
@@ -123,7 +124,7 @@ def _lower_bound(confidence: float) -> str:
 
 def _named_slices(parts: list[Slice], options: GateOptions) -> list[GateCheck]:
     checks, by_name = [], {part.name: part for part in parts}
-    for name, threshold in options.slice_bars.items():
+    for name, threshold in options.slice_thresholds.items():
         part, asked = by_name.get(name), f"accuracy ≥ {threshold:.1%}"
         if not part or not part.judged:
             seen = f"{part.notes} notes of {part.instruments} instruments" if part else "no notes"
@@ -190,8 +191,3 @@ def _percent(figure: Figure | None) -> str:
 def points(share: float) -> str:
     """Format a difference of shares: `+3.2 points`."""
     return f"{100 * share:+.1f} points"
-
-
-def interval(measured: Figure) -> str:
-    """Format a share with its interval: `71.2% (61.0 – 80.1)`."""
-    return f"{measured.value:.1%} ({100 * measured.low:.1f} – {100 * measured.high:.1f})"

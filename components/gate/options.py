@@ -1,6 +1,7 @@
 """Options of the gate. Imports nothing heavy."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import pydantic
 
@@ -22,7 +23,7 @@ class GateOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
     """Threshold for the expected calibration error; none: only reported."""
     min_slice_accuracy: Share = 0.05
     """Threshold for the accuracy of every slice that is large enough."""
-    slice_bars: dict[str, Share] = {}
+    slice_thresholds: dict[str, Share] = {}
     """Accuracy thresholds of named slices, such as `family=bass`, `source=acoustic`, `pitch=36-47`, `velocity=127`."""
 
     policy: Literal["better", "not_worse"] = "better"
@@ -48,7 +49,17 @@ class GateOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
     seed: int = 0
     calibration_bins: int = pydantic.Field(15, ge=2)
 
-    @pydantic.field_validator("slice_bars")
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _earlier_name(cls, given: Any) -> Any:
+        """Read `slice_bars`, as earlier versions called `slice_thresholds`."""
+        if isinstance(given, Mapping) and "slice_bars" in given:
+            given = {
+                "slice_thresholds" if key == "slice_bars" else key: value for key, value in given.items()
+            }
+        return given
+
+    @pydantic.field_validator("slice_thresholds")
     @classmethod
     def _slice_names(cls, thresholds: dict[str, float]) -> dict[str, float]:
         for name in thresholds:

@@ -1,20 +1,10 @@
-"""The gate's verdict as text: one sentence, and a Markdown report."""
+"""The gate's verdict as a Markdown report."""
 
 from typing import Any
 
 import nsynth
 from components.documents import Figure, GateReport
-from components.gate.checks import interval
-
-
-def headline(report: GateReport) -> str:
-    """Summarize the verdict in one sentence."""
-    failed = report.failed()
-    if not failed:
-        accuracy = interval(report.overall["accuracy"])
-        return f"blessed: accuracy {accuracy}, n = {report.notes:,}, {_against(report)}"
-    reasons = "; ".join(f"{check.name}: {check.measured}, required: {check.asked}" for check in failed)
-    return f"not blessed: {reasons}"
+from components.gate_report import interval
 
 
 def markdown(report: GateReport) -> str:
@@ -29,6 +19,7 @@ def markdown(report: GateReport) -> str:
             ("check", "requirement", "measured", "passed", "margin"),
             [(c.name, c.asked, c.measured, "yes" if c.passed else "**no**", c.by) for c in report.checks],
         ),
+        "TFMA judges the same predictions in the step Evaluator; its blessing holds `evaluator.json`.",
     ]
     advice = [f"- {check.advice}" for check in report.failed() if check.advice]
     if advice:
@@ -48,13 +39,6 @@ def markdown(report: GateReport) -> str:
     ]
     parts += [f"Expected calibration error: {report.calibration.error:.3f}"]
     return "\n\n".join(parts) + "\n"
-
-
-def _against(report: GateReport) -> str:
-    if not report.difference:
-        return "no champion yet"
-    points = 100 * report.difference.value
-    return f"{points:+.1f} points over version {report.champion.version}"
 
 
 def _champion(report: GateReport) -> str:

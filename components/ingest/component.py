@@ -4,8 +4,8 @@ from tfx.components.example_gen.component import FileBasedExampleGen
 from tfx.dsl.components.base import executor_spec
 from tfx.orchestration.data_types import RuntimeParameter
 from tfx.proto import example_gen_pb2, range_config_pb2
-from tfx.types import Channel, standard_artifacts, standard_component_specs
-from tfx.types.component_spec import ChannelParameter, ExecutionParameter
+from tfx.types import standard_artifacts, standard_component_specs
+from tfx.types.component_spec import ChannelParameter
 
 from components.artifacts import QuarantinedNotes
 from components.ingest.driver import Driver
@@ -18,6 +18,7 @@ from components.ingest.executor import (
     Executor,
 )
 from components.ingest.options import IngestOptions
+from components.step import TEXT, arguments
 
 
 class NSynthExampleGenSpec(standard_component_specs.FileBasedExampleGenSpec):
@@ -25,8 +26,8 @@ class NSynthExampleGenSpec(standard_component_specs.FileBasedExampleGenSpec):
 
     PARAMETERS = {
         **standard_component_specs.FileBasedExampleGenSpec.PARAMETERS,
-        OPTIONS_KEY: ExecutionParameter(type=str),
-        CODE_KEY: ExecutionParameter(type=str),
+        OPTIONS_KEY: TEXT,
+        CODE_KEY: TEXT,
     }
     OUTPUTS = {
         **standard_component_specs.FileBasedExampleGenSpec.OUTPUTS,
@@ -73,18 +74,16 @@ class NSynthExampleGen(FileBasedExampleGen):
         if input_config is None:
             split = example_gen_pb2.Input.Split(name="by_name", pattern=pattern)
             input_config = example_gen_pb2.Input(splits=[split])
-        spec = NSynthExampleGenSpec(
-            input_base=input_base,
-            input_config=input_config,
-            output_config=example_gen_pb2.Output(),
-            output_data_format=example_gen_pb2.FORMAT_TF_EXAMPLE,
-            output_file_format=example_gen_pb2.FORMAT_TFRECORDS_GZIP,  # TFX knows no other; readers go by suffix
-            range_config=range_config,
-            examples=Channel(type=standard_artifacts.Examples),
-            scalars=Channel(type=standard_artifacts.Examples),
-            sample=Channel(type=standard_artifacts.Examples),
-            quarantine=Channel(type=QuarantinedNotes),
-            **{OPTIONS_KEY: (options or IngestOptions()).model_dump_json(), CODE_KEY: code},
-        )
+        given = {
+            "input_base": input_base,
+            "input_config": input_config,
+            "output_config": example_gen_pb2.Output(),
+            "output_data_format": example_gen_pb2.FORMAT_TF_EXAMPLE,
+            "output_file_format": example_gen_pb2.FORMAT_TFRECORDS_GZIP,  # TFX knows no other; readers go by suffix
+            "range_config": range_config,
+            OPTIONS_KEY: options or IngestOptions(),
+            CODE_KEY: code,
+        }
+        spec = NSynthExampleGenSpec(**arguments(NSynthExampleGenSpec, given))
         # FileBasedExampleGen's own constructor would build a spec without what is added above.
         super(FileBasedExampleGen, self).__init__(spec=spec)

@@ -1,60 +1,51 @@
 """Predictor: asks candidate and champion about the notes that are judged on, once, for all steps that judge."""
 
-from tfx import types
-from tfx.dsl.components.base import base_component, executor_spec
+from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
 from components.predictor.executor import PredictorExecutor
+from components.serving_driver import ServingDriver
+from components.step import TEXT, Step
 
 
 class PredictorSpec(ComponentSpec):
     """Interface of Predictor."""
 
-    PARAMETERS = {"split": ExecutionParameter(type=str), "code": ExecutionParameter(type=str)}
+    PARAMETERS = {
+        "push_destination": TEXT,
+        "version": ExecutionParameter(type=int, optional=True),
+        "split": TEXT,
+        "code": TEXT,
+    }
     INPUTS = {
         "examples": ChannelParameter(type=standard_artifacts.Examples),
         "model": ChannelParameter(type=standard_artifacts.Model),
+    }
+    OUTPUTS = {
+        "predictions": ChannelParameter(type=standard_artifacts.Examples),
         "champion": ChannelParameter(type=standard_artifacts.Model),
     }
-    OUTPUTS = {"predictions": ChannelParameter(type=standard_artifacts.Examples)}
 
 
-class Predictor(base_component.BaseComponent):
+class Predictor(Step):
     """Ask both models about every note of a split.
 
-    Its output `predictions` has that split: a tf.Example a note, without its sound, with what each model answered
-    (components/predictions.py). `models.json` beside it says which models these were.
+    It finds the champion itself, in place of TFX's Resolver, which open-source Kubeflow refuses: the model that really
+    serves, not one that was blessed once. If the candidate has been pushed already, it is the one that it was compared
+    with then, so that an unchanged run is cached.
+
+    Args:
+      examples: raw Examples, not transformed ones: the models are fed as they would be when serving.
+      model: the candidate.
+      push_destination: the folder that the model server watches.
+      split: which notes to ask about.
+
+    Outputs: `predictions` has that split: a tf.Example a note, without its sound, with what each model answered
+    (components/predictions.py), and `models.json` beside it, which says which models these were; `champion`, a copy
+    with its number as custom property `version`, or an empty folder and 0.
     """
 
     SPEC_CLASS = PredictorSpec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(PredictorExecutor)
-
-    def __init__(
-        self,
-        *,
-        examples: types.BaseChannel,
-        model: types.BaseChannel,
-        champion: types.BaseChannel,
-        split: str = "valid",
-        code: str = "",
-    ):
-        """Create the step.
-
-        Args:
-          examples: raw Examples, not transformed ones: the models are fed as they would be when serving.
-          model: the candidate.
-          champion: Champion's output, possibly an empty folder.
-          split: which notes to ask about.
-          code: fingerprint of the code behind this step.
-        """
-        super().__init__(
-            PredictorSpec(
-                examples=examples,
-                model=model,
-                champion=champion,
-                split=split,
-                code=code,
-                predictions=types.Channel(type=standard_artifacts.Examples),
-            )
-        )
+    EXECUTOR_SPEC = ExecutorClassSpec(PredictorExecutor)
+    DRIVER_CLASS = ServingDriver

@@ -14,9 +14,9 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 import nsynth
-from components import storage
 from components.documents import AnsweringModels, CandidateArtifact, ChampionArtifact
 from components.predictions import ask
+from components.serving_model import copy_serving
 from components.version import model_digest
 
 Artifacts = dict[str, list[types.Artifact]]
@@ -26,17 +26,22 @@ class PredictorExecutor(base_executor.BaseExecutor):
     """Ask candidate and champion."""
 
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
-        """Write a file of predictions for each file of notes, and the models' digests.
+        """Copy the champion; write a file of predictions for each file of notes, and the models' digests.
 
         Raises:
-          nsynth.UserError: there is no note, or a model does not answer with finite probabilities.
+          nsynth.UserError: there is no note, a model does not answer with finite probabilities, or the champion is not
+            a model of this pipeline.
         """
         split = exec_properties["split"]
         model = artifact_utils.get_single_instance(input_dict["model"])
-        champion = artifact_utils.get_single_instance(input_dict["champion"])
+        champion = artifact_utils.get_single_instance(output_dict["champion"])
+        destination, told = exec_properties["push_destination"], exec_properties.get("version")
+        version = copy_serving(champion, destination, told, candidate=model)
         # Taken before a model answers: one that is altered meanwhile is not pushed.
         candidate = CandidateArtifact(uri=model.uri, id=model.id, digest=model_digest(_folder(model)))
-        baseline = _champion(champion)
+        baseline = ChampionArtifact(uri=champion.uri, version=version)
+        if version:
+            baseline = baseline.model_copy(update={"digest": model_digest(_folder(champion))})
         files = [
             file
             for folder in artifact_utils.get_split_uris(input_dict["examples"], split)
@@ -63,12 +68,3 @@ class PredictorExecutor(base_executor.BaseExecutor):
 
 def _folder(model: types.Artifact) -> str:
     return path_utils.serving_model_path(model.uri)
-
-
-def _champion(champion: types.Artifact) -> ChampionArtifact:
-    """What was serving; without a digest if nothing was."""
-    told = ChampionArtifact(uri=champion.uri, id=champion.id)
-    if not storage.exists(f"{_folder(champion)}/{storage.LAST_FILE}"):
-        return told
-    version = champion.get_int_custom_property("version")
-    return told.model_copy(update={"version": version, "digest": model_digest(_folder(champion))})

@@ -1,20 +1,20 @@
 """Publishes a blessed model."""
 
 import logging
-from typing import Any, TypeVar
+from typing import Any
 
 from tfx import types
 from tfx.components.pusher import executor as tfx_pusher
 from tfx.types import artifact_utils
 
 from components import storage
-from components.documents import CanaryReport, GateReport, IngestAccount
+from components.blessing import all_blessed
+from components.documents import CanaryReport, IngestAccount
+from components.gate_report import read_report
 from components.pusher.options import PushOptions
 from components.pusher.push import Evidence, push_model
 from components.staging import ADDRESS, RUN_PAGE
 from components.version import Record
-
-Report = TypeVar("Report", GateReport, CanaryReport)
 
 
 class PushExecutor(tfx_pusher.Executor):
@@ -28,7 +28,7 @@ class PushExecutor(tfx_pusher.Executor):
     ) -> None:
         """Publishes the model, unless a blessing says no or the same model is there already."""
         pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
-        if not input_dict.get("model_blessing") or not self.CheckBlessing(input_dict):
+        if not all_blessed(input_dict) or not self.CheckBlessing(input_dict):
             self._MarkNotPushed(pushed)
             return
         model = artifact_utils.get_single_instance(input_dict["model"])
@@ -42,9 +42,12 @@ class PushExecutor(tfx_pusher.Executor):
             spans=tuple(sorted(artifact.span for artifact in examples)),
             code=exec_properties["code"],
         )
+        gate, canary, evaluator = (
+            _folder(input_dict, key) for key in ("gate_report", "canary_report", "evaluator_blessing")
+        )
         evidence = Evidence(
-            _read(input_dict, "gate_report", GateReport),
-            _read(input_dict, "canary_report", CanaryReport),
+            read_report(gate, evaluator) if gate else None,
+            CanaryReport.read(canary) if canary else None,
             tuple(IngestAccount.read(artifact.uri) for artifact in input_dict.get("quarantine") or []),
         )
         version = push_model(
@@ -65,7 +68,7 @@ class PushExecutor(tfx_pusher.Executor):
         return {"run": run, "run_name": exec_properties.get("run_name") or "", "run_page": page}
 
 
-def _read(input_dict: dict[str, list[types.Artifact]], key: str, kind: type[Report]) -> Report | None:
-    """A step's report, none if the step was not wired."""
+def _folder(input_dict: dict[str, list[types.Artifact]], key: str) -> str | None:
+    """The folder of an input, none if it was not wired."""
     artifacts = input_dict.get(key) or []
-    return kind.read(artifacts[0].uri) if artifacts else None
+    return artifacts[0].uri if artifacts else None

@@ -1,36 +1,34 @@
 """CuratedSchema: the schema of the dataset's contract, without the features that the data does not have."""
 
-from tfx import types
-from tfx.dsl.components.base.base_component import BaseComponent
-from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
-from tfx.types import standard_artifacts
-from tfx.types.component_spec import ChannelParameter, ExecutionParameter
+from google.protobuf import text_format
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types.standard_artifacts import Schema
 from tfx.types.system_executions import Process
 
+from components import storage
 from components.artifacts import QuarantinedNotes
-from components.schema.executor import Executor
+from components.documents import IngestAccount
+from transform.schema import make_schema, missing_in
+
+SCHEMA_FILE = "schema.pbtxt"
 
 
-class CuratedSchemaSpec(types.ComponentSpec):
-    """Interface of CuratedSchema."""
-
-    PARAMETERS = {"code": ExecutionParameter(type=str)}
-    INPUTS = {"accounts": ChannelParameter(type=QuarantinedNotes)}
-    OUTPUTS = {"schema": ChannelParameter(type=standard_artifacts.Schema)}
-    TYPE_ANNOTATION = Process
-
-
-class CuratedSchema(BaseComponent):
+@component(component_annotation=Process)
+def CuratedSchema(
+    accounts: InputArtifact[list[QuarantinedNotes]],
+    schema: OutputArtifact[Schema],
+    code: Parameter[str] = "",
+) -> None:
     """Writes the schema, where TFX's SchemaGen would guess one.
 
     Args:
       accounts: `quarantine` of every ingest: its summary counts the notes that have each feature.
+      schema: the output; its folder gets `schema.pbtxt`.
       code: fingerprint of the code behind this step.
     """
-
-    SPEC_CLASS = CuratedSchemaSpec
-    EXECUTOR_SPEC = ExecutorClassSpec(Executor)
-
-    def __init__(self, accounts: types.BaseChannel, code: str = ""):
-        schema = types.Channel(type=standard_artifacts.Schema)
-        super().__init__(CuratedSchemaSpec(accounts=accounts, code=code, schema=schema))
+    del code  # only the cache reads it
+    read = [IngestAccount.read(artifact.uri) for artifact in accounts]
+    missing = missing_in([account.features for account in read], sum(account.used for account in read))
+    content = text_format.MessageToString(make_schema(missing))
+    storage.write_bytes(f"{schema.uri}/{SCHEMA_FILE}", content.encode())

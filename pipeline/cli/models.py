@@ -12,7 +12,8 @@ import rich.markup
 import rich.table
 
 import nsynth
-from components.documents import CanaryReport, Figure, GateReport, IngestAccount
+from components.documents import CanaryReport, Figure, IngestAccount
+from components.gate_report import read_report
 from components.registry import Registry
 from components.version import Record, Version, model_digest
 from pipeline.cli.console import make_console, short
@@ -169,7 +170,7 @@ def promote_run(config: Config, reason: str, run_name: str | None = None) -> Ver
     model, report = _output(run, "Trainer", "model"), _output(run, "Gate", "report")
     if not model or not report:
         raise nsynth.UserError(f"run {run.name} did not come as far as the gate: there is nothing to promote")
-    gate = GateReport.read(report.path)
+    gate = read_report(report.path, run.folder("Evaluator", "blessing"))
     canary_report = _output(run, "Canary", "report")
     canary = CanaryReport.read(canary_report.path) if canary_report else None
     if canary and not canary.blessed:

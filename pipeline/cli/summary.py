@@ -71,7 +71,7 @@ def summarize(config: Config, run: str | None = None) -> Summary:
     return Summary(
         run=loaded.name,
         account=IngestAccount.read(_artifact(loaded, "ExampleGen", "quarantine")),
-        gate=GateReport.read(report),
+        gate=record.gate_report(),
         model=str(pushed.properties.get("pushed_destination", "")) if pushed else "",
         steps=loaded.steps,
         gate_text=report / GateReport.TEXT_FILE,

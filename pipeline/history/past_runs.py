@@ -71,6 +71,11 @@ class Run:
     verdict: str = ""
     """Of refused data, as JSON, if that is why it failed."""
 
+    def folder(self, step: str, key: str) -> Path | None:
+        """The folder of what a step made, none if the run has no such step or the step did not make it."""
+        output = self.steps[step].output(key) if step in self.steps else None
+        return output.path if output else None
+
 
 def is_there(where: Path | str) -> bool:
     """Whether there is a history: `where` is `config.metadata`. Of a server it is taken for granted."""

@@ -78,7 +78,7 @@ def set_up(args: argparse.Namespace) -> None:
 
 
 def install_project(uv: list[str], folder: Path, checkout: Path | None) -> None:
-    """Install the checkout, or the wheel that this module came in, and mend what this machine's glibc lacks."""
+    """Install the checkout, or the wheel that this module came in, and patch the modules that need a newer glibc."""
     if checkout:
         source = ["--editable", str(checkout)]
     else:
@@ -91,8 +91,8 @@ def install_project(uv: list[str], folder: Path, checkout: Path | None) -> None:
         shutil.copy(wheel, kept)
         source = [str(wheel)]
     environment.install_project(uv, folder, source)
-    mend = [str(folder / "bin" / "python"), "-P", "-m", "pipeline.install.glibc"]
-    environment.run(mend, "TFX's modules cannot be made to load here")
+    patch = [str(folder / "bin" / "python"), "-P", "-m", "pipeline.install.glibc"]
+    environment.run(patch, "TFX's modules cannot be made to load here")
 
 
 def fetch_sounds(folder: Path) -> None:

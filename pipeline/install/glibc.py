@@ -42,7 +42,7 @@ NEED_AUX = struct.Struct("<IHHII")  # vna_hash, vna_flags, vna_other, vna_name, 
 
 
 class NotRecognisedError(Exception):
-    """The file is not one that this tool knows how to mend; it was left untouched."""
+    """The file is not one that this tool knows how to patch; it was left untouched."""
 
 
 class Elf:
@@ -138,7 +138,7 @@ def relax(elf: Elf, lacking: dict[int, str]) -> None:
             struct.pack_into("<H", elf.data, flags_at, VER_FLG_WEAK)
 
 
-def mend(path: Path) -> bool:
+def patch(path: Path) -> bool:
     """Makes the module at `path` loadable here. Returns whether anything had to be done.
 
     Raises:
@@ -155,22 +155,22 @@ def mend(path: Path) -> bool:
     if not lacking:
         return False
     relax(elf, lacking)
-    mended = path.with_name(path.name + ".mended")
-    mended.write_bytes(elf.data)
-    mended.chmod(path.stat().st_mode)
+    patched = path.with_name(path.name + ".patched")
+    patched.write_bytes(elf.data)
+    patched.chmod(path.stat().st_mode)
     original = path.with_name(path.name + ".orig")
     original.unlink(missing_ok=True)
     os.link(path, original)
-    os.replace(mended, path)
+    os.replace(patched, path)
     return True
 
 
 def main(arguments: list[str]) -> int:
-    """Mends the modules named, or those of this environment; answers 1 if one was refused."""
+    """Patches the modules named, or those of this environment; answers 1 if one was refused."""
     packages = Path(sysconfig.get_paths()["purelib"])
     for path in [Path(a) for a in arguments] or [packages / module for module in MODULES]:
         try:
-            done = mend(path)
+            done = patch(path)
         except (NotRecognisedError, OSError) as error:
             print(
                 f"{path.name} was left as it is: {error}.\n"
@@ -178,7 +178,7 @@ def main(arguments: list[str]) -> int:
                 file=sys.stderr,
             )
             return 1
-        print(f"{path.name}: {'mended for this glibc' if done else 'nothing to do'}")
+        print(f"{path.name}: {'patched for this glibc' if done else 'nothing to do'}")
     return 0
 
 

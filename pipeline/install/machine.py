@@ -7,7 +7,7 @@ import platform
 import re
 
 OLDEST_GLIBC = (2, 34)
-"""TensorFlow Data Validation needs it, mended (`glibc.py`), and so does cryptography."""
+"""TensorFlow Data Validation needs it, patched (`glibc.py`), and so does cryptography."""
 CONTAINER = (
     "In a container it runs: docker build --platform linux/amd64 -f kubeflow/Dockerfile -t nsynth:local . "
     "in a checkout (docs/installing.md)."

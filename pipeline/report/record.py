@@ -15,6 +15,7 @@ from components.documents import (
     GateReport,
     IngestAccount,
 )
+from components.gate_report import read_report
 from components.predictions import Predictions
 from pipeline.config import Config
 from pipeline.history import past_runs
@@ -134,8 +135,15 @@ class RunRecord:
         return self._verdict(DriftVerdict, "Drift")
 
     def gate_report(self, step: str = "Gate") -> GateReport:
-        """The report of this gate."""
-        return self._document(GateReport, step, "report")
+        """The report of this gate; of the first one, with what the Evaluator says of the same predictions."""
+        gate = self.file(step, "report", GateReport.FILE).parent
+        return read_report(gate, self._evaluated() if step == "Gate" else None)
+
+    def _evaluated(self) -> Path | None:
+        try:
+            return self.file("Evaluator", "blessing", "")
+        except Absent:  # it failed, or has no blessing of ours
+            return None
 
     def canary_report(self) -> CanaryReport:
         """The canary's report."""

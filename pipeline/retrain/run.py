@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from ml_metadata.metadata_store import MetadataStore
 
 from components.documents import CanaryReport, DataGateVerdict, Document, DriftVerdict, Figure, GateReport
+from components.gate_report import read_report
 from components.registry import Registry
 from pipeline.config import Config
 from pipeline.data_steps import Spans
@@ -19,7 +20,6 @@ from pipeline.retrain.child import Request, Result
 from pipeline.retrain.gc import clean_alone, sweep
 from pipeline.step_names import without_span
 
-GATES = ("Gate", "GateNewest")
 D = TypeVar("D", bound=Document)
 
 
@@ -46,7 +46,12 @@ def result_of(run: past_runs.Run, version: int = 0) -> Result:
     """How a run has ended; `version` is what it pushed, if its Pusher had no time to say so."""
     pushed = run.steps["Pusher"].output("pushed_model")
     version = version or (int(pushed.properties.get("pushed_version", 0)) if pushed else 0)
-    main, newest = (_document(run, name, "report", GateReport) for name in GATES)
+    main = (
+        read_report(gate, run.folder("Evaluator", "blessing"))
+        if (gate := run.folder("Gate", "report"))
+        else None
+    )
+    newest = _document(run, "GateNewest", "report", GateReport)
     words = ". ".join(
         part
         for part in (
@@ -124,8 +129,8 @@ def _transform_cache(store: MetadataStore, rounds: list[Round]) -> str:
 
 def _document(run: past_runs.Run, step: str, key: str, kind: type[D]) -> D | None:
     """What a step wrote down, none if the run has no such step."""
-    output = run.steps[step].output(key) if step in run.steps else None
-    return kind.read(output.path) if output else None
+    folder = run.folder(step, key)
+    return kind.read(folder) if folder else None
 
 
 def _accuracy(overall: dict[str, Figure] | None) -> float | None:

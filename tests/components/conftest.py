@@ -1,5 +1,7 @@
 """Small real things for the tests of trust: notes with a timbre per family, and classifiers fitted on them."""
 
+import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -254,22 +256,34 @@ def new_artifact(tmp_path: Path) -> Callable:
     return lambda kind, name, **custom: make_artifact(kind, tmp_path / name, **custom)
 
 
+def ask_models(
+    new_artifact: Callable, examples: Any, candidate: Path, champion: Path | None
+) -> dict[str, Any]:
+    """Runs Predictor's executor where `champion` serves as version 5; returns its artifacts and the candidate's."""
+    from components.predictor.executor import PredictorExecutor
+
+    outputs = {
+        "predictions": new_artifact("Examples", "predictions"),
+        "champion": new_artifact("Model", f"champion-{time.monotonic_ns()}"),
+    }
+    models = Path(f"{outputs['champion'].uri}-served")
+    if champion:
+        shutil.copytree(champion / "Format-Serving", models / "5")
+    model = new_artifact("Model", "candidate")
+    model.uri = str(candidate)
+    PredictorExecutor().Do(
+        {"examples": [examples], "model": [model]},
+        {key: [artifact] for key, artifact in outputs.items()},
+        {"split": "valid", "code": "", "push_destination": str(models)},
+    )
+    return {**outputs, "model": model}
+
+
 @pytest.fixture
 def predictor(new_artifact: Callable, valid_examples: Any) -> Callable:
     """Runs Predictor's executor; returns the artifact with the predictions."""
 
     def run(candidate: Path, champion: Path | None = None, examples: Any = valid_examples) -> Any:
-        from components.predictor.executor import PredictorExecutor
-
-        model = new_artifact("Model", "candidate")
-        baseline = new_artifact("Model", "champion", version=5 if champion else 0)
-        model.uri, baseline.uri = str(candidate), str(champion or baseline.uri)
-        predictions = new_artifact("Examples", "predictions")
-        PredictorExecutor().Do(
-            {"examples": [examples], "model": [model], "champion": [baseline]},
-            {"predictions": [predictions]},
-            {"split": "valid", "code": ""},
-        )
-        return predictions
+        return ask_models(new_artifact, examples, candidate, champion)["predictions"]
 
     return run

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 
 STEPS = [
     "ExampleGen", "Schema", "StatisticsGen", "ExampleValidator", "DataGate", "Transform",
-    "Trainer", "Champion", "Predictor", "Evaluator", "Gate", "Canary", "Pusher",
+    "Trainer", "Predictor", "Evaluator", "Gate", "Canary", "Pusher",
 ]  # fmt: skip
 AFTER_DATA = STEPS[STEPS.index("Trainer") :]
 

@@ -23,7 +23,7 @@ parser.add_argument("--behave", default="")
 args, rest = parser.parse_known_args()
 given = args.json_serialized_invocation_args
 with open(os.environ["SEEN"], "a") as seen:
-    seen.write(json.dumps({"module": __spec__.name, "input": given, "rest": rest}) + "\\n")
+    seen.write(json.dumps({"input": given, "rest": rest}) + "\\n")
 if args.behave == "wait":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(40))
     print("ready", flush=True)
@@ -48,9 +48,8 @@ with open(outputs["outputFile"], "w") as file:
 
 @pytest.fixture
 def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Modules `stand_in` and `stand_in_driver`; the file answered holds what they were given."""
-    for name in ("stand_in", "stand_in_driver"):
-        (tmp_path / f"{name}.py").write_text(STAND_IN)
+    """Module `stand_in`; the file answered holds what it was given."""
+    (tmp_path / "stand_in.py").write_text(STAND_IN)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path(entrypoint.__file__).parents[1]}")
     monkeypatch.setenv("NSYNTH_STAGING_ROOT", str(tmp_path))
     seen = tmp_path / "seen.jsonl"
@@ -102,14 +101,14 @@ def test_tfx_gets_the_arguments_that_are_not_ours(tmp_path: Path, stand_in: Path
 def test_the_driver_runs_first_and_what_it_knows_of_the_artifacts_is_kept(
     tmp_path: Path, stand_in: Path
 ) -> None:
-    run(tmp_path, "--driver", "stand_in_driver")
+    run(tmp_path, "--driver", "a.driver")
     driver, executor = map(json.loads, stand_in.read_text().splitlines())
-    assert (driver["module"], executor["module"]) == ("stand_in_driver", "stand_in")
+    assert (driver["rest"], executor["rest"]) == (["--driver_module", "a.driver"], [])
     assert executor["input"]["outputs"]["artifacts"]["examples"]["artifacts"][0]["metadata"]["span"] == 7.0
 
 
 def test_a_failing_driver_ends_the_step_with_its_exit_code(tmp_path: Path, stand_in: Path) -> None:
-    code, line = run(tmp_path, "--driver", "stand_in_driver", "--behave", "5")
+    code, line = run(tmp_path, "--driver", "a.driver", "--behave", "5")
     assert (code, line["exit_code"]) == (5, 5)
     assert len(stand_in.read_text().splitlines()) == 1  # the executor was not started
 

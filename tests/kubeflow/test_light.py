@@ -1,9 +1,15 @@
 """Steps that use no TensorFlow do not import it, and what is left out is there once it is used."""
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from kubeflow import light
+
+ROOT = Path(__file__).parents[2]
 
 SHOW = """
 import importlib, sys
@@ -11,6 +17,8 @@ from kubeflow import light
 from pipeline import on_demand
 light.tfx_command(sys.argv[1])
 importlib.import_module(sys.argv[1].rpartition(".")[0])
+from tfx.dsl.io import fileio
+fileio.exists(sys.executable)
 there = (name for name in sys.argv[2:] if name in sys.modules)
 print(*(name for name in there if not isinstance(sys.modules[name], on_demand.OnDemand)))
 """
@@ -24,20 +32,77 @@ def run(program: str, *arguments: str) -> list[str]:
     return done.stdout.split()
 
 
+def imported(module: str, seen: set[str]) -> set[str]:
+    """Names of all modules that are imported with one of ours, by us: what waits within functions does not count."""
+    file = ROOT / f"{module.replace('.', '/')}.py"
+    if module in seen or not file.is_file():
+        return {module}
+    seen.add(module)
+    found: set[str] = set()
+    for node in ast.parse(file.read_bytes()).body:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return {other for name in found for other in imported(name, seen)}
+
+
+def test_the_list_of_steps_without_beam_is_complete() -> None:
+    heavy = {"apache_beam", "tensorflow_data_validation", "tensorflow_model_analysis"}  # these two import it
+    for folder in sorted(path.parent for path in (ROOT / "components").glob("*/component.py")):
+        package = f"components.{folder.name}"
+        name = "executor" if (folder / "executor.py").exists() else "component"
+        roots = {other.partition(".")[0] for other in imported(f"{package}.{name}", set())}
+        assert f"{package}.".startswith(light.WITHOUT_BEAM) == (not roots & heavy), package
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("executor", "needed"),
     [
+        ("components.apart.executor.ApartExecutor", []),
         ("components.champion.executor.ChampionExecutor", []),
         ("components.data_gate.executor.DataGateExecutor", []),
-        ("components.schema.executor.Executor", []),
+        ("components.gate.executor.GateExecutor", []),
+        ("components.schema.component.CuratedSchema_Executor", []),
         ("components.canary.executor.CanaryExecutor", []),
+        ("components.predictor.executor.PredictorExecutor", []),  # it loads a model later
         ("components.pusher.executor.PushExecutor", []),
         ("components.ingest.executor.Executor", ["apache_beam"]),
     ],
 )
 def test_a_step_imports_what_it_needs(executor: str, needed: list[str]) -> None:
     assert run(SHOW, executor, *HEAVY) == needed
+
+
+@pytest.mark.slow
+def test_local_files_are_what_tensorflow_says_they_are(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    from kubeflow.local_files import LocalFiles
+
+    for name in "cab":
+        (tmp_path / name).write_text(name)
+    assert LocalFiles.glob(f"{tmp_path}/*") == sorted(tf.io.gfile.glob(f"{tmp_path}/*"))
+    ours, theirs = LocalFiles.stat(f"{tmp_path}/a"), tf.io.gfile.stat(f"{tmp_path}/a")
+    assert (ours.length, ours.mtime_nsec) == (theirs.length, theirs.mtime_nsec)
+    for content in ("text", b"bytes"):
+        with LocalFiles.open(f"{tmp_path}/a", "wb") as file:
+            file.write(content)
+        assert tf.io.gfile.GFile(f"{tmp_path}/a", "rb").read() in (content, b"text")
+
+
+@pytest.mark.slow
+def test_a_driver_imports_neither() -> None:
+    program = """
+import sys
+from kubeflow import light
+from pipeline import on_demand
+command = light.driver_command("tfx.orchestration.kubeflow.v2.file_based_example_gen.driver")
+assert isinstance(sys.modules["tensorflow"], on_demand.OnDemand)
+print(command.main.__name__, "apache_beam" in sys.modules)
+"""
+    assert run(program) == ["main", "False"]
 
 
 @pytest.mark.slow
@@ -50,12 +115,13 @@ from tfx.components.evaluator import constants
 import tensorflow as tf
 from tfx.dsl.io import fileio
 assert isinstance(tf, on_demand.OnDemand)
-print(tf.constant(6).numpy() * 7)
 print(fileio.exists("/"))
+assert isinstance(tf, on_demand.OnDemand)
+print(tf.constant(6).numpy() * 7)
 import tensorflow.python.framework.ops
 import apache_beam
 print(apache_beam.Pipeline.__name__)
 from tfx.components import StatisticsGen
 print(StatisticsGen.__name__)
 """
-    assert run(program) == ["42", "True", "Pipeline", "StatisticsGen"]
+    assert run(program) == ["True", "42", "Pipeline", "StatisticsGen"]

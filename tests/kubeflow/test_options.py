@@ -31,7 +31,7 @@ def test_a_step_takes_what_it_lacks_from_the_default() -> None:
 
 
 def test_steps_that_touch_the_world_are_not_cached_unless_told_by_name() -> None:
-    assert [KubeflowOptions().step(s).cache for s in ("ExampleGen", "WarmStart", "Champion", "Pusher")] == [
+    assert [KubeflowOptions().step(s).cache for s in ("ExampleGen", "WarmStart", "Predictor", "Pusher")] == [
         False
     ] * 4
     assert KubeflowOptions().step("Transform").cache

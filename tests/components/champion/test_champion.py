@@ -1,9 +1,12 @@
-"""Champion in a real pipeline: it finds what serves now, and the cache notices when that changes."""
+"""The model that serves, in a real pipeline: steps find it, and the cache notices when it changes."""
 
 from pathlib import Path
+from typing import Any
 
 import ml_metadata as mlmd
 import pytest
+from tfx.dsl.components.base.base_executor import BaseExecutor
+from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 from tfx.dsl.components.common.importer import Importer
 from tfx.orchestration import metadata
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
@@ -14,8 +17,11 @@ import nsynth
 from components import storage
 from components.champion.component import Champion
 from components.champion.executor import ChampionExecutor
+from components.predictor.component import Predictor
 from components.registry import Registry
+from components.serving_model import copy_serving
 from components.version import Record, model_digest
+from pipeline.history.past_runs import load_run
 
 
 def make_model(folder: Path, content: str) -> Path:
@@ -30,8 +36,22 @@ def push(registry: Registry, model: Path, compared_with: int = 0):
     return registry.publish(lambda target: storage.copy_folder(folder, target), record)
 
 
+class NothingAsked(BaseExecutor):
+    """Stands in for Predictor's executor: copies the champion, and asks nobody."""
+
+    def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
+        [model], [champion] = input_dict["model"], output_dict["champion"]
+        copy_serving(champion, exec_properties["push_destination"], exec_properties["version"], model)
+
+
+class Judge(Predictor):
+    """Predictor as the pipeline knows it: interface and driver."""
+
+    EXECUTOR_SPEC = ExecutorClassSpec(NothingAsked)
+
+
 class Runs:
-    """Runs Importer -> Champion, and tells what the last run's Champion answered."""
+    """Runs Champion, or a step that judges a candidate, and tells what it found."""
 
     def __init__(self, folder: Path, destination: str):
         self.folder, self.destination = folder, destination
@@ -39,11 +59,13 @@ class Runs:
 
     def run(self, candidate: Path | None) -> tuple[int, Path, str]:
         """Returns the version, the folder with its copy, and the execution's state."""
-        nodes, channel = [], None
+        nodes: list = [Champion(push_destination=self.destination)]
         if candidate:
+            examples = Importer(source_uri=str(self.folder), artifact_type=standard_artifacts.Examples)
             importer = Importer(source_uri=str(candidate), artifact_type=standard_artifacts.Model)
-            nodes, channel = [importer.with_id("Candidate")], importer.outputs["result"]
-        nodes.append(Champion(push_destination=self.destination, candidate=channel))
+            nodes = [examples.with_id("Notes"), importer.with_id("Candidate")]
+            notes, model = (node.outputs["result"] for node in nodes)
+            nodes.append(Judge(examples=notes, model=model, push_destination=self.destination, split="valid"))
         LocalDagRunner().run(
             Pipeline(
                 pipeline_name="p" if candidate else "warm",
@@ -53,20 +75,9 @@ class Runs:
                 metadata_connection_config=self.config,
             )
         )
-        store = mlmd.MetadataStore(self.config)
-        execution = max(
-            (e for e in store.get_executions() if "Champion" in e.name or e.type.endswith("Champion")),
-            key=lambda e: e.id,
-        )
-        events = store.get_events_by_execution_ids([execution.id])
-        outputs = [
-            e.artifact_id
-            for e in events
-            if e.type in (mlmd.proto.Event.OUTPUT, mlmd.proto.Event.DECLARED_OUTPUT)
-        ]
-        artifact = store.get_artifacts_by_id(outputs)[0]
-        state = mlmd.proto.Execution.State.Name(execution.last_known_state)
-        return artifact.custom_properties["version"].int_value, Path(artifact.uri), state
+        step = load_run(mlmd.MetadataStore(self.config)).steps["Judge" if candidate else "Champion"]
+        copied = step.output("champion" if candidate else "model")
+        return int(copied.properties["version"]), copied.path, step.state
 
 
 @pytest.fixture
@@ -119,10 +130,10 @@ def test_the_executor_finds_the_version_where_no_driver_ran(new_artifact, tmp_pa
     ChampionExecutor().Do({}, {"model": [output]}, properties)
     assert output.get_int_custom_property("version") == pushed.number
 
-    candidate = new_artifact("Model", "first")
-    output = new_artifact("Model", "again")
-    ChampionExecutor().Do({"candidate": [candidate]}, {"model": [output]}, properties)
-    assert output.get_int_custom_property("version") == 0, "it was compared with nothing when it was pushed"
+    candidate, destination = new_artifact("Model", "first"), registry.destination
+    for told in (None, pushed.number):
+        again = copy_serving(new_artifact("Model", "again"), destination, told, candidate)
+        assert again == 0, "it was compared with nothing when it was pushed"
 
 
 def test_a_version_that_went_meanwhile_counts_as_none(new_artifact, tmp_path):

@@ -12,13 +12,14 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.proto import example_gen_pb2
 
 import nsynth
+from components.documents import EvaluatorReport
 from components.evaluator.bands import band_key
 from components.evaluator.component import BANDS
 from components.evaluator.eval_config import eval_config
 from components.evaluator.executor import EvaluateExecutor
-from components.predictor.executor import PredictorExecutor
+from components.predictions import Predictions
 from components.version import model_digest
-from tests.components.conftest import CLASSES, make_artifact, predictions_of, write_predictions
+from tests.components.conftest import CLASSES, ask_models, make_artifact, predictions_of, write_predictions
 
 pytestmark = pytest.mark.slow
 
@@ -32,17 +33,10 @@ def evaluate(
 
     `baseline` is wired to the Evaluator instead of the champion that answered.
     """
-    model, before = new_artifact("Model", "candidate"), new_artifact("Model", "champion")
-    model.uri = str(candidate)
-    before.uri = str(champion or before.uri)
-    predictions = new_artifact("Examples", "predictions")
-    PredictorExecutor().Do(
-        {"examples": [examples], "model": [model], "champion": [before]},
-        {"predictions": [predictions]},
-        {"split": "valid", "code": ""},
-    )
+    asked = ask_models(new_artifact, examples, candidate, champion)
+    before = asked["champion"]
     before.uri = str(baseline or before.uri)
-    return judge(new_artifact, predictions, {"model": [model], "baseline_model": [before]})
+    return judge(new_artifact, asked["predictions"], {"model": [asked["model"]], "baseline_model": [before]})
 
 
 def judge(new_artifact, predictions, models) -> tuple[str, bool]:
@@ -60,7 +54,16 @@ def judge(new_artifact, predictions, models) -> tuple[str, bool]:
             "module_path": BANDS,
         },
     )
-    return evaluation.uri, blessing.get_int_custom_property("blessed") == 1
+    blessed = blessing.get_int_custom_property("blessed") == 1
+    assert Path(blessing.uri, "BLESSED").exists() == blessed
+    assert Path(blessing.uri, "NOT_BLESSED").exists() != blessed
+    return evaluation.uri, blessed
+
+
+def checks(evaluation: str) -> dict[str, bool]:
+    """What is added to the gate's report: name → passed."""
+    report = EvaluatorReport.read(Path(evaluation).with_name("blessing"))
+    return {check.name: check.passed for check in report.checks}
 
 
 def predictions(model: Path, notes) -> np.ndarray:
@@ -81,6 +84,7 @@ def test_figures_are_those_of_numpy_and_an_empty_champion_is_left_out(
     accuracy = np.mean(answers == labels)
     assert 0.5 < accuracy < 1, "the model must make mistakes, or the figures prove nothing"
     assert blessed
+    assert checks(uri) == {"agreement with TFMA": True, "Evaluator": True}
     result = tfma.load_eval_result(uri)
     overall = {name: value["doubleValue"] for name, value in result.get_metrics_for_slice().items()}
     assert overall["example_count"] == len(valid_notes)
@@ -115,8 +119,18 @@ def test_worse_than_the_champion_is_not_blessed(new_artifact, valid_examples, co
     uri, blessed = evaluate(new_artifact, valid_examples, confused_model, champion=good_model)
     failures = tfma.load_validation_result(uri).metric_validations_per_slice[0].failures
     assert not blessed
+    assert checks(uri) == {"agreement with TFMA": True, "Evaluator": False}
     assert [failure.metric_key.name for failure in failures] == ["sparse_categorical_accuracy"]
     assert failures[0].metric_threshold.HasField("change_threshold")
+
+
+def test_no_blessing_where_tfma_has_seen_something_else(
+    new_artifact, valid_examples, good_model, monkeypatch
+):
+    monkeypatch.setattr(Predictions, "accuracy", 0.5)
+    uri, blessed = evaluate(new_artifact, valid_examples, good_model, champion=None)
+    assert not blessed
+    assert checks(uri) == {"agreement with TFMA": False, "Evaluator": True}
 
 
 def test_a_champion_that_is_not_wired_does_not_let_the_bar_against_it_pass(

@@ -5,6 +5,7 @@ import multiprocessing
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,6 +67,7 @@ def push(new_artifact, good_model, tmp_path):
         tried: str = "",
         told: dict[str, str] | None = None,
         address: str = "",
+        **more: Any,
     ):
         report = new_artifact("ModelEvaluation", "gate")
         Path(report.uri, "gate.json").write_text(json.dumps(GATE | {"candidate": {"digest": judged}}))
@@ -85,6 +87,7 @@ def push(new_artifact, good_model, tmp_path):
             "model_blessing": [new_artifact("ModelBlessing", "blessing", blessed=blessed)],
             "gate_report": [report],
             "canary_report": [canary],
+            **{name: [blessing] for name, blessing in more.items()},
         }
         if infra is not None:
             inputs["infra_blessing"] = [new_artifact("InfraBlessing", "infra", blessed=infra)]
@@ -126,6 +129,19 @@ def test_never_unblessed(push, tmp_path, blessed, infra):
     pushed = push(blessed, infra)
     assert pushed.get_int_custom_property("pushed") == 0
     assert not (tmp_path / "models").exists()
+
+
+@pytest.mark.parametrize("judge", ["evaluator_blessing", "newest_blessing"])
+def test_whoever_judges_has_to_bless(push, new_artifact, tmp_path, judge):
+    assert (
+        push(**{judge: new_artifact("ModelBlessing", judge, blessed=0)}).get_int_custom_property("pushed")
+        == 0
+    )
+    assert not (tmp_path / "models").exists()
+    assert (
+        push(**{judge: new_artifact("ModelBlessing", judge, blessed=1)}).get_int_custom_property("pushed")
+        == 1
+    )
 
 
 def test_never_without_a_blessing_at_all(new_artifact, good_model, tmp_path):

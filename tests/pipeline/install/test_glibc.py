@@ -1,4 +1,4 @@
-"""The remedy for old glibc: mends what it knows, refuses what it does not, never touches the original."""
+"""The remedy for old glibc: patches what it knows, refuses what it does not, never touches the original."""
 
 import shutil
 import subprocess
@@ -34,14 +34,14 @@ def strong_needs(path: Path) -> set[str]:
     return {v for _, v, _, at in elf.needs() if not elf.data[at] & glibc.VER_FLG_WEAK}
 
 
-def test_mended_module_asks_for_no_newer_version(module, old_machine):
+def test_a_patched_module_asks_for_no_newer_version(module, old_machine):
     assert strong_needs(module) & NEWER
-    assert glibc.mend(module)
+    assert glibc.patch(module)
     assert not strong_needs(module) & NEWER
 
 
 def test_no_symbol_stays_bound_to_a_version_that_is_lacking(module, old_machine):
-    glibc.mend(module)
+    glibc.patch(module)
     elf = glibc.Elf(module)
     weak = {index for _, _, index, at in elf.needs() if elf.data[at] & glibc.VER_FLG_WEAK}
     bound = {name for name, _, version, _ in elf.symbols() if version in weak}
@@ -50,7 +50,7 @@ def test_no_symbol_stays_bound_to_a_version_that_is_lacking(module, old_machine)
 
 def test_size_stays_and_the_original_lies_beside(module, old_machine):
     before = module.read_bytes()
-    glibc.mend(module)
+    glibc.patch(module)
     assert module.stat().st_size == len(before)
     assert module.with_name(module.name + ".orig").read_bytes() == before
 
@@ -59,21 +59,21 @@ def test_a_hard_link_in_the_installers_cache_is_not_edited(module, old_machine, 
     cached = tmp_path / "cached.so"
     cached.hardlink_to(module)
     before = cached.read_bytes()
-    glibc.mend(module)
+    glibc.patch(module)
     assert cached.read_bytes() == before
     assert module.read_bytes() != before
 
 
 def test_a_second_time_nothing_is_done(module, old_machine):
-    assert glibc.mend(module)
-    assert not glibc.mend(module)
+    assert glibc.patch(module)
+    assert not glibc.patch(module)
 
 
 def test_nothing_is_done_where_the_machine_has_all(module, monkeypatch):
     everything = {v for _, v, _, _ in glibc.Elf(module).needs()}
     monkeypatch.setattr(glibc, "versions_of_this_machine", lambda library: everything)
     before = module.read_bytes()
-    assert not glibc.mend(module)
+    assert not glibc.patch(module)
     assert module.read_bytes() == before
 
 

@@ -13,9 +13,10 @@ from components.canary.checks import judge as judge_canary
 from components.canary.checks import report_of
 from components.canary.options import CanaryOptions
 from components.documents import CandidateArtifact, ChampionArtifact, Figure, ServerAnswer
-from components.gate import report as words
 from components.gate.checks import judge
 from components.gate.options import GateOptions
+from components.gate.report import markdown
+from components.gate_report import headline
 from components.predictions import Predictions
 from components.registry import Registry
 from components.version import Record
@@ -244,9 +245,9 @@ def _gate(workspace: Workspace, ids: dict[str, int], notes: list[Note], told: To
             "champion": ChampionArtifact(version=17 if told.champion else 0, uri="c"),
         }
     )
-    report = report.model_copy(update={"verdict": words.headline(report)})
+    report = report.model_copy(update={"verdict": headline(report)})
     folder = workspace.folder("Gate", "report")
-    report.write(folder, words.markdown(report))
+    report.write(folder, markdown(report))
     ids["report"] = workspace.artifact("ModelEvaluation", folder)
     read, made = {"predictions": [ids["predictions"]]}, {"report": [ids["report"]]}
     settings = options.model_dump(mode="json")

@@ -8,8 +8,8 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 import nsynth
 from components import storage
-from components.champion.check import check_champion
 from components.registry import Registry
+from components.serving_model import check_champion
 from components.version import Record
 from pipeline import local_runner
 from pipeline.config import Config

@@ -1,4 +1,7 @@
-"""Finds out which version is to be beaten before the cache is asked, so that a new champion is noticed."""
+"""Finds out which version is to be beaten before the cache is asked, so that a new champion is noticed.
+
+For steps that have the properties `push_destination` and `version` and, if they judge one, the input `model`.
+"""
 
 from typing import Any
 
@@ -12,7 +15,7 @@ from tfx.utils import path_utils
 from components.registry import Registry
 
 
-class ChampionDriver(base_driver.BaseDriver, portable_driver.BaseDriver):
+class ServingDriver(base_driver.BaseDriver, portable_driver.BaseDriver):
     """Adds the number of the version to the step's properties, which are part of the cache's key."""
 
     def __init__(self, metadata_handle: Any) -> None:
@@ -22,7 +25,7 @@ class ChampionDriver(base_driver.BaseDriver, portable_driver.BaseDriver):
     def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
         """Return the properties with `version` filled in."""
         properties = dict(execution_info.exec_properties)
-        candidates = execution_info.input_dict.get("candidate") or []
+        candidates = execution_info.input_dict.get("model") or []
         candidate = path_utils.serving_model_dir(candidates[0].uri) if candidates else None
         properties["version"] = Registry(properties["push_destination"]).to_beat(candidate)
         output = driver_output_pb2.DriverOutput()

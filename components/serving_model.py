@@ -1,4 +1,8 @@
-"""Whether the model that serves can be compared with a candidate; one that another tool pushed may not."""
+"""The model that serves, for steps that need it: whether it can be compared with a candidate, and a copy of it."""
+
+import logging
+import os
+from typing import TYPE_CHECKING
 
 from google.protobuf.message import DecodeError
 
@@ -7,7 +11,51 @@ from components import storage
 from components.registry import Registry
 from components.version import Version
 
+if TYPE_CHECKING:  # a run looks at what serves before it imports TFX
+    from tfx import types
+
+VERSION_PROPERTY = "version"
+"""Custom property of the copy: its number, 0 if nothing serves."""
 _SIGNATURE = "serving_default"
+
+
+def copy_serving(
+    target: "types.Artifact",
+    destination: str,
+    told: int | None = None,
+    candidate: "types.Artifact | None" = None,
+) -> int:
+    """Copies the version to beat into an artifact, which is left an empty folder if there is none.
+
+    Args:
+      target: a Model, which gets VERSION_PROPERTY.
+      destination: the folder that the model server watches.
+      told: the version that serves, as a driver found out; none looks here, as on Kubeflow, where none runs.
+      candidate: the model that will be compared with it. Once it has been pushed, the version to beat is the one that
+        it was compared with then.
+
+    Returns:
+      The number of the version, 0 if there is none.
+
+    Raises:
+      nsynth.UserError: it is not a model of this pipeline, or was altered, so that nothing can be compared with it.
+    """
+    from tfx.utils import path_utils
+
+    registry, folder = Registry(destination), path_utils.serving_model_dir(target.uri)
+    number = registry.to_beat(path_utils.serving_model_dir(candidate.uri) if candidate else None, told)
+    try:
+        if number:
+            record = registry.get(number).record
+            registry.copy(number, folder)
+    except nsynth.UserError:
+        logging.warning("version %s is gone: the model is judged by the absolute thresholds alone", number)
+        number = 0
+    if number:
+        check_version(Version(number, folder, record))
+    os.makedirs(target.uri, exist_ok=True)
+    target.set_int_custom_property(VERSION_PROPERTY, number)
+    return number
 
 
 def check_champion(destination: str) -> None:
