@@ -6,7 +6,7 @@ from components.documents import EvaluatorReport, Figure, GateReport
 
 
 def read_report(gate: str | Path, evaluator: str | Path | None = None) -> GateReport:
-    """Reads the report of a gate, and adds the checks of the Evaluator that judged the same predictions.
+    """Read the report of a gate, and add the checks of the Evaluator that judged the same predictions.
 
     Args:
       gate: folder of the gate's report.

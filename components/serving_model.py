@@ -25,7 +25,7 @@ def copy_serving(
     told: int | None = None,
     candidate: "types.Artifact | None" = None,
 ) -> int:
-    """Copies the version to beat into an artifact, which is left an empty folder if there is none.
+    """Copy the version to beat into an artifact; leave an empty folder if there is none.
 
     Args:
       target: a Model, which gets VERSION_PROPERTY.

@@ -34,7 +34,7 @@ class BeamStep(Step, BaseBeamComponent):
 
 
 def arguments(spec: type[types.ComponentSpec], given: dict[str, Any]) -> dict[str, Any]:
-    """What the interface `spec` is made with, if a step is `given` this; as in Step."""
+    """Return what the interface `spec` is made with, if a step is `given` this; as in Step."""
     outputs = {key: types.Channel(type=of.type) for key, of in spec.OUTPUTS.items()}
     return {"code": "", **outputs, **{key: _as_property(value) for key, value in given.items()}}
 

@@ -68,7 +68,7 @@ def tfx_command(executor: str) -> ModuleType:
 
 
 def driver_command(module: str) -> ModuleType:
-    """A driver of TFX's, which only lists files."""
+    """Import a driver of TFX's, which only lists files."""
     lighten()
     return importlib.import_module(module)
 

@@ -18,7 +18,7 @@ class LocalFiles(LocalFilesystem):
 
     @staticmethod
     def open(name: Any, mode: str = "r") -> Any:
-        """A file; one opened with "wb" takes text too, which TFX writes to some.
+        """Open a file; with "wb" it takes text too, which TFX writes to some.
 
         Raises:
           tfx.dsl.io.filesystem.NotFoundError: there is no such file or folder.

@@ -20,7 +20,7 @@ def CuratedSchema(
     schema: OutputArtifact[Schema],
     code: Parameter[str] = "",
 ) -> None:
-    """Writes the schema, where TFX's SchemaGen would guess one.
+    """Write the schema, where TFX's SchemaGen would guess one.
 
     Args:
       accounts: `quarantine` of every ingest: its summary counts the notes that have each feature.
