@@ -13,6 +13,7 @@ from trainer.export import export, start_weights
 from trainer.fit import Trained, fit
 from trainer.novelty import fit_novelty
 from trainer.options import RecipeOptions
+from trainer.variations import FILE, write_variations
 from transform.options import SpectrogramOptions
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def run_fn(fn_args: "FnArgs") -> None:
     )
     trained = fit(recipe, spectrogram, train, dev, checkpoint, weights, run_dir / TENSORBOARD)
     write_history(trained, recipe, run_dir / HISTORY)
+    write_variations(index.expand(fn_args.train_files), recipe.augment, spectrogram, run_dir / FILE)
     transform_output = tft.TFTransformOutput(fn_args.transform_graph_path)
     folder = Path(fn_args.serving_model_dir)
     novelty = fit_novelty(trained.network, train, dev, spectrogram)

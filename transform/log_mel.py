@@ -5,41 +5,14 @@ note, but for the window's scale: here a full-scale sine in the middle of an FFT
 """
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
-import nsynth
+from transform.mel import mel_matrix, window
 from transform.options import SpectrogramOptions
 
 # Mel bands are multiplied in this many groups, each with only the FFT bins it needs: the whole matrix is
 # 98.5 % zeros.
 _MEL_GROUPS = 8
-
-
-def hz_to_mel(hz: npt.ArrayLike) -> np.ndarray:
-    """The mel scale of HTK (O'Shaughnessy): 2595 log10(1 + f / 700)."""
-    return 2595.0 * np.log10(1.0 + np.asarray(hz) / 700.0)
-
-
-def mel_to_hz(mel: npt.ArrayLike) -> np.ndarray:
-    """Inverse of `hz_to_mel`."""
-    return 700.0 * (10.0 ** (np.asarray(mel) / 2595.0) - 1.0)
-
-
-def mel_matrix(options: SpectrogramOptions) -> np.ndarray:
-    """Weights [bins, n_mels] float32 of triangular bands, evenly spaced in mel, linear in Hz, with peak 1."""
-    edges = mel_to_hz(np.linspace(hz_to_mel(options.fmin_hz), hz_to_mel(options.fmax_hz), options.n_mels + 2))
-    bins_hz = np.linspace(0, nsynth.SAMPLE_RATE_HZ / 2, options.bins)[:, None]
-    lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]
-    rising = (bins_hz - lower) / (centre - lower)
-    falling = (upper - bins_hz) / (upper - centre)
-    return np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
-
-
-def window(options: SpectrogramOptions) -> np.ndarray:
-    """Periodic Hann window [n_fft] float32, scaled so that a full-scale sine gets a spectral peak of 1."""
-    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(options.n_fft) / options.n_fft)
-    return (hann * 2 / hann.sum()).astype(np.float32)
 
 
 def frame(audio: tf.Tensor, options: SpectrogramOptions) -> tf.Tensor:

@@ -11,7 +11,7 @@ import numpy as np
 
 import nsynth
 from components import tfrecord
-from components.example_proto import Example, Feature
+from components.example_proto import Example, Feature, floats
 
 COLOURS = "magma"  # dark to bright evenly, for the colour-blind too, and in grey print
 DYNAMIC_RANGE_DB = 80.0  # of a picture, down from its loudest point
@@ -97,7 +97,7 @@ def read_audio(place: Place) -> np.ndarray:
     with open(place.file, "rb") as file:
         data, _ = tfrecord.read_data(file, place.record)
     features = Example.FromString(data).features.feature
-    return np.asarray(features[nsynth.AUDIO].float_list.value, np.float32)
+    return floats(features[nsynth.AUDIO].float_list)
 
 
 def flac_uri(audio: np.ndarray) -> str:

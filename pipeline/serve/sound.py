@@ -11,6 +11,7 @@ from components import audio
 from components.audio import AudioError
 from pipeline.classify import audible, cut
 from pipeline.serve.errors import ApiError
+from transform.mel import mel_power
 from transform.options import SpectrogramOptions
 
 SECONDS_LIMIT = 32
@@ -72,13 +73,9 @@ def draw(samples: np.ndarray) -> dict[str, Any]:
 
 def _levels(samples: np.ndarray) -> np.ndarray:
     """Log-mel spectrogram as uint8 [bands, columns]."""
-    from transform.log_mel import mel_matrix, window
-
-    n_fft, hop = DRAWN.n_fft, max(DRAWN.hop_length, -(-len(samples) // _COLUMNS))
-    padded = np.pad(samples, (n_fft // 2, n_fft))
-    frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[: len(samples) : hop]
-    power = np.abs(np.fft.rfft(frames * window(DRAWN))) ** 2
-    mel = power @ mel_matrix(DRAWN)
+    hop = max(DRAWN.hop_length, -(-len(samples) // _COLUMNS))
+    padded = np.pad(samples, (DRAWN.n_fft // 2, DRAWN.n_fft // 2 - 1))
+    mel = mel_power(padded, hop, DRAWN)
     decibels = 10 * np.log10(np.maximum(mel, 1e-12))
     scaled = 1 + (decibels - decibels.max()) / _RANGE_DB
     return np.round(255 * np.clip(scaled, 0, 1)).astype(np.uint8).T.copy()

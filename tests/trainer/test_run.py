@@ -15,9 +15,9 @@ import tensorflow_transform.beam as tft_beam
 from tensorflow_transform.tf_metadata import metadata_io
 
 import nsynth
-from trainer import export, run
+from trainer import export, run, variations
 from trainer.model import build
-from trainer.options import RecipeOptions
+from trainer.options import AugmentOptions, RecipeOptions
 from transform import codec, features, preprocessing
 from transform.options import SpectrogramOptions
 
@@ -227,6 +227,23 @@ def test_history_tells_each_epoch_and_the_cost_of_the_network(exported):
         told["epochs"][0]
     )
     assert list((exported / "run" / run.TENSORBOARD).rglob("events.out.tfevents.*"))
+
+
+def test_what_the_variations_make_of_a_note_is_kept(exported):
+    with np.load(exported / "run" / variations.FILE) as kept:
+        arrays = dict(kept)
+    assert str(arrays.pop("note")).startswith(tuple(nsynth.FAMILIES))
+    on = {name for name, strength in RecipeOptions(size="tiny").augment if strength}
+    assert set(arrays) == {"original", *on, *variations.TOGETHER}
+    original = arrays.pop("original")
+    assert {values.shape for values in arrays.values()} == {(SPECTROGRAM.frames, SPECTROGRAM.n_mels)}
+    assert all(np.abs(values - original).max() > 0.01 for values in arrays.values())
+
+
+def test_a_recipe_without_variations_keeps_none(tmp_path):
+    file = tmp_path / "run" / variations.FILE
+    variations.write_variations([], AugmentOptions.off(), SPECTROGRAM, file)
+    assert not file.exists()
 
 
 def test_no_checkpoint_and_no_unfinished_model_stay_behind(exported):

@@ -10,6 +10,7 @@ import nsynth
 from components.sample import distance_from_typical
 from pipeline.report.notes import Place, catalogue, flac_uri, log_mel_picture, read_audio
 from pipeline.report.record import Absent, RunRecord
+from transform.mel import log_mel
 from transform.options import SpectrogramOptions
 
 
@@ -66,19 +67,16 @@ def cards(
     places: list[Place], options: SpectrogramOptions, judged: dict[str, np.ndarray]
 ) -> list[dict[str, Any]]:
     """What the page shows of each note: name, words, picture, sound and answer."""
-    from transform.log_mel import log_mel  # imports TensorFlow
-
     shown = []
     for place in places:
         audio = read_audio(place)
-        picture = log_mel(audio[np.newaxis], options).numpy()[0]
         shown.append(
             {
                 "note_str": place.note_str,
                 "family": place.family.replace("_", " "),
                 "label": nsynth.CLASSES.index(place.family),
                 "detail": place.detail,
-                "picture": log_mel_picture(picture),
+                "picture": log_mel_picture(log_mel(audio, options)),
                 "sound": flac_uri(audio),
                 "answer": answer(judged[place.note_str]) if place.note_str in judged else None,
             }

@@ -92,7 +92,7 @@ def test_a_report_of_any_past_run_by_the_beginning_of_its_name(call, past, tmp_p
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
-    [["runs"], ["models"], ["models", "show"], ["lineage", "1"], ["status"], ["gc"], ["report", FAILED]],
+    [["runs"], ["models"], ["models", "show"], ["lineage", "1"], ["status"], ["gc"], ["report", RUN]],
     ids=" ".join,
 )
 def test_looking_at_what_is_there_loads_neither_tensorflow_nor_tfx(past, command):

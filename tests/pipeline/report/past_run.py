@@ -167,26 +167,10 @@ def _data_gate(workspace: Workspace, ids: dict[str, int], notes: list[Note], tol
 
 
 def _transform(workspace: Workspace, ids: dict[str, int], notes: list[Note], told: Told, run: str) -> None:
-    import tensorflow as tf
-
-    from transform import codec, features
     from transform.options import SpectrogramOptions
 
     options = SpectrogramOptions()
     folder = workspace.folder("Transform", "transformed_examples")
-    (folder / "Split-train").mkdir(exist_ok=True)
-    with tf.io.TFRecordWriter(str(folder / "Split-train" / "transformed_examples-00000-of-00001")) as writer:
-        for note in notes[:3]:
-            log_mel = np.random.default_rng(note.number).normal(size=(options.frames, options.n_mels))
-            name = f"{note.instrument}-{note.pitch:03}-{note.velocity:03}"
-            values = {features.LOG_MEL: log_mel, features.NOTE: name.encode()}
-            values |= {features.GROUP: note.instrument.encode(), features.LABEL_ID: note.family}
-            values |= {
-                features.OPTIONAL["source"]: 0,
-                features.OPTIONAL["pitch"]: note.pitch,
-                features.OPTIONAL["velocity"]: note.velocity,
-            }
-            writer.write(codec.encode(values))
     ids["transformed"] = workspace.artifact("Examples", folder)
     ids["graph"] = workspace.artifact("TransformGraph", workspace.folder("Transform", "transform_graph"))
     made = {"transformed_examples": [ids["transformed"]], "transform_graph": [ids["graph"]]}
@@ -202,13 +186,19 @@ def _trainer(workspace: Workspace, ids: dict[str, int], notes: list[Note], told:
          "learning_rate": 1e-3, "seconds": 2.0}
         for e in (1, 2, 3)
     ]  # fmt: skip
-    history = {"kept_epoch": 3, "parameters": 21355, "multiply_accumulates_per_note": 10**6, "epochs": epochs}
+    recipe = RecipeOptions(size="tiny").model_dump(mode="json")
+    history = {"kept_epoch": 3, "parameters": 21355, "multiply_accumulates_per_note": 10**6, "epochs": epochs,
+               "recipe": recipe}  # fmt: skip
     model, model_run = workspace.folder("Trainer", "model"), workspace.folder("Trainer", "model_run")
     (model_run / "history.json").write_text(json.dumps(history))
+    note = np.random.default_rng(1).normal(size=(4, 8)).astype(np.float16)
+    varied = dict.fromkeys((*recipe["augment"], "together_1", "together_2"), note + 1)
+    np.savez(
+        model_run / "variations.npz", note=np.array("bass_acoustic_000-060-075"), original=note, **varied
+    )
     ids["model"] = workspace.artifact("Model", model)
     ids["model_run"] = workspace.artifact("ModelRun", model_run)
     read = {"examples": [ids["transformed"]], "transform_graph": [ids["graph"]]}
-    recipe = RecipeOptions(size="tiny").model_dump(mode="json")
     custom = {"code": "2" * 16, "recipe": recipe, "spectrogram": workspace.config.spectrogram.model_dump()}
     made = {"model": [ids["model"]], "model_run": [ids["model_run"]]}
     workspace.step("Trainer", read, made, run=run, custom_config=custom, peak_memory_mb=1500)
