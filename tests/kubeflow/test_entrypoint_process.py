@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from test_entrypoint import INPUTS_SPEC, executor_input
@@ -153,8 +154,8 @@ def test_a_signal_that_comes_while_a_child_is_started_reaches_it(
 ) -> None:
     real = subprocess.Popen
 
-    def interrupted(command: list[str]) -> subprocess.Popen:
-        child = real(command)
+    def interrupted(command: list[str], **options: Any) -> subprocess.Popen:
+        child = real(command, **options)
         entrypoint._forward(signal.SIGKILL, None)  # the child is not in the list yet
         return child
 

@@ -49,6 +49,7 @@ def undisturbed(shared_server: Server, tmp_path_factory: pytest.TempPathFactory)
     return (out / TRAIN).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_sample_holds_official_records_each_once_in_the_order_of_the_file(
     origin, tmp_path, official_records
 ):
@@ -62,6 +63,7 @@ def test_a_sample_holds_official_records_each_once_in_the_order_of_the_file(
     assert all(family["notes"] for family in counted["families"].values())
 
 
+@pytest.mark.slow
 def test_another_seed_takes_other_records_and_the_same_seed_the_same(origin, tmp_path, undisturbed):
     download(request(tmp_path / "same"), origin)
     download(request(tmp_path / "other", seed=1), origin)

@@ -47,6 +47,7 @@ def test_however_many_rounds_it_is_small_and_made_at_once(tmp_path, count):
     HTMLParser().feed(text)
 
 
+@pytest.mark.slow
 def test_it_imports_no_tensorflow(tmp_path):
     """In a process of its own, as at the end of a round."""
     config = write_rounds(tmp_path / "workspace", 3)
