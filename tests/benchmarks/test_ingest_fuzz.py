@@ -12,7 +12,7 @@ from components.ingest.contract import Note
 
 def test_mutated_records_neither_crash_nor_slip_through() -> None:
     outcomes = ingest_fuzz.run(600, seed=1)
-    assert outcomes.total() == 1_500
+    assert outcomes.total() == 600
     assert outcomes["accepted"] > 20, "mutations too wild to test what is accepted"
     assert len(outcomes) > 10, "mutations too tame to test the reasons"
 
