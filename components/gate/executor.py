@@ -9,8 +9,8 @@ from tfx.types import artifact_utils
 from components.blessing import BASELINE_URI, CURRENT_ID, CURRENT_URI, bless_model
 from components.documents import AnsweringModels, GateReport
 from components.gate.checks import judge
+from components.gate.markdown import markdown
 from components.gate.options import GateOptions
-from components.gate.report import markdown
 from components.gate_report import headline
 from components.predictions import Predictions
 

@@ -14,8 +14,8 @@ from components.canary.checks import report_of
 from components.canary.options import CanaryOptions
 from components.documents import CandidateArtifact, ChampionArtifact, Figure, ServerAnswer
 from components.gate.checks import judge
+from components.gate.markdown import markdown
 from components.gate.options import GateOptions
-from components.gate.report import markdown
 from components.gate_report import headline
 from components.predictions import Predictions
 from components.registry import Registry
