@@ -44,7 +44,7 @@ def main(notes: tuple[int, ...], rounds: int, output: Path, scratch: str | None,
     """Measure stock ImportExampleGen, the same without gzip, and our ingest."""
     with tempfile.TemporaryDirectory(prefix="bench-ingest-", dir=scratch) as folder:
         runs = _compare(sorted(notes), rounds, Path(folder))
-        result = {"machine": harness.machine(), "runs": runs, "summary": _summarize(runs)}
+        result = {"machine": harness.machine(), "runs": runs, "summary": summarize(runs)}
         if index:
             result["index"] = _time_index(Path(folder) / "index.tfrecord")
     _print(result)
@@ -178,7 +178,7 @@ def _time_index(path: Path) -> dict[str, Any]:
     return {"records": _INDEXED_RECORDS, "cold_s": seconds[0], "cached_s": seconds[1]}
 
 
-def _summarize(runs: list[dict[str, Any]]) -> dict[str, Any]:
+def summarize(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """Medians of the rounds, and the questions that they answer."""
     sizes = sorted({run["notes"] for run in runs})
     table = {
