@@ -82,7 +82,7 @@ def train(folder: str, size: str) -> dict[str, Any]:
 
 
 def _judging(side: str, notes: Path, model: Path) -> list[Any]:
-    """The steps of one side; candidate and champion are the same model, which costs what two cost."""
+    """Return the steps of one side; candidate and champion are the same model, which costs what two cost."""
     from tfx import components as stock
     from tfx.dsl.components.common.importer import Importer
     from tfx.types.standard_artifacts import Examples, Model
@@ -126,7 +126,7 @@ def _judging(side: str, notes: Path, model: Path) -> list[Any]:
 
 
 def _served(model: Path) -> Path:
-    """A folder of versions in which the model serves, as another tool would have pushed it."""
+    """Return a folder of versions in which the model serves, as another tool would have pushed it."""
     models = model.parent / "served"
     if not models.exists():
         shutil.copytree(model / "Format-Serving", models / "1")
@@ -134,7 +134,7 @@ def _served(model: Path) -> Path:
 
 
 def _stock_config(options: Any) -> Any:
-    """The same metrics, slices and bars, as TFMA has them, of models that it asks."""
+    """Return the same metrics, slices and thresholds, as TFMA has them, of models that it asks."""
     from google.protobuf import text_format
     from tensorflow_model_analysis.proto import config_pb2
 
@@ -158,7 +158,7 @@ def _stock_config(options: Any) -> Any:
 
 
 def summarize(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """What a note costs each side: of the largest run, start-up included, and between the smallest and the largest."""
+    """Return what a note costs each side: in the largest run, with start-up, and from the smallest to the largest."""
     summary: dict[str, Any] = {}
     for side in SIDES:
         first, *_, last = sorted((run for run in runs if run["side"] == side), key=lambda run: run["notes"])
@@ -176,7 +176,7 @@ def summarize(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def table(result: dict[str, Any]) -> str:
-    """The figures as Markdown."""
+    """Return the figures as Markdown."""
     text = markdown(result["runs"], SIDES)
     for side, costs in result["summary"].items():
         text += (

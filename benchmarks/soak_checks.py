@@ -33,7 +33,7 @@ Champion = tuple[int, float | None]
 def faults_of_day(
     config: Config, kind: str, rounds: tuple[Round, ...], before: Champion, now: Champion
 ) -> Iterator[str]:
-    """What should not be so in the morning.
+    """Yield what should not be so in the morning.
 
     Args:
       config: of the day.
@@ -89,7 +89,7 @@ def kept_notes(config: Config) -> list[Path]:
 
 
 def _computed_again(run: past_runs.Run, old: int) -> Iterator[str]:
-    """Whether spectrograms of the `old` spans were computed again: those taken over are older than the run."""
+    """Yield a fault if spectrograms of the `old` spans were computed again: those taken over are older than the run."""
     transform = run.steps["Transform"]
     kept = transform.outputs["updated_analyzer_cache"][0].path
     splits = {path.parent.name: path.stat().st_mtime for path in kept.glob("*/Split-train-*/middle-*")}
@@ -99,6 +99,6 @@ def _computed_again(run: past_runs.Run, old: int) -> Iterator[str]:
 
 
 def levels_off(values: list[float], slack: float) -> bool:
-    """Whether the last third of a series stays below the maximum of the third before, and some slack."""
+    """Return whether the last third of a series stays below the maximum of the third before, and some slack."""
     third = len(values) // 3
     return not third or max(values[-third:]) <= (1 + slack) * max(values[-2 * third : -third])

@@ -77,7 +77,7 @@ def _round(config: Config) -> dict[str, float]:
 
 
 def by_part(steps: dict[str, float]) -> dict[str, float]:
-    """Sums the CPU seconds of steps; steps of one span are called `<step>-<span>`."""
+    """Sum the CPU seconds of steps; steps of one span are called `<step>-<span>`."""
     kinds = {kind: part for part, names in PARTS.items() for kind in names}
     sums = dict.fromkeys(PARTS, 0.0)
     for name, seconds in steps.items():
@@ -94,7 +94,7 @@ def table(found: dict[str, dict[str, float]]) -> str:
 
 
 def is_cheap(found: dict[str, Any]) -> bool:
-    """Whether what the nine old spans add to the new one is below a quarter of what ten new ones cost."""
+    """Return whether what the nine old spans add to the new one is below a quarter of what ten new ones cost."""
     all_new, one_new, alone = (seconds["preparation"] for seconds in found.values())
     return one_new - alone <= 0.25 * all_new
 

@@ -24,19 +24,19 @@ BLESSINGS = {
 
 
 def all_blessed(input_dict: Mapping[str, list[Artifact]]) -> bool:
-    """Whether the inputs that BLESSINGS names, as far as they are wired, all say yes, the first one at least."""
+    """Return whether the inputs that BLESSINGS names, as far as they are wired, all say yes, the first one at least."""
     given = [blessing for key in BLESSINGS for blessing in input_dict.get(key) or ()]
     return bool(input_dict.get("model_blessing")) and all(map(is_blessed, given))
 
 
 def is_blessed(blessing: Artifact) -> bool:
-    """Whether a ModelBlessing says yes."""
+    """Return whether a ModelBlessing says yes."""
     key = constants.ARTIFACT_PROPERTY_BLESSED_KEY
     return bool(blessing.get_int_custom_property(key) == constants.BLESSED_VALUE)
 
 
 def bless_model(blessing: Artifact, blessed: bool, models: Mapping[str, str | int]) -> None:
-    """Marks a ModelBlessing as TFX's Evaluator does.
+    """Mark a ModelBlessing as TFX's Evaluator does.
 
     Args:
       blessing: the artifact.
@@ -54,13 +54,13 @@ def bless_model(blessing: Artifact, blessed: bool, models: Mapping[str, str | in
 
 
 def withdraw(blessing: Artifact) -> None:
-    """Makes a no of a ModelBlessing that says yes."""
+    """Make a no of a ModelBlessing that says yes."""
     fileio.remove(f"{blessing.uri}/{constants.BLESSED_FILE_NAME}")
     bless_model(blessing, False, {})
 
 
 def bless_infra(blessing: Artifact, blessed: bool) -> None:
-    """Marks an InfraBlessing as TFX's InfraValidator does."""
+    """Mark an InfraBlessing as TFX's InfraValidator does."""
     storage.write_bytes(f"{blessing.uri}/{'INFRA_BLESSED' if blessed else 'INFRA_NOT_BLESSED'}", b"")
     blessing.set_int_custom_property("blessed", int(blessed))
     blessing.set_int_custom_property("has_model", 0)

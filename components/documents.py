@@ -32,7 +32,7 @@ class Document(Part):
 
     @classmethod
     def read(cls, folder: str | Path) -> Self:
-        """Reads the file in `folder`.
+        """Read the file in `folder`.
 
         Raises:
           FileNotFoundError: it is not there.
@@ -49,7 +49,7 @@ class Document(Part):
             ) from error
 
     def write(self, folder: str | Path, text: str = "") -> None:
-        """Writes the file into `folder`, and `text` beside it."""
+        """Write the file into `folder`, and `text` beside it."""
         storage.write_bytes(f"{folder}/{self.FILE}", self.to_json())
         if text:
             storage.write_bytes(f"{folder}/{self.TEXT_FILE}", text.encode())
@@ -91,7 +91,7 @@ class Counted(Part):
     families: dict[str, int] = {}
 
     def table(self, key: str) -> dict[str, int]:
-        """The table under `key`; empty where there is none."""
+        """Return the table under `key`; empty where there is none."""
         return getattr(self, key, {})
 
 
@@ -197,7 +197,7 @@ class Verdict(Document):
     checks: tuple[DataCheck, ...] = ()
 
     def stops(self) -> list[DataCheck]:
-        """The checks that refuse the data."""
+        """Return the checks that refuse the data."""
         return [check for check in self.checks if check.outcome == "stop"]
 
     def enforce(self, limits: str) -> None:
@@ -376,7 +376,7 @@ class GateReport(Document):
     verdict: str = ""
 
     def failed(self) -> list[GateCheck]:
-        """The checks that the candidate did not pass."""
+        """Return the checks that the candidate did not pass."""
         return [check for check in self.checks if not check.passed]
 
 

@@ -56,7 +56,7 @@ class Predictions:
 
     @classmethod
     def join(cls, parts: Iterable["Predictions"]) -> "Predictions":
-        """The rows of several tables in one.
+        """Return the rows of several tables in one.
 
         Raises:
           nsynth.UserError: there is no row.
@@ -74,7 +74,7 @@ class Predictions:
         return cls(**columns, attributes=attributes)
 
     def records(self) -> Iterator[bytes]:
-        """Each note as a serialized tf.Example: its name, group, label and attributes, and a feature for each model."""
+        """Yield each note as a serialized tf.Example: name, group, label and attributes, a feature for each model."""
         for row in range(len(self)):
             example = Example()
             put = example.features.feature
@@ -96,7 +96,7 @@ class Predictions:
 
     @classmethod
     def load(cls, folder: str | Path) -> "Predictions":
-        """Reads the artifact of Predictor, in the order of its files.
+        """Read the artifact of Predictor, in the order of its files.
 
         Raises:
           nsynth.UserError: a file is damaged, or there is none.
@@ -138,7 +138,7 @@ def predict(files: Iterable[str], candidate: str, champion: str | None = None) -
 def ask(
     files: Iterable[str], candidate: str, champion: str | None = None
 ) -> Iterator[tuple[str, Predictions]]:
-    """Sends every note once through the signature `serving_default` of both models, a batch after the other.
+    """Send every note once through the signature `serving_default` of both models, a batch after the other.
 
     Args:
       files: TFRecords of raw Examples.
@@ -182,7 +182,7 @@ def ask(
 
 
 def slices(predictions: Predictions, edges: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
-    """The parts of the notes that are looked at by themselves: name, such as `family=bass` -> bool [notes].
+    """Return the parts of the notes that are looked at by themselves: name, such as `family=bass` -> bool [notes].
 
     Args:
       predictions: of the notes.

@@ -45,12 +45,12 @@ class Registry:
         self.destination = str(destination).rstrip("/")
 
     def versions(self) -> list[Version]:
-        """All versions, oldest first. A folder without `saved_model.pb` is not (yet) a version."""
+        """Return all versions, oldest first. A folder without `saved_model.pb` is not (yet) a version."""
         numbers = sorted(int(name) for name in storage.children(self.destination) if _is_version(name))
         return [version for number in numbers if (version := read_version(self.destination, number))]
 
     def faults(self) -> list[str]:
-        """What in the folder is wrong, in words, an entry each; nothing else is kept from its work by it."""
+        """Return what in the folder is wrong, in words, an entry each; nothing else is kept from its work by it."""
         strays = [
             f"{self.destination}/{name} is no version: call it by a number without leading zeros below 2**63, "
             "or take it away"
@@ -60,12 +60,12 @@ class Registry:
         return strays + [version.fault for version in self.versions() if version.fault]
 
     def serving(self) -> Version | None:
-        """The version that a server of this folder serves."""
+        """Return the version that a server of this folder serves."""
         versions = self.versions()
         return versions[-1] if versions else None
 
     def get(self, number: int) -> Version:
-        """The version with this number.
+        """Return the version with this number.
 
         Raises:
           nsynth.UserError: there is none.
@@ -77,11 +77,11 @@ class Registry:
         return version
 
     def find(self, digest: str) -> Version | None:
-        """The version as which the model with this digest was pushed first, rollbacks aside."""
+        """Return the version as which the model with this digest was pushed first, rollbacks aside."""
         return next((v for v in self.versions() if digest and v.record.digest == digest), None)
 
     def to_beat(self, candidate: str | None = None, told: int | None = None) -> int:
-        """Number of the version that a candidate is compared with, 0 if there is none.
+        """Return the number of the version that a candidate is compared with, 0 if there is none.
 
         A candidate that was pushed already is compared with what it was compared with then, so that an
         unchanged run comes to the same answer, from the cache.
@@ -101,7 +101,7 @@ class Registry:
     def publish(
         self, fill: Callable[[str], None], record: Record, card: Callable[[Record], str] | None = None
     ) -> Version:
-        """Makes a new version appear at once, complete, under the next number.
+        """Make a new version appear at once, complete, under the next number.
 
         Args:
           fill: writes the SavedModel into the folder it is given.
@@ -123,7 +123,7 @@ class Registry:
     def _publish(
         self, fill: Callable[[str], None], record: Record, card: Callable[[Record], str] | None
     ) -> Version:
-        """The same for the holder of the lock, whether or not the model is there already."""
+        """Return the same for the holder of the lock, whether or not the model is there already."""
         number = self._next_number()
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         record = record.model_copy(update={"version": number, "created": now})
@@ -147,7 +147,7 @@ class Registry:
         return Version(number, path, record)
 
     def _next_number(self) -> int:
-        """The time, or one more than the highest number that a server would find here."""
+        """Return the time, or one more than the highest number that a server would find here."""
         names = [name for name in storage.children(self.destination) if re.fullmatch("[0-9]+", name)]
         highest = max((n for name in names if (n := int(name)) <= _MAX_NUMBER), default=0)
         if highest == _MAX_NUMBER:
@@ -157,7 +157,7 @@ class Registry:
         return max(int(time.time()), highest + 1)
 
     def rollback(self, to: int | None = None, reason: str = "") -> Version:
-        """Publishes an older version once more under a new number, so that every server takes it up.
+        """Publish an older version once more under a new number, so that every server takes it up.
 
         Args:
           to: the version to go back to; none means the one that served before the present one.
@@ -191,12 +191,12 @@ class Registry:
         return target
 
     def before(self, version: Version) -> Version | None:
-        """What served before `version` did, as far as it is still there; for a rollback, before its original."""
+        """Return what served before `version` did, as far as it is still there; for a rollback, before its original."""
         older = [v for v in self.versions() if v.number < version.origin]
         return older[-1] if older else None
 
     def retain(self, keep: int) -> list[int]:
-        """Removes the oldest versions but the last `keep`, never the serving one. Returns what went.
+        """Remove the oldest versions but the last `keep`, never the serving one. Return what went.
 
         A version that cannot be removed is named in the log, and the others go.
         """
@@ -212,12 +212,12 @@ class Registry:
         return gone
 
     def copy(self, number: int, folder: str) -> None:
-        """Copies the files of a version into `folder`."""
+        """Copy the files of a version into `folder`."""
         storage.copy_folder(self.get(number).path, folder)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Keeps other pushers of this folder out. An object store has no locks: run one pusher at a time there."""
+        """Keep other pushers of this folder out. An object store has no locks: run one pusher at a time there."""
         if storage.is_remote(self.destination):
             yield
             return
@@ -237,12 +237,12 @@ class Registry:
 
 
 def _is_version(name: str) -> bool:
-    """Whether an entry has the name of a version: a number as it is written, which a server can read."""
+    """Return whether an entry has the name of a version: a number as it is written, which a server can read."""
     return bool(re.fullmatch("[1-9][0-9]{0,18}", name)) and int(name) <= _MAX_NUMBER
 
 
 def _unharmed(version: Version) -> bool:
-    """Whether the files of a version are those that were judged; if not, the log tells."""
+    """Return whether the files of a version are those that were judged; if not, the log tells."""
     try:
         version.check()
     except nsynth.UserError as error:

@@ -66,7 +66,7 @@ class Data:
 
 
 def prepare(config: Config) -> Data:
-    """The steps for the one folder `config.input_base`."""
+    """Return the steps for the one folder `config.input_base`."""
     ingest = NSynthExampleGen(
         input_base=config.input_base, options=config.ingest, code=code("ExampleGen")
     ).with_id("ExampleGen")
@@ -94,7 +94,7 @@ def prepare(config: Config) -> Data:
 
 
 def prepare_spans(config: Config, spans: Spans) -> Data:
-    """The steps for a window of spans: each has its own ingest, the new ones are judged, Transform takes all."""
+    """Return the steps for a window of spans: each has its own ingest, the new ones are judged, Transform takes all."""
     ingests = {span: ingest_span(config, span) for span in spans.window}
     examples = {span: ingest.outputs["examples"] for span, ingest in ingests.items()}
     quarantine = union(ingest.outputs["quarantine"] for ingest in ingests.values())
@@ -135,7 +135,7 @@ def _schema(accounts: BaseChannel) -> BaseComponent:
 
 
 def ingest_span(config: Config, span: int) -> BaseComponent:
-    """The step that reads one span; it is the same in every round, so that the cache knows it."""
+    """Return the step that reads one span; it is the same in every round, so that the cache knows it."""
     static_range = range_config_pb2.StaticRange(start_span_number=span, end_span_number=span)
     return NSynthExampleGen(
         input_base=str(config.retrain.spans),
@@ -147,13 +147,13 @@ def ingest_span(config: Config, span: int) -> BaseComponent:
 
 
 def _ingest_held_out(config: Config) -> list[BaseComponent]:
-    """The fixed folder that is judged on; if it is set."""
+    """Return the fixed folder that is judged on; if it is set."""
     holdout = config.retrain.holdout
     return [ingest_all(config, str(holdout), "HeldOut")] if holdout is not None else []
 
 
 def ingest_all(config: Config, folder: str, name: str) -> BaseComponent:
-    """All notes of a folder, whatever its files are called, as one split: the one that is judged on."""
+    """Return all notes of a folder, whatever its files are called, as one split: the one that is judged on."""
     split = example_gen_pb2.Input.Split(name=EVALUATED_SPLIT, pattern="*")
     ingest = NSynthExampleGen(
         input_base=folder,
@@ -165,7 +165,7 @@ def ingest_all(config: Config, folder: str, name: str) -> BaseComponent:
 
 
 def _earlier_cache(uri: str, steps: list[BaseComponent]) -> BaseChannel | None:
-    """The channel of an earlier run's cache; its Importer is added to `steps`."""
+    """Return the channel of an earlier run's cache; its Importer is added to `steps`."""
     if not uri:
         return None
     cache = Importer(source_uri=uri, artifact_type=TransformCache).with_id("EarlierCache")
@@ -176,7 +176,7 @@ def _earlier_cache(uri: str, steps: list[BaseComponent]) -> BaseChannel | None:
 def _judge_new(
     config: Config, spans: Spans, ingests: dict[int, BaseComponent], schema: BaseChannel
 ) -> tuple[list[BaseComponent], list[BaseComponent]]:
-    """The steps that judge the spans to be judged, and the last one for each span."""
+    """Return the steps that judge the spans to be judged, and the last one for each span."""
     champion = Champion(push_destination=config.models, code=code("Champion")).with_id("Serving")
     steps: list[BaseComponent] = [champion]
     gates = []
@@ -221,7 +221,7 @@ class _Judge:
         return kind if self._span is None else step_names.of_span(kind, self._span)
 
     def drift(self, champion: BaseChannel, earlier: BaseChannel | None) -> BaseComponent:
-        """The step that looks at the data with the champion's eyes, once the gate has accepted it."""
+        """Return the step that looks at the data with the champion's eyes, once the gate has accepted it."""
         drift = Drift(
             examples=self._sample,
             earlier=earlier,

@@ -28,7 +28,7 @@ from pipeline.fingerprint import step_fingerprint as code
 def create_pipeline(
     config: Config, pipeline_root: str, spans: Spans | None = None, **kwargs: Any
 ) -> Pipeline:
-    """Builds the whole graph from the configuration.
+    """Build the whole graph from the configuration.
 
     Args:
       config: all settings.
@@ -155,7 +155,7 @@ def _ask(config: Config, examples: BaseChannel, model: _Model) -> BaseComponent:
 
 
 def _answer(config: Config, model: _Model, blessings: dict[str, BaseChannel]) -> list[BaseComponent]:
-    """What a blessed model says of the notes that the configuration names; nothing, if it names none."""
+    """Return what a blessed model says of the notes that the configuration names; nothing, if it names none."""
     if config.bulk.data is None:
         return []
     ingest = ingest_all(config, config.bulk.data, "BulkNotes")
@@ -169,7 +169,7 @@ def _answer(config: Config, model: _Model, blessings: dict[str, BaseChannel]) ->
 
 
 def _judge_on_newest(config: Config, newest: BaseChannel, model: _Model) -> list[BaseComponent]:
-    """The candidate must not be worse than the champion on the newest span either; the last step says so."""
+    """Return the steps by which the candidate must not be worse than the champion on the newest span either."""
     no_thresholds = {
         "min_accuracy": 0.0,
         "min_macro_recall": 0.0,

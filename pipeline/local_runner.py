@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 def run_local(config: Config, spans: "Spans | None" = None) -> None:
-    """Runs every step that the cache does not already hold. An error of a step is raised as it is.
+    """Run every step that the cache does not already hold. An error of a step is raised as it is.
 
     Args:
       config: all settings.
@@ -44,7 +44,7 @@ def run_local(config: Config, spans: "Spans | None" = None) -> None:
 
 
 def _kept_or_compiled(config: Config) -> "pipeline_pb2.Pipeline":
-    """The graph for the one folder `config.input_base`."""
+    """Return the graph for the one folder `config.input_base`."""
     if graph := graph_cache.load(config):
         on_demand.defer()
         return graph

@@ -28,7 +28,7 @@ def power_spectrogram(audio: tf.Tensor, options: SpectrogramOptions) -> tf.Tenso
 
 
 def mel_power(power: tf.Tensor, options: SpectrogramOptions) -> tf.Tensor:
-    """Sums the power of each mel band: [batch, frames, bins] to [batch, frames, n_mels]."""
+    """Sum the power of each mel band: [batch, frames, bins] to [batch, frames, n_mels]."""
     weights = mel_matrix(options)
     per_frame = tf.reshape(power, [-1, options.bins])
     bands = []

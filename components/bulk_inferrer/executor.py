@@ -46,7 +46,7 @@ class BulkInferExecutor(tfx_bulk_inferrer.Executor):
         inference_result: types.Artifact | None,
         inference_endpoint: model_spec_pb2.InferenceSpecType,
     ) -> None:
-        """Writes a file of answers for each file of notes."""
+        """Write a file of answers for each file of notes."""
         splits = sorted({s for e in examples for s in artifact_utils.decode_split_names(e.split_names)})
         output_examples.split_names = artifact_utils.encode_split_names(splits)
         jobs = []
@@ -83,7 +83,7 @@ class AskModel(beam.DoFn):
         self._model, self._signature, self._columns = model, signature, columns
 
     def setup(self) -> None:
-        """Loads the model once a worker."""
+        """Load the model once a worker."""
         self._loaded = tf.saved_model.load(self._model)  # the signature does not keep its model alive
         self._ask = self._loaded.signatures[self._signature]
 
@@ -109,7 +109,7 @@ class AskModel(beam.DoFn):
 
 
 def _put(feature: tf.train.Feature, value: Any) -> None:
-    """Writes a scalar or a vector in the type that it has."""
+    """Write a scalar or a vector in the type that it has."""
     values = value.ravel().tolist() if hasattr(value, "ravel") else [value]
     if isinstance(values[0], bytes):
         feature.bytes_list.value.extend(values)

@@ -18,7 +18,7 @@ class ChampionExecutor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Copies the version that the driver named, or looks itself where no driver ran (Kubeflow).
+        """Copy the version that the driver named, or the one found here where no driver ran (Kubeflow).
 
         Raises:
           nsynth.UserError: it is not a model of this pipeline, or was altered.

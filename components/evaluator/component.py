@@ -41,7 +41,7 @@ class Evaluator(BeamStep):
         split: str = "valid",
         code: str = "",
     ):
-        """Evaluates what `model` and `baseline_model` answered.
+        """Evaluate what `model` and `baseline_model` answered.
 
         Args:
           predictions: Predictor's output.

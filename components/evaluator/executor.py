@@ -33,7 +33,7 @@ class EvaluateExecutor(tfx_evaluator.Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Runs TFMA, and withdraws its blessing if its accuracy is not that of the predictions.
+        """Run TFMA, and withdraw its blessing if its accuracy is not that of the predictions.
 
         Raises:
           nsynth.UserError: the predictions are not those of the models that the blessing would name. Without this, a
@@ -64,7 +64,7 @@ class EvaluateExecutor(tfx_evaluator.Executor):
 
 
 def judge(theirs: float, ours: float, blessed: bool) -> tuple[GateCheck, ...]:
-    """What the gate's report shows of the Evaluator.
+    """Return what the gate's report shows of the Evaluator.
 
     Args:
       theirs: TFMA's accuracy of the candidate.
@@ -89,7 +89,7 @@ def judge(theirs: float, ours: float, blessed: bool) -> tuple[GateCheck, ...]:
 
 
 def _accuracy(evaluation: str, has_champion: bool) -> float:
-    """The candidate's over all notes, as TFMA counted it; it names the models only where there are two."""
+    """Return the candidate's over all notes, as TFMA counted it; it names the models only where there are two."""
     result = tfma.load_eval_result(evaluation, model_name="candidate" if has_champion else None)
     return float(result.get_metrics_for_slice()[ACCURACY_METRIC]["doubleValue"])
 

@@ -26,7 +26,7 @@ class PushExecutor(tfx_pusher.Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Publishes the model, unless a blessing says no or the same model is there already."""
+        """Publish the model, unless a blessing says no or the same model is there already."""
         pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
         if not all_blessed(input_dict) or not self.CheckBlessing(input_dict):
             self._MarkNotPushed(pushed)
@@ -59,7 +59,7 @@ class PushExecutor(tfx_pusher.Executor):
         self._MarkPushed(pushed, pushed_destination=version.path, pushed_version=str(version.number))
 
     def _run(self, exec_properties: dict[str, Any]) -> dict[str, str]:
-        """The run that pushes: as the cluster told it, else as TFX's local runner calls it."""
+        """Return the run that pushes: as the cluster told it, else as TFX's local runner calls it."""
         run = exec_properties.get("run")
         if not run:
             return {"run": getattr(self._context, "pipeline_run_id", None) or ""}
@@ -69,6 +69,6 @@ class PushExecutor(tfx_pusher.Executor):
 
 
 def _folder(input_dict: dict[str, list[types.Artifact]], key: str) -> str | None:
-    """The folder of an input, none if it was not wired."""
+    """Return the folder of an input, none if it was not wired."""
     artifacts = input_dict.get(key) or []
     return artifacts[0].uri if artifacts else None

@@ -31,7 +31,7 @@ def _remember(ctx: click.Context, parameter: click.Parameter, value: Any) -> Non
 
 
 def _configured(command: Any) -> Any:
-    """Gives a command the options that name the serving folder: they may stand before or behind its name."""
+    """Give a command the options that name the serving folder: they may stand before or behind its name."""
     told = "The YAML file that names the serving folder.  [default: configs/demo.yaml]"
     command = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", expose_value=False,
                            callback=_remember, help="Override one setting.")(command)  # fmt: skip
@@ -95,7 +95,7 @@ _FRONT_MATTER = re.compile(r"\A---\n.*?^---\n", re.DOTALL | re.MULTILINE)
 
 
 def _in_words(version: Version, serving: Version | None) -> Iterator[tuple[str, str]]:
-    """The record, line by line; what is not known is left out."""
+    """Yield the record, line by line; what is not known is left out."""
     record = version.record
     yield "version", f"{version.number}{', serving' if serving and version.number == serving.number else ''}"
     if version.fault:
@@ -195,7 +195,7 @@ def promote_run(config: Config, reason: str, run_name: str | None = None) -> Ver
 
 
 def _accounts(run: Any) -> "tuple[IngestAccount, ...]":
-    """What each ingest of the run's data counted, as far as it is still there."""
+    """Return what each ingest of the run's data counted, as far as it is still there."""
     transform = run.steps.get("Transform")
     read = {o.id for o in transform.inputs.get("examples", ())} if transform else set()
     made = [
@@ -208,7 +208,7 @@ def _accounts(run: Any) -> "tuple[IngestAccount, ...]":
 
 
 def print_models(registry: Registry, console: rich.console.Console) -> None:
-    """Prints the table of versions, oldest first."""
+    """Print the table of versions, oldest first."""
     versions, serving = registry.versions(), registry.serving()
     for fault in registry.faults():
         console.print(f"[red]{rich.markup.escape(fault)}[/]", highlight=False, soft_wrap=True)

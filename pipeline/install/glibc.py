@@ -65,7 +65,7 @@ class Elf:
         return (header[4], header[5], self._offsets[header[6]]) if header else (0, 0, 0)
 
     def string(self, offset: int) -> str:
-        """The zero-terminated string at `offset`."""
+        """Return the zero-terminated string at `offset`."""
         return self.data[offset : self.data.index(0, offset)].decode()
 
     def needs(self) -> Iterator[tuple[str, str, int, int]]:
@@ -139,7 +139,7 @@ def relax(elf: Elf, lacking: dict[int, str]) -> None:
 
 
 def patch(path: Path) -> bool:
-    """Makes the module at `path` loadable here. Returns whether anything had to be done.
+    """Make the module at `path` loadable here. Return whether anything had to be done.
 
     Raises:
       NotRecognisedError: the module asks for something unknown; it is left as it was.

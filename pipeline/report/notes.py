@@ -38,7 +38,7 @@ class Place:
 
 
 def catalogue(folder: Path) -> Iterator[Place]:
-    """All notes of a split in one pass that touches a few pages of each record: header and labels.
+    """Yield all notes of a split in one pass that touches a few pages of each record: header and labels.
 
     Features are stored in any order, often in that of their names, which puts the labels behind the samples: each is
     looked for from the end.
@@ -66,7 +66,7 @@ def _place(path: Path, record: tfrecord.Record, content: mmap.mmap) -> Place | N
 
 
 def _value(content: mmap.mmap, record: tfrecord.Record, key: str) -> str | int | None:
-    """The first value of a feature, found by the bytes of its entry in the map of features."""
+    """Return the first value of a feature, found by the bytes of its entry in the map of features."""
     encoded = key.encode()
     entry = b"\x0a" + bytes([len(encoded)]) + encoded + b"\x12"  # field 1, the key; field 2, the feature
     start = content.rfind(entry, record.offset, record.end)
@@ -82,7 +82,7 @@ def _value(content: mmap.mmap, record: tfrecord.Record, key: str) -> str | int |
 
 
 def _varint(content: mmap.mmap, start: int) -> tuple[int, int]:
-    """A number in protobuf's coding, and where it ends."""
+    """Return a number in protobuf's coding, and where it ends."""
     number = shift = 0
     while True:
         octet = content[start]
@@ -93,7 +93,7 @@ def _varint(content: mmap.mmap, start: int) -> tuple[int, int]:
 
 
 def read_audio(place: Place) -> np.ndarray:
-    """Samples of one note: float32 [nsynth.NOTE_SAMPLES]."""
+    """Return samples of one note: float32 [nsynth.NOTE_SAMPLES]."""
     with open(place.file, "rb") as file:
         data, _ = tfrecord.read_data(file, place.record)
     features = Example.FromString(data).features.feature
@@ -101,7 +101,7 @@ def read_audio(place: Place) -> np.ndarray:
 
 
 def flac_uri(audio: np.ndarray) -> str:
-    """The sound as a data URI.
+    """Return the sound as a data URI.
 
     FLAC, because what one hears is then what the model heard, in two thirds of a WAV's size or less; every
     browser has played it since 2017, while Safari took until 2024 to play Ogg Vorbis.
@@ -114,7 +114,7 @@ def flac_uri(audio: np.ndarray) -> str:
 
 
 def picture_uri(values: np.ndarray, low: float, high: float, colours: str = COLOURS) -> str:
-    """A spectrogram [frames, n_mels] as a picture, time to the right, frequency up; `low` dark, `high` bright.
+    """Return a spectrogram [frames, n_mels] as a picture, time to the right, frequency up; `low` dark, `high` bright.
 
     `colours` is a map of Matplotlib.
     """

@@ -47,13 +47,13 @@ class RunRecord:
             return self.config
 
     def steps(self, kind: str) -> list[past_runs.Step]:
-        """All steps of this kind: `Gate` before `GateNewest`; of `ExampleGen-<span>` the newest span first."""
+        """Return all steps of this kind: `Gate` before `GateNewest`; of `ExampleGen-<span>` the newest span first."""
         found = (name for name in self.run.steps if without_span(name) in (kind, f"{kind}Newest"))
         names = sorted(found, reverse=True)
         return [self.run.steps[name] for name in sorted(names, key=lambda name: name != kind)]
 
     def step(self, kind: str) -> past_runs.Step | None:
-        """The first of them."""
+        """Return the first of them."""
         return next(iter(self.steps(kind)), None)
 
     @property
@@ -68,7 +68,7 @@ class RunRecord:
         return self.failed or next((s for s in self.run.steps.values() if s.state == "RUNNING"), None)
 
     def finished(self, kind: str) -> past_runs.Step:
-        """The step of this kind, if it came to its end.
+        """Return the step of this kind, if it came to its end.
 
         Raises:
           Absent: it did not.
@@ -84,7 +84,7 @@ class RunRecord:
         raise Absent(f"This run has no step {kind}.")
 
     def artifact(self, kind: str, key: str) -> past_runs.Output:
-        """What the step left under `key`.
+        """Return what the step left under `key`.
 
         Raises:
           Absent: there is no such artifact.
@@ -95,7 +95,7 @@ class RunRecord:
         return found
 
     def file(self, kind: str, key: str, name: str) -> Path:
-        """A file of that artifact.
+        """Return a file of that artifact.
 
         Raises:
           Absent: the artifact or the file is not there.
@@ -103,7 +103,7 @@ class RunRecord:
         return self.locate(self.artifact(kind, key), name)
 
     def locate(self, output: past_runs.Output, below: str = "") -> Path:
-        """Where an artifact, or what lies below it, is now: a workspace may have been moved as a whole.
+        """Return where an artifact, or what lies below it, is now: a workspace may have been moved as a whole.
 
         Raises:
           Absent: it is gone.
@@ -123,19 +123,19 @@ class RunRecord:
         return json.loads(self.file(kind, key, name).read_text())
 
     def account(self) -> IngestAccount:
-        """The account of the ingest; of several, of the newest span. It raises Absent as the following ones do."""
+        """Return the account of the ingest; of several, of the newest span. Raises Absent as the following ones do."""
         return self._document(IngestAccount, "ExampleGen", "quarantine")
 
     def data_verdict(self) -> DataGateVerdict:
-        """What DataGate says of the newest span."""
+        """Return what DataGate says of the newest span."""
         return self._verdict(DataGateVerdict, "DataGate")
 
     def drift_verdict(self) -> DriftVerdict:
-        """What Drift says of the newest span."""
+        """Return what Drift says of the newest span."""
         return self._verdict(DriftVerdict, "Drift")
 
     def gate_report(self, step: str = "Gate") -> GateReport:
-        """The report of this gate; of the first one, with what the Evaluator says of the same predictions."""
+        """Return the report of this gate; of the first one, with what the Evaluator says of the same predictions."""
         gate = self.file(step, "report", GateReport.FILE).parent
         return read_report(gate, self._evaluated() if step == "Gate" else None)
 
@@ -146,11 +146,11 @@ class RunRecord:
             return None
 
     def canary_report(self) -> CanaryReport:
-        """The canary's report."""
+        """Return the canary's report."""
         return self._document(CanaryReport, "Canary", "report")
 
     def _verdict(self, document: type[Read], kind: str) -> Read:
-        """What a step that judges data says; if it refused the data, its outputs are gone, and the history has it."""
+        """Return what a step that judges data says; from the history if it refused the data."""
         if self.run.verdict and self.failed and self.failed == self.step(kind):
             return document.model_validate_json(self.run.verdict)
         return self._document(document, kind, "verdict")
@@ -159,7 +159,7 @@ class RunRecord:
         return document.read(self.file(kind, key, document.FILE).parent)
 
     def predictions(self) -> Predictions:
-        """What candidate and champion answer to the judged notes.
+        """Return what candidate and champion answer to the judged notes.
 
         Raises:
           Absent: it is not there.
@@ -167,7 +167,7 @@ class RunRecord:
         return Predictions.load(self.file("Predictor", "predictions", AnsweringModels.FILE).parent)
 
     def setting(self, kind: str, key: str) -> dict[str, Any]:
-        """A JSON setting of a step.
+        """Return a JSON setting of a step.
 
         Raises:
           Absent: the step did not finish or has no such setting.

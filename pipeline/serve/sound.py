@@ -50,7 +50,7 @@ def decode(content: bytes) -> Sound:
 
 
 def draw(samples: np.ndarray) -> dict[str, Any]:
-    """What a page needs to draw a sound.
+    """Return what a page needs to draw a sound.
 
     Returns:
         `waveform`: lowest and highest sample of each column; `spectrogram`: mel bands and columns, and their levels

@@ -15,7 +15,7 @@ RANGE = (-2.5, 2.5)  # deviations of a mel bin from its mean, dark to bright
 
 
 def build(record: RunRecord) -> dict[str, Any]:
-    """The original, and for each variation that is switched on a picture of what it changes."""
+    """Return the original, and for each variation that is switched on a picture of what it changes."""
     history = record.json("Trainer", "model_run", "history.json")
     try:
         options = AugmentOptions.model_validate(history["recipe"]["augment"])

@@ -15,7 +15,7 @@ from transform.options import SpectrogramOptions
 
 
 def build(record: RunRecord) -> dict[str, Any]:
-    """A card for each class that there are notes of."""
+    """Return a card for each class that there are notes of."""
     chosen = _chosen(record)
     if not chosen:
         raise Absent("There are no notes to show.")
@@ -47,7 +47,7 @@ def typical(places: Iterable[Place]) -> dict[str, Place]:
 
 
 def spectrogram_options(record: RunRecord) -> SpectrogramOptions:
-    """The front end that the run used; the configured one, if the run did not come so far."""
+    """Return the front end that the run used; the configured one, if the run did not come so far."""
     try:
         return SpectrogramOptions.model_validate(record.setting("Transform", "custom_config")["spectrogram"])
     except (Absent, KeyError, ValueError):
@@ -66,7 +66,7 @@ def answers(record: RunRecord) -> dict[str, np.ndarray]:
 def cards(
     places: list[Place], options: SpectrogramOptions, judged: dict[str, np.ndarray]
 ) -> list[dict[str, Any]]:
-    """What the page shows of each note: name, words, picture, sound and answer."""
+    """Return what the page shows of each note: name, words, picture, sound and answer."""
     shown = []
     for place in places:
         audio = read_audio(place)
@@ -85,6 +85,6 @@ def cards(
 
 
 def answer(probabilities: np.ndarray) -> dict[str, Any]:
-    """The likeliest family and its probability."""
+    """Return the likeliest family and its probability."""
     top = int(probabilities.argmax())
     return {"family": nsynth.CLASSES[top].replace("_", " "), "probability": float(probabilities[top])}
