@@ -89,6 +89,10 @@ bench-scale: $(READY)  ## 60,000 notes (34 GB of disk) through the whole pipelin
 bench-hundredfold: $(READY)  ## plan, account and index of 100 × NSynth, without the sound: time and memory
 	@$(BIN)/python -m benchmarks.hundredfold $(ARGS)
 
+.PHONY: bench-kubeflow
+bench-kubeflow: $(READY)  ## count the bytes that a run on Kubeflow moves between object store and pods, by claim and by store
+	@$(BIN)/python -m benchmarks.kubeflow_bytes $(ARGS)
+
 .PHONY: bench-judge
 bench-judge: $(READY)  ## measure Predictor, Evaluator and Gate against an Evaluator that asks the models itself
 	@$(BIN)/python -m benchmarks.judge $(ARGS)

@@ -112,6 +112,11 @@ def remove(path: Path) -> None:
         shutil.rmtree(path.rename(_draft(path)))
 
 
+def is_draft(path: Path) -> bool:
+    """Whether a file or folder is one that is being written, or that a killed process left."""
+    return path.name.startswith(".") and ".draft-" in path.name
+
+
 def remove_drafts(parent: Path, name: str = "*") -> None:
     """Remove what killed processes left in `parent` of the file or folder `name`; call it where nobody else writes."""
     for draft in parent.glob(f".{name}.draft-*"):

@@ -198,7 +198,7 @@ class Claim:
         """Yield what no record accounts for, and whether it is a draft: of a step that works, or was killed."""
         known = {self.runs / record.run / record.step for record in records if record.outputs}
         for path in sorted(self.runs.glob("*/*")):
-            if path.name.startswith("."):
+            if atomic.is_draft(path):
                 yield path, True
             elif path.with_suffix("") not in known:
                 yield path, False

@@ -19,13 +19,17 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.types.experimental.simple_artifacts import File
 
 import nsynth
+from components.claim import Claim
 from kubeflow import lint
 from kubeflow.checks import check_config, refuse_what_vertex_lacks
+from kubeflow.light import SHIPPED
 from kubeflow.options import DEFAULT_STEPS, KubeflowOptions, StepOptions, quantity
 from kubeflow.package import Package, Target
 
 Spec = dict[str, Any]
 
+REMOTE_RUNNER = "--runner=PortableRunner"
+"""Beam's argument where an engine's workers are on other machines."""
 ENTRYPOINT = ("python", "-m", "kubeflow.entrypoint")
 
 RUN_PARAMETERS = {"data": "input_base", "models": "push_destination", "accepted": "accepted_folder"}
@@ -116,15 +120,18 @@ def _container(spec: Spec, task: Spec) -> Spec:
 
 
 def _drop_local_paths(spec: Spec, options: KubeflowOptions) -> None:
-    """Replaces the set-up file or wheel, a path of this machine, by the image: it holds our code for Beam's workers."""
+    """Replaces the set-up file or wheel, a path of this machine, by the image, which holds our code.
+
+    Workers of an engine on other machines are sent the wheel in the step's image, so that both run the same code.
+    """
     for executor in spec["deploymentSpec"]["executors"].values():
         container = executor.get("container", {})
         for part in (container, container.get("lifecycle", {}).get("preCacheCheck", {})):
+            args = part.get("args", [])
+            elsewhere = REMOTE_RUNNER in args
+            packaged = SHIPPED if elsewhere else f"--sdk_container_image={options.image}"
             part["args"] = [
-                f"--sdk_container_image={options.image}"
-                if arg.startswith(("--setup_file=", "--extra_package="))
-                else arg
-                for arg in part.get("args", [])
+                packaged if arg.startswith(("--setup_file=", "--extra_package=")) else arg for arg in args
             ]
 
 
@@ -282,6 +289,11 @@ def compile_config(config: Any, target: Target = "kfp") -> Package:
     from pipeline.graph import create_pipeline  # it imports every component
 
     check_config(config, target)
+    if (
+        target == "kfp" and not config.ingest.cache_dir
+    ):  # by default it would go with the run, or even with the pod
+        kept = config.ingest.model_copy(update={"cache_dir": str(Claim(config.workspace).root / "cache")})
+        config = config.model_copy(update={"ingest": kept})
     pipeline = create_pipeline(config, config.kubeflow.pipeline_root)
     package = compile_pipeline(pipeline, config.kubeflow, target, str(config.workspace))
     if target == "kfp":

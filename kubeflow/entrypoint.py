@@ -147,10 +147,15 @@ def run_step(
         published = artifacts.on_claim(step.claim, step.name, executor_input, outputs)
     try:
         with published as on_claim:
-            _execute(step, executor_input, inputs_spec, driver, tfx_args)
             places = staged_places() | on_claim
-            for artifact, _ in outputs.values():
-                fix_files(Path(artifact["uri"]), places)
+            try:
+                _execute(step, executor_input, inputs_spec, driver, tfx_args)
+            finally:
+                for artifact, _ in outputs.values():
+                    fix_files(Path(artifact["uri"]), places)
+                for side in ("inputs", "outputs"):
+                    for key, artifact in _artifacts(executor_input, side):
+                        step.documents.keep(side, key, Path(artifact["uri"]))
             answer = to_addresses(_read(executor_input["outputs"]["outputFile"]), places)
     except Failed as failed:
         return failed.code
@@ -166,18 +171,13 @@ def _execute(
     driver: str | None,
     tfx_args: list[str],
 ) -> None:
-    try:
-        if driver:
-            # KFP knows no `preCacheCheck` hook, in which Vertex AI runs the driver: {SPAN} would stay literal.
-            given = [DRIVER_MODULE, driver, *tfx_args]
-            _run(TFX_COMMAND, executor_input, inputs_spec, given, step.documents)
-            # TFX's command takes the driver's parameters from this file, but not what it knows of the artifacts.
-            take_over_metadata(executor_input, _read(executor_input["outputs"]["outputFile"]))
-        _run(TFX_COMMAND, executor_input, inputs_spec, tfx_args, step.documents)
-    finally:
-        for side in ("inputs", "outputs"):
-            for key, artifact in _artifacts(executor_input, side):
-                step.documents.keep(side, key, Path(artifact["uri"]))
+    if driver:
+        # KFP knows no `preCacheCheck` hook, in which Vertex AI runs the driver: {SPAN} would stay literal.
+        given = [DRIVER_MODULE, driver, *tfx_args]
+        _run(TFX_COMMAND, executor_input, inputs_spec, given, step.documents)
+        # TFX's command takes the driver's parameters from this file, but not what it knows of the artifacts.
+        take_over_metadata(executor_input, _read(executor_input["outputs"]["outputFile"]))
+    _run(TFX_COMMAND, executor_input, inputs_spec, tfx_args, step.documents)
 
 
 def fix_input(

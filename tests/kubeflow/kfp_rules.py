@@ -100,13 +100,20 @@ def staged(pod: Path, uri: str) -> Path:
     return pod / folders[scheme] / rest
 
 
-def copy_files(source: Path, target: Path) -> None:
-    """Copies files; like an object store it knows nothing of empty folders, and nothing need be there."""
+def copy_files(source: Path, target: Path) -> int:
+    """Copies files; like an object store it knows nothing of empty folders, and nothing need be there.
+
+    Returns:
+      How many bytes were copied.
+    """
+    copied = 0
     for file in [source] if source.is_file() else source.rglob("*"):
         if file.is_file():
             destination = target / file.relative_to(source) if file != source else target
             destination.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, destination)
+            copied += destination.stat().st_size
+    return copied
 
 
 def holds(condition: str, inputs: Spec) -> bool:

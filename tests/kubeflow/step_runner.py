@@ -81,6 +81,10 @@ class Cluster:
     publish_logs: bool = True
     cache: dict[tuple[str, str], Task] = field(default_factory=dict)
     ids: itertools.count = field(default_factory=lambda: itertools.count(1))
+    down_bytes: int = 0
+    """From the object store into pods, in all runs."""
+    up_bytes: int = 0
+    """From pods into the object store, in all runs."""
 
     def run(
         self, package: Path, parameters: Spec | None = None, stop_on_error: bool = True
@@ -269,7 +273,7 @@ class Run:
         try:
             for entry in inputs["artifacts"].values():
                 uri = entry["artifacts"][0]["uri"]
-                copy_files(self.cluster.path(uri), staged(pod, uri))
+                self.cluster.down_bytes += copy_files(self.cluster.path(uri), staged(pod, uri))
             for entry in outputs["artifacts"].values():
                 staged(pod, entry["artifacts"][0]["uri"]).parent.mkdir(parents=True, exist_ok=True)
             code, log = self._command(container, executor_input, pod)
@@ -306,7 +310,7 @@ class Run:
         for key, entry in outputs["artifacts"].items():
             told = answer.get("artifacts", {}).get(key, {}).get("artifacts", [{}])[0]
             uri = told.get("uri") or entry["artifacts"][0]["uri"]
-            copy_files(staged(pod, uri), self.cluster.path(uri))
+            self.cluster.up_bytes += copy_files(staged(pod, uri), self.cluster.path(uri))
             metadata = {**entry["artifacts"][0]["metadata"], **told.get("metadata", {})}
             metadata = {k: as_stored(k, v) for k, v in metadata.items()}
             metadata.setdefault("display_name", key)

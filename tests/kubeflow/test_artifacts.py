@@ -44,11 +44,12 @@ def test_outputs_stay_on_the_claim_and_pointers_go_to_the_store(tmp_path: Path, 
 
 def test_answer_and_files_name_addresses_not_folders_of_the_claim(tmp_path: Path, claim: Claim) -> None:
     run(tmp_path, *arguments(claim))
-    made = json.loads((claim.runs / "root/ExampleGen/examples/made.json").read_text())
-    assert made == {
-        "folder": "minio://bucket/root/ExampleGen/examples",
-        "read": "minio://bucket/root/Schema/schema",
-    }
+    documents = claim.root / "documents/root/ExampleGen/outputs"
+    for kept in (claim.runs / "root/ExampleGen", documents):
+        assert json.loads((kept / "examples/made.json").read_text()) == {
+            "folder": "minio://bucket/root/ExampleGen/examples",
+            "read": "minio://bucket/root/Schema/schema",
+        }
     answer = json.loads((tmp_path / "out.json").read_text())["artifacts"]["examples"]["artifacts"][0]
     assert answer["uri"] == answer["metadata"]["made_in"] == "minio://bucket/root/ExampleGen/examples"
 

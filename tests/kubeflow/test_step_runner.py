@@ -73,6 +73,9 @@ def test_inputs_arrive_as_kfp_leaves_them(tmp_path: Path, cluster: Cluster) -> N
     assert set(given["outputs"]["artifacts"]) == {"examples", "executor-logs"}
     assert not (cluster.path(made["uri"]) / "empty").exists()  # an object store has no folders
     assert done["Use"].state == "SUCCEEDED"
+    stored = [path for path in (cluster.folder / "bucket").rglob("*") if path.is_file()]
+    assert cluster.up_bytes == sum(path.stat().st_size for path in stored)
+    assert cluster.down_bytes == (cluster.path(made["uri"]) / "given.json").stat().st_size
 
 
 def test_a_second_run_is_cached_and_a_changed_parameter_is_not(tmp_path: Path, cluster: Cluster) -> None:

@@ -192,6 +192,8 @@ def test_artifacts_stay_on_the_claim(runs: Runs) -> None:
     stored = {path.name for path in (runs.cluster.folder / "bucket").rglob("*") if path.is_file()}
     assert stored == {POINTER}
     claim = Claim(runs.workspace)
+    assert list(claim.runs.glob("*/.*")) == []
+    assert list((claim.root / "cache").iterdir())
     for record in claim.records():
         for output in record.outputs:
             claim.check(output)
