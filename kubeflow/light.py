@@ -20,6 +20,8 @@ from pipeline import on_demand
 TFX_COMMAND = "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor"
 EXECUTOR, DRIVER = "--executor_class_path", "--driver_module"
 EVALUATOR = "tfx.components.evaluator.executor"
+SHIPPED = "--extra_package=nsynth"
+"""In a compiled pipeline: send this image's own wheel to an engine's workers on other machines."""
 ASK_FOR_BEAM = ("tfx.dsl.components.base.base_beam_executor", "tfx.dsl.component.experimental.decorators")
 """Modules of TFX that look once whether there is Beam, and do without if not."""
 WITHOUT_BEAM = (
@@ -75,6 +77,10 @@ def driver_command(module: str) -> ModuleType:
 
 def main(argv: list[str]) -> None:
     """Run the step, or its driver."""
+    if SHIPPED in argv:
+        from pipeline.engines.engine import shipped
+
+        argv = [shipped() if arg == SHIPPED else arg for arg in argv]
     pairs = dict(itertools.pairwise(argv))
     driver = pairs.get(DRIVER)
     command = driver_command(driver) if driver else tfx_command(pairs.get(EXECUTOR, ""))

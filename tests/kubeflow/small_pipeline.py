@@ -122,7 +122,7 @@ class Push(BaseComponent):
         super().__init__(PushSpec(tally=tally, push_destination=push_destination))
 
 
-def small_pipeline(trouble: str = "") -> Pipeline:
+def small_pipeline(trouble: str = "", engine: tuple[str, ...] = ()) -> Pipeline:
     """ExampleGen → Count → Pusher."""
     generator = SmallGen(
         input_base="/data/small",
@@ -136,6 +136,6 @@ def small_pipeline(trouble: str = "") -> Pipeline:
         pipeline_name="small",
         pipeline_root="minio://mlpipeline/small",
         components=[generator, count, push],
-        beam_pipeline_args=["--setup_file=/home/somebody/setup.py"],
+        beam_pipeline_args=[*engine, "--setup_file=/home/somebody/setup.py"],
         enable_cache=True,
     )

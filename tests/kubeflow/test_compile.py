@@ -17,6 +17,7 @@ from tfx.orchestration.pipeline import Pipeline
 import nsynth
 from kubeflow import lint
 from kubeflow.compile import compile_pipeline
+from kubeflow.light import SHIPPED
 from kubeflow.options import KubeflowOptions
 from kubeflow.package import Package
 
@@ -78,6 +79,13 @@ def test_the_set_up_file_of_this_machine_gives_way_to_the_image(small_package: P
     args = container(small_package, "ExampleGen")["args"]
     assert "--sdk_container_image=registry.example/nsynth:1" in args
     assert "--setup_file" not in small_package.text()
+
+
+def test_workers_on_other_machines_are_sent_the_wheel_of_the_step_s_image() -> None:
+    pipeline = small_pipeline(engine=("--runner=PortableRunner",))
+    args = container(compile_pipeline(pipeline, OPTIONS), "ExampleGen")["args"]
+    assert SHIPPED in args
+    assert not [arg for arg in args if arg.startswith(("--setup_file", "--sdk_container_image"))]
 
 
 def test_the_step_that_pushes_is_told_its_run(small_package: Package) -> None:
