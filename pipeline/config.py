@@ -51,7 +51,8 @@ class Config(pydantic.BaseModel, frozen=True, extra="forbid"):
     workspace: Path = Path("workspace")
     """Everything that a run writes lies below this folder."""
     data: str | None = None
-    """Folder with NSynth in any form; none means the demo corpus, rendered into the workspace."""
+    """Folder with NSynth in any form, or its address (s3://, gs://, http://, https://); none means the demo corpus,
+    rendered into the workspace."""
     metadata_server: str | None = None
     """Address of a database for the history, `postgresql://user@host:port/database` or `mysql://…`; none means a
     sqlite file in the workspace."""

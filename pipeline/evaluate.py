@@ -15,6 +15,7 @@ from typing import Any
 import nsynth
 from components import storage, tfrecord
 from components.ingest.contract import ContractError
+from components.ingest.files import stat
 from components.ingest.index import open_indexes
 from components.ingest.readers import Readers
 from components.ingest.sources import Source, find
@@ -62,7 +63,7 @@ def evaluate(registry: Registry, version: Version, data: str, scratch: Path) -> 
             f"{data} holds no {SPLIT} split: fetch it with `nsynth download --splits {SPLIT}`, or give a file that has "
             f"{SPLIT} in its name."
         )
-    files = [{"file": Path(s.path).name, "bytes": storage.file_bytes(s.path)} for s in sources]
+    files = [{"file": Path(s.path).name, "bytes": stat(s.path).size} for s in sources]
     digest = version.record.digest or model_digest(version.path)
     same_notes = [look for look in looks(registry.destination) if look["test"] == files]
     for look in same_notes:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-pytest_plugins = ["tests.times"]
+pytest_plugins = ["tests.stores", "tests.times"]
 MAX_WORKERS = 4  # each may hold two TensorFlows, its own and that of a process under test
 
 

@@ -5,6 +5,7 @@ found by the offset of its line.
 """
 
 import csv
+import io
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -15,9 +16,9 @@ import numpy as np
 import nsynth
 from components import audio
 from components.example_proto import serialize
+from components.ingest import files
 from components.ingest.contract import ContractError, Note, Reason, check, unknown
-from components.ingest.files import NO_FAULT_OF_THE_FILE
-from components.regular_file import NotRegularError, open_regular
+from components.regular_file import NotRegularError
 
 SPLIT_FOLDERS = ("train", "valid", "test")
 FILE, CLASS, GROUP, SPLIT = "file", "class", "group", "split"  # columns of a CSV, keys of a manifest
@@ -27,7 +28,7 @@ _QUARANTINE_BYTES = 1 << 28  # larger files are not copied into the quarantine
 
 
 def parts_of(folder: str) -> list[tuple[str, str, str]]:
-    """What a local folder of audio files consists of: (split, path of a folder or CSV, value of the column `split`).
+    """What a folder of audio files consists of: (split, path of a folder or CSV, value of the column `split`).
 
     Empty where the folder has no audio files below folders, and no CSV.
 
@@ -35,11 +36,16 @@ def parts_of(folder: str) -> list[tuple[str, str, str]]:
         nsynth.RefusedDataError: a folder beside those of the splits, a file outside of a group's folder, several CSVs,
             or a CSV that cannot be used.
     """
-    if not os.path.isdir(folder):
+    if not files.is_folder(folder):
         folder, name = os.path.split(folder)
-        names = [name]
+        found = {name: False}
     else:
-        names = sorted(entry.name for entry in os.scandir(folder) if not entry.name.startswith((".", "_")))
+        found = {
+            name: is_folder
+            for name, is_folder in files.names(folder).items()
+            if not name.startswith((".", "_"))
+        }
+    names = sorted(found)
     lists = [name for name in names if name.lower().endswith(".csv")]
     if len(lists) > 1:
         raise nsynth.RefusedDataError(f"{folder} has several CSV files ({', '.join(lists)}): keep one.")
@@ -47,7 +53,7 @@ def parts_of(folder: str) -> list[tuple[str, str, str]]:
         path = os.path.join(folder, lists[0])
         splits = sorted({row.get(SPLIT) or "" for row in _rows(path)})
         return [(split or "train", path, split) for split in splits]
-    folders = [name for name in names if os.path.isdir(os.path.join(folder, name))]
+    folders = [name for name in names if found[name]]
     splits = [name for name in SPLIT_FOLDERS if name in folders]
     roots = [os.path.join(folder, split) for split in splits] or [folder]
     if not any(next(_sounds(root), None) for root in roots):
@@ -69,41 +75,49 @@ def manifest(path: str, split: str) -> bytes:
     """
     root = root_of(path)
     rows: Iterator[dict[str, Any]]
-    if os.path.isdir(path):
+    if root == path:
         rows = ({FILE: file, CLASS: kind, GROUP: group} for file, kind, group in sorted(_sounds(path)))
     else:
         rows = (row for row in _rows(path) if (row.get(SPLIT) or "") == split)
-    return b"".join(json.dumps({**row, **_age(root, row[FILE])}).encode() + b"\n" for row in rows)
+    # Of remote files, one listing instead of a request for each.
+    ages = None if files.is_local(root) else dict(files.below(root))
+    return b"".join(json.dumps({**row, **_age(root, row[FILE], ages)}).encode() + b"\n" for row in rows)
 
 
-def listed(path: str, split: str) -> list[str]:
-    """Paths of all that is read: the files of the manifest, and the CSV."""
+def listed(path: str, split: str) -> dict[str, files.Stat | None]:
+    """All that is read, the files of the manifest and the CSV; size and age of what is remote."""
     root = root_of(path)
     rows = [json.loads(line) for line in manifest(path, split).splitlines()]
-    found = [os.path.join(root, row[FILE]) for row in rows if row["size"] >= 0]
-    return found if root == path else [path, *found]
+    found = {
+        os.path.join(root, row[FILE]): None
+        if files.is_local(root)
+        else files.Stat(row["size"], row["changed"])
+        for row in rows
+        if row["size"] >= 0
+    }
+    return found if root == path else {path: None, **found}
 
 
 def root_of(path: str) -> str:
     """Folder that the files of a manifest are relative to."""
-    return path if os.path.isdir(path) else os.path.dirname(path)
+    is_list = not os.path.isdir(path) if files.is_local(path) else path.lower().endswith(".csv")
+    return os.path.dirname(path) if is_list else path
 
 
 def _sounds(root: str) -> Iterator[tuple[str, str, str]]:
     """Path below `root`, class and group of each audio file."""
-    for folder, folders, names in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith((".", "_"))]
-        for name in names:
-            if name.startswith(".") or os.path.splitext(name)[1].lower() not in audio.SUFFIXES:
-                continue
-            file = os.path.relpath(os.path.join(folder, name), root)
-            parts = file.split(os.sep)
-            if len(parts) < 3:
-                raise nsynth.RefusedDataError(
-                    f"{os.path.join(root, file)} is in no group's folder: wanted <class>/<group>/{name}, where a "
-                    f"group is what no split may divide (here: {nsynth.GROUP.word})."
-                )
-            yield file, parts[0], parts[1]
+    for file, _ in files.below(root):
+        *parents, name = file.split(os.sep)
+        if any(parent.startswith("_") for parent in parents):
+            continue
+        if os.path.splitext(name)[1].lower() not in audio.SUFFIXES:
+            continue
+        if len(parents) < 2:
+            raise nsynth.RefusedDataError(
+                f"{os.path.join(root, file)} is in no group's folder: wanted <class>/<group>/{name}, where a "
+                f"group is what no split may divide (here: {nsynth.GROUP.word})."
+            )
+        yield file, parents[0], parents[1]
 
 
 def _rows(path: str) -> Iterator[dict[str, Any]]:
@@ -117,7 +131,7 @@ def _rows(path: str) -> Iterator[dict[str, Any]]:
         **{number.key: number.word for number in nsynth.NUMBERS},
     }
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
+        with io.TextIOWrapper(files.open_to_read(path), newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, strict=True)
             columns = {column: aliases.get(column, column) for column in reader.fieldnames or ()}
             if missing := {FILE, CLASS, GROUP} - set(columns.values()):
@@ -143,12 +157,14 @@ def _words() -> list[str]:
     return [part.word for part in (*nsynth.CATEGORIES, *nsynth.NUMBERS)]
 
 
-def _age(root: str, file: str) -> dict[str, int]:
+def _age(root: str, file: str, ages: dict[str, files.Stat | None] | None) -> dict[str, int]:
     try:
-        status = os.stat(os.path.join(root, file))
+        found = files.stat(os.path.join(root, file)) if ages is None else ages.get(os.path.normpath(file))
     except (OSError, ValueError):
+        found = None
+    if found is None:
         return {"size": -1, "changed": 0}  # reading it will say what is wrong
-    return {"size": status.st_size, "changed": status.st_mtime_ns}
+    return {"size": found.size, "changed": found.changed_ns}
 
 
 def read(line: bytes, root: str) -> tuple[bytes, Note]:
@@ -172,7 +188,7 @@ def read(line: bytes, root: str) -> tuple[bytes, Note]:
     except ContractError as error:
         error.note_str, error.file, error.raw = name, path, line
         if row["size"] in range(_QUARANTINE_BYTES) and _is_below(path, root):
-            with open_regular(path) as file:
+            with files.open_to_read(path) as file:
                 error.raw = file.read()
         raise
 
@@ -209,12 +225,12 @@ def _samples(path: str, root: str) -> np.ndarray:
     if not _is_below(path, root):
         raise ContractError(Reason.AUDIO, "the file is outside of the CSV's folder")
     try:
-        with open_regular(path) as file:
+        with files.open_to_read(path) as file:
             samples = audio.read_mono(file, nsynth.NOTE_SAMPLES)
     except (audio.AudioError, NotRegularError, ValueError) as error:
         raise ContractError(Reason.AUDIO, str(error)) from error
     except OSError as error:
-        if error.errno in NO_FAULT_OF_THE_FILE:
+        if error.errno in files.NO_FAULT_OF_THE_FILE:
             raise
         raise ContractError(Reason.AUDIO, error.strerror or str(error)) from error
     if not samples.size:

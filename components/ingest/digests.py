@@ -29,10 +29,10 @@ class Digests(contextlib.AbstractContextManager["Digests"]):
         """Opens the memory.
 
         Args:
-          folder: where it is kept, made if need be; None, a remote one or one that cannot be written: nothing is kept.
+          folder: where it is kept, made if need be; None, or one that cannot be written: nothing is kept.
         """
         self._memory: sqlite3.Connection | None = None
-        if folder and files.is_local(folder):
+        if folder:
             try:
                 os.makedirs(folder, exist_ok=True)
                 self._memory = _open(os.path.join(folder, FILE))
@@ -53,14 +53,13 @@ class Digests(contextlib.AbstractContextManager["Digests"]):
         return self
 
     def of(self, path: str) -> str:
-        """SHA-256 of a local file; of a remote one its size and age, since reading it would cost a download.
+        """SHA-256 of a local file; of a remote one its size and ETag, since reading it would cost a download.
 
         Raises:
           OSError: it cannot be read, or is no regular file.
         """
         if not files.is_local(path):
-            found = files.stat(path)
-            return f"size {found.size}, changed {found.changed}"
+            return files.identity(path)
         # A pipe under the name of a file would otherwise be waited for without end.
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             status = os.fstat(file.fileno())

@@ -60,10 +60,11 @@ class NSynthInputProcessor(input_processor.FileBasedInputProcessor):
                 pattern = self.get_pattern_for_span_version(split.pattern, span, version)
                 named = split.name if split.name in nsynth.SPLITS else None
                 for source in find(self._input_base_uri, pattern, named):
-                    for path in _files_of(source):
+                    for path, told in _files_of(source).items():
                         name = os.path.relpath(path, self._input_base_uri)
-                        lines.append(f"{source.split} {source.form} {name} {digests.of(path)}")
-                        size += files.stat(path).size
+                        digest = f"{told.size} {told.changed_ns}" if told else digests.of(path)
+                        lines.append(f"{source.split} {source.form} {name} {digest}")
+                        size += (told or files.stat(path)).size
         total = hashlib.sha256("\n".join(sorted(lines)).encode("utf-8", "surrogateescape")).hexdigest()[:32]
         return f"files:{len(lines)},bytes:{size},sha256:{total}"
 
@@ -90,10 +91,11 @@ class Driver(driver.FileBasedDriver):
         return NSynthInputProcessor(input_base_uri or "", splits, range_config, self._cache)
 
 
-def _files_of(source: Source) -> list[str]:
-    """The files that are read of a source."""
+def _files_of(source: Source) -> dict[str, files.Stat | None]:
+    """The files that are read of a source, and what a listing tells of remote ones that have no index of their own."""
     if source.form == Form.AUDIO:
         return audio_files.listed(source.path, source.rows)
     if source.form != Form.JSONWAV:
-        return [source.path]
-    return [source.path, *files.match(os.path.join(os.path.dirname(source.path), AUDIO_FOLDER), "*.wav")]
+        return {source.path: None}
+    sounds = files.listing(os.path.join(os.path.dirname(source.path), AUDIO_FOLDER), "*.wav")
+    return {source.path: None, **sounds}

@@ -1,76 +1,194 @@
-"""Files on any file system that Beam can read: local paths, gs://, s3:// and so on.
+"""The one place that names files of data: on this machine, in an object store or on a web server.
 
-Local files go straight through the operating system; Beam is imported for the others alone.
+What ingest writes is on this machine; what it reads may be at an address (`components.remote`).
 """
 
 import contextlib
 import errno
+import fnmatch
 import glob
 import os
+import posixpath
 import shutil
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
 import atomic
 from components.regular_file import open_regular
+from components.remote import address, bucket
+from components.remote.errors import ChangedError
 
 NO_FAULT_OF_THE_FILE = {errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE}
-"""Errors of the disk or of this process, whatever the file holds; others, such as a missing file, are the data's."""
+"""Errors of the disk, the network or this process, whatever the file holds; others, such as a missing file, are the
+data's."""
+WEB_NAMES = tuple(f"nsynth-{split}.tfrecord" for split in ("train", "valid", "test"))
+"""A web server lists no folders: these files of one are found, or a single one that is named."""
+
+
+class Stat(NamedTuple):
+    """Size in bytes and time of the last change in nanoseconds since 1970, 0 where nobody tells."""
+
+    size: int
+    changed_ns: int
 
 
 def is_local(path: str) -> bool:
     """Whether `path` is on this machine's file system."""
-    return "://" not in path
+    return not address.is_remote(path)
 
 
-def _beam_file_systems() -> Any:
-    from apache_beam.io.filesystems import FileSystems  # heavy, and only remote paths need it
-
-    return FileSystems
-
-
-def open_to_read(path: str) -> BinaryIO:
+def open_to_read(path: str, version: str = "") -> BinaryIO:
     """Open `path` as it is: nothing is decompressed, and of local ones only regular files are opened.
 
+    Args:
+        path: of the file.
+        version: what `identity` told of a remote file; empty takes it as it is now.
+
     Raises:
-        OSError: it is missing, may not be read, or is not a regular file.
+        OSError: it is missing, may not be read, is not a regular file, or is another one than `version`.
     """
     if is_local(path):
         return open_regular(path)
-    from apache_beam.io.filesystem import CompressionTypes
-
-    return _beam_file_systems().open(path, compression_type=CompressionTypes.UNCOMPRESSED)
-
-
-class Stat(NamedTuple):
-    """Size in bytes and time of the last change in seconds since 1970."""
-
-    size: int
-    changed: float
+    file = address.open_to_read(path)
+    refuse_other(path, file.version, version)
+    return cast(BinaryIO, file)
 
 
 def stat(path: str) -> Stat:
-    """Size and age of a file."""
+    """Size and age of a file.
+
+    Raises:
+        OSError: it is missing, or its store does not answer.
+    """
     if is_local(path):
         found = os.stat(path)
-        return Stat(found.st_size, found.st_mtime)
-    [match] = _beam_file_systems().match([path])
-    return Stat(match.metadata_list[0].size_in_bytes, match.metadata_list[0].last_updated_in_seconds)
+        return Stat(found.st_size, found.st_mtime_ns)
+    entry = address.entry(path)
+    if entry is None:
+        raise FileNotFoundError(errno.ENOENT, "no such object", path)
+    return Stat(entry.size, entry.changed_ns)
 
 
 def identity(path: str) -> str:
-    """Changes with the file: of a local one also if it was rewritten with its size and time of change restored."""
+    """Changes with the file: of a local one also if it was rewritten with its size and time of change restored.
+
+    Raises:
+        OSError: it is missing, or its store does not answer.
+    """
     if is_local(path):
         found = os.stat(path)
         return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
-    return "{} {}".format(*stat(path))
+    with contextlib.closing(address.opened(path)) as opened:
+        return opened.version
+
+
+def refuse_changed(path: str, version: str) -> None:
+    """Make sure that a remote file is still the one of `version`; empty is any.
+
+    Raises:
+        OSError: it is not, or its store does not answer.
+    """
+    if version:
+        refuse_other(path, identity(path), version)
+
+
+def refuse_other(path: str, found: str, version: str) -> None:
+    """Make sure that the version of a remote file is the one that was looked at; empty is any.
+
+    Raises:
+        OSError: it is not.
+    """
+    if version and found != version:
+        raise ChangedError(path)
 
 
 def exists(path: str) -> bool:
-    """Whether there is such a file or folder."""
-    return os.path.exists(path) if is_local(path) else _beam_file_systems().exists(path)
+    """Whether there is such a file or folder.
+
+    Raises:
+        OSError: the store refuses, or does not answer.
+    """
+    return os.path.exists(path) if is_local(path) else address.entry(path) is not None
+
+
+def is_folder(path: str) -> bool:
+    """Whether `path` is a folder."""
+    if is_local(path):
+        return os.path.isdir(path)
+    entry = address.entry(path)
+    return entry is not None and entry.is_folder
+
+
+def match(folder: str, pattern: str) -> list[str]:
+    """Paths below `folder` that match a glob pattern, in order; a local folder's own name is no pattern."""
+    return list(listing(folder, pattern))
+
+
+def listing(folder: str, pattern: str) -> dict[str, Stat | None]:
+    """The same with size and age of each, as far as the listing tells them: a local one does not.
+
+    Raises:
+        OSError: the store refuses, or does not answer.
+    """
+    if is_local(folder):
+        return dict.fromkeys(sorted(glob.glob(os.path.join(glob.escape(folder), pattern))))
+    if address.is_web(folder):
+        named = (posixpath.join(folder, name) for name in WEB_NAMES if fnmatch.fnmatchcase(name, pattern))
+        return {url: None for url in named if address.entry(url)}
+    found: dict[str, Stat | None] = {folder.rstrip("/"): None}
+    *parents, last = pattern.split("/")
+    for part in parents:
+        found = {entry.address: None for path in found for entry in _children(path, part) if entry.is_folder}
+    return {
+        entry.address: None if entry.is_folder else Stat(entry.size, entry.changed_ns)
+        for path in found
+        for entry in _children(path, last)
+    }
+
+
+def names(folder: str) -> dict[str, bool]:
+    """What is right below a folder, and whether it is a folder.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if is_local(folder):
+        return {entry.name: entry.is_dir() for entry in os.scandir(folder)}
+    return {posixpath.basename(entry.address): entry.is_folder for entry in bucket.children(folder)}
+
+
+def below(folder: str) -> Iterator[tuple[str, Stat | None]]:
+    """Path, relative to `folder`, of all files below it, and what a listing of remote ones tells; no hidden ones.
+
+    Raises:
+        OSError: the store refuses, or does not answer.
+    """
+    if not is_local(folder):
+        for entry in bucket.children(folder, recursive=True):
+            path = entry.address.removeprefix(folder.rstrip("/") + "/")
+            if not entry.is_folder and not any(part.startswith(".") for part in path.split("/")):
+                yield path, Stat(entry.size, entry.changed_ns)
+        return
+    for parent, folders, found in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in found:
+            if not name.startswith("."):
+                yield os.path.relpath(os.path.join(parent, name), folder), None
+
+
+def _children(folder: str, pattern: str) -> list[bucket.Entry]:
+    if not glob.has_magic(pattern):
+        named = address.entry(f"{folder}/{pattern}")
+        return [named] if named else []
+    with contextlib.suppress(FileNotFoundError):
+        return [
+            entry
+            for entry in bucket.children(folder)
+            if fnmatch.fnmatchcase(name := posixpath.basename(entry.address), pattern)
+            and (pattern.startswith(".") or not name.startswith("."))
+        ]
+    return []
 
 
 def first_line(path: str, longest: int = 500) -> str:
@@ -86,28 +204,14 @@ def first_line(path: str, longest: int = 500) -> str:
     return "".join(c for c in line if c.isprintable()).strip()[:longest]
 
 
-def match(folder: str, pattern: str) -> list[str]:
-    """Paths below `folder` that match a glob pattern, in order; a local folder's own name is no pattern."""
-    if is_local(folder):
-        return sorted(glob.glob(os.path.join(glob.escape(folder), pattern)))
-    [found] = _beam_file_systems().match([os.path.join(folder, pattern)])
-    return sorted(metadata.path for metadata in found.metadata_list)
-
-
 def make_folder(path: str) -> None:
     """Create the folder and its parents; it may exist already."""
-    if is_local(path):
-        os.makedirs(path, exist_ok=True)
-    elif not exists(path):
-        _beam_file_systems().mkdirs(path)
+    os.makedirs(path, exist_ok=True)
 
 
 def remove_tree(path: str) -> None:
     """Remove a file or folder with all in it, if it is there."""
-    if not is_local(path):
-        if exists(path):
-            _beam_file_systems().delete([path])
-    elif os.path.isdir(path):
+    if os.path.isdir(path):
         shutil.rmtree(path, ignore_errors=True)
     else:
         with contextlib.suppress(FileNotFoundError):
@@ -121,21 +225,5 @@ def whole_file(path: str, scratch: str) -> Iterator[BinaryIO]:
     It is written in the folder `scratch` (same file system, made if need be) under a name of its own, so that
     retried workers do not meet; on an error nothing is left.
     """
-    if is_local(path):
-        with atomic.file(Path(path), Path(scratch)) as file:
-            yield file
-        return
-    make_folder(scratch)
-    make_folder(os.path.dirname(path))
-    partial = os.path.join(scratch, f"{os.path.basename(path)}.{uuid.uuid4().hex}")
-    systems = _beam_file_systems()
-    try:
-        with systems.create(partial) as file:
-            yield file
-        if systems.exists(path):
-            systems.delete([path])
-        systems.rename([partial], [path])
-    except BaseException:
-        with contextlib.suppress(OSError):
-            remove_tree(partial)
-        raise
+    with atomic.file(Path(path), Path(scratch)) as file:
+        yield file

@@ -7,7 +7,7 @@ import io
 import os
 import zipfile
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -15,7 +15,7 @@ import numpy as np
 
 import nsynth
 from components import tfrecord
-from components.ingest import audio_files, files, jsonwav, tfds
+from components.ingest import audio_files, files, jsonwav, parallel_scan, tfds
 from components.ingest.sources import Form, Source
 from components.ingest.unpack import FOLDER_PREFIX, remove_unpacked, unpack
 from components.tfrecord import Damage, Record
@@ -59,16 +59,24 @@ def load_or_scan(source: Source, cache_dir: str) -> Index:
     if source.form == Form.AUDIO:
         return _listed(source, cache_dir)
     try:
-        files.open_to_read(source.path).close()
-        key = _key(source)
+        return _load_or_scan(source, cache_dir)
     except OSError as error:
-        raise nsynth.UserError(f"{source.path}: {error.strerror or error}.") from error
+        raise nsynth.UserError(f"{error.filename or source.path}: {error.strerror or error}.") from error
+
+
+def _load_or_scan(source: Source, cache_dir: str) -> Index:
+    key = _key(source)
+    if files.is_local(source.path):
+        files.open_to_read(source.path).close()
+    else:
+        source = source._replace(version=files.identity(source.path))
     if not source.form.seekable:
         source = unpack(source, os.path.join(cache_dir, FOLDER_PREFIX + key))
     stored = os.path.join(cache_dir, f"index-{key}.npz")
     index = _load(stored, source)
     if index is None:
         index = scan(source)
+        files.refuse_changed(source.path, source.version)
         _store(index, stored)
     if source.form == Form.TFRECORD and _holds_tfds(index):
         index = dataclasses.replace(index, source=source._replace(form=Form.TFDS))
@@ -126,7 +134,7 @@ def scan(source: Source) -> Index:
     size = files.stat(source.path).size
     offsets, lengths, damage = array("q"), array("q"), []
     too_short = 0
-    with files.open_to_read(source.path) as file:
+    with files.open_to_read(source.path, source.version) as file:
         try:
             for found in _scan_form(source, file, size):
                 if isinstance(found, Damage):
@@ -157,11 +165,11 @@ def scan(source: Source) -> Index:
     return Index(source, np.array(offsets, np.int64), np.array(lengths, np.int64), damage)
 
 
-def _scan_form(source: Source, file: BinaryIO, size: int) -> Iterator[Record | Damage]:
+def _scan_form(source: Source, file: BinaryIO, size: int) -> Iterable[Record | Damage]:
     if source.form == Form.JSONWAV:
         return jsonwav.scan(file, source.path)
     tfrecord.advise_random_access(file)
-    return tfrecord.scan(file, size)
+    return parallel_scan.records(file, size) or tfrecord.scan(file, size)
 
 
 def _store(index: Index, path: str) -> None:

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import nsynth
@@ -17,12 +17,14 @@ from components import tfrecord
 from components.example_proto import Example
 from components.ingest import files, sound, threads
 from components.ingest.contract import ContractError, Note
-from components.ingest.readers import Readers, Taken, examine
+from components.ingest.readers import Readers, Taken, Wanted, examine
 from components.ingest.shuffle import Shard
 from components.ingest.sources import Source
 from components.printable import printable
 from components.tfrecord import Record
 
+Examined = tuple[bytes, Note, bytes, str]
+_REQUESTS = 16  # that wait for a remote source at once
 _NAME, _DETAIL = 100, 400  # characters kept of what a record says
 
 
@@ -146,11 +148,7 @@ def _copy(shard: Shard, layout: Layout) -> tuple[list[Used], list[Refused]]:
         }
         quarantine = stack.enter_context(Quarantine(shard, layout))
         readers = stack.enter_context(Readers(shard.sources))
-        places = zip(shard.source_ids, shard.offsets, shard.lengths, strict=True)
-        taken = (
-            readers.take(int(source), Record(int(offset), int(length))) for source, offset, length in places
-        )
-        for record, examined in stack.enter_context(threads.mapped(_examine, taken)):
+        for record, examined in stack.enter_context(_examined(shard, readers)):
             try:
                 raw, note, scalars, digest = examined()
             except ContractError as error:
@@ -164,7 +162,20 @@ def _copy(shard: Shard, layout: Layout) -> tuple[list[Used], list[Refused]]:
     return used, quarantine.refused
 
 
-def _examine(taken: Taken) -> tuple[bytes, Note, bytes, str]:
+def _examined(
+    shard: Shard, readers: Readers
+) -> contextlib.AbstractContextManager[Iterator[tuple[Wanted | Taken, Callable[[], Examined]]]]:
+    """The shard's records, in order, and what waits to be known of each."""
+    wanted = (
+        Wanted(shard.sources[source], Record(int(offset), int(length)), int(source))
+        for source, offset, length in zip(shard.source_ids, shard.offsets, shard.lengths, strict=True)
+    )
+    if readers.are_remote:
+        return threads.mapped(lambda record: _examine(readers.take(record)), wanted, _REQUESTS)
+    return threads.mapped(_examine, map(readers.take, wanted))
+
+
+def _examine(taken: Taken) -> Examined:
     """All that takes time: the note's record, what it is, its scalars and the name of its waveform."""
     raw, note = examine(taken)
     return raw, note, described(note), waveform_name(note)

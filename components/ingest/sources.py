@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import nsynth
 from components.ingest import audio_files, files, whole_set
+from components.remote import address
 
 EXAMPLES_JSON = "examples.json"
 AUDIO_FOLDER = "audio"
@@ -37,6 +38,7 @@ class Source(NamedTuple):
     form: Form
     path: str
     rows: str = ""  # of a CSV, the value of its column `split` in the rows that are meant
+    version: str = ""  # of a remote file, that of which an index was made; empty: not looked at yet
     manifest: str = ""  # of audio files, what lists them
 
 
@@ -87,20 +89,30 @@ def find(folder: str, pattern: str = "*", split: str | None = None) -> list[Sour
         split: the split of all that is found; None reads it from the names. Where no name tells one, all is train.
 
     Raises:
-        nsynth.UserError: the folder is missing, may not be read or holds no file that matches.
+        nsynth.UserError: the folder is missing, may not be read or holds no file that matches; or its store refuses or
+            does not answer.
         nsynth.RefusedDataError: no file that matches holds notes in a form known here, or some names tell a split and
             others do not: a mistyped `valid` must not be trained on; or the set is not whole and single, see
             `whole_set`.
     """
-    if not files.exists(folder):
+    if fault := address.fault(folder):
+        raise nsynth.UserError(f"data: {fault}.")
+    try:
+        return _find(folder, pattern, split)
+    except OSError as error:
+        raise nsynth.UserError(f"{error.filename or folder}: {error.strerror or error}.") from error
+
+
+def _find(folder: str, pattern: str, split: str | None) -> list[Source]:
+    if not files.exists(folder) and not (address.is_web(folder) and _match(folder, pattern)):
         raise nsynth.UserError(
-            f"{folder}: no such file or folder. Give the folder that holds the NSynth files, or fetch "
-            "some with `nsynth download`."
+            f"{folder}: no such file or folder{_of_the_web(folder)}. Give the folder that holds the NSynth files, or "
+            "fetch some with `nsynth download`."
         )
     if os.path.exists(folder) and not os.access(folder, os.R_OK):  # it would look as if it were empty
         raise nsynth.UserError(f"{folder} cannot be read: you lack the permission to.")
     matched = _match(folder, pattern)
-    forms = {path: form for path in matched if (form := form_of(path)) and not _is_folder(path)}
+    forms = {path: form for path in matched if (form := form_of(path)) and not files.is_folder(path)}
     splits = {path: split or split_of(path) for path in forms}
     nameless = [path for path in forms if not splits[path]]
     if nameless and len(nameless) < len(forms):
@@ -117,7 +129,7 @@ def find(folder: str, pattern: str = "*", split: str | None = None) -> list[Sour
         return sources
     if not sources:
         what = "is empty" if not _match(folder, "*") else f"holds no notes that match {pattern!r}"
-        if os.path.isfile(folder):
+        if not files.is_folder(folder):
             what = "is no file of notes, going by its name"
         # Where nothing matches, the files may have gone with their disk: that is no fault of theirs.
         kind = nsynth.RefusedDataError if _match(folder, pattern) else nsynth.UserError
@@ -136,7 +148,7 @@ def find(folder: str, pattern: str = "*", split: str | None = None) -> list[Sour
 
 
 def _audio_sources(folder: str, pattern: str, split: str | None) -> list[Source]:
-    if not files.is_local(folder):
+    if address.is_web(folder):
         return []
     inside = os.path.dirname(pattern)
     return [
@@ -146,8 +158,8 @@ def _audio_sources(folder: str, pattern: str, split: str | None) -> list[Source]
     ]
 
 
-def _is_folder(path: str) -> bool:
-    return files.is_local(path) and os.path.isdir(path)
+def _of_the_web(folder: str) -> str:
+    return f", nor {', '.join(files.WEB_NAMES)} in it" if address.is_web(folder) else ""
 
 
 def _match(folder: str, pattern: str) -> list[str]:

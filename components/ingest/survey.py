@@ -58,12 +58,12 @@ def survey(folder: str, cache_dir: str) -> list[Found]:
 def _look(split: str, indexes: list[Index]) -> Found:
     notes = sum(index.notes for index in indexes)
     forms = tuple(sorted({index.source.form for index in indexes}))
-    local = all(files.is_local(index.source.path) for index in indexes)
-    if not local or (not nsynth.GROUP.pattern and forms != (Form.AUDIO,)):  # each look would be a request
-        return Found(split, forms, notes, frozenset(), False)
     if forms == (Form.AUDIO,):
         named = [audio_files.groups(_lines(index.source.manifest)) for index in indexes]
         return Found(split, forms, notes, frozenset().union(*named), True)
+    local = all(files.is_local(index.source.path) for index in indexes)
+    if not local or not nsynth.GROUP.pattern:  # of remote ones, each look would be a request
+        return Found(split, forms, notes, frozenset(), False)
     step = -(-notes // MOST_RECORDS)
     instruments = frozenset(name for index in indexes for name in _instruments(index, step))
     return Found(split, forms, notes, instruments, step == 1)

@@ -16,16 +16,21 @@ _AHEAD = 2  # items that a thread may be ahead of who takes the results
 
 @contextlib.contextmanager
 def mapped(
-    function: Callable[[Item], Result], items: Iterable[Item]
+    function: Callable[[Item], Result], items: Iterable[Item], threads: int = 0
 ) -> Iterator[Iterator[tuple[Item, Callable[[], Result]]]]:
-    """Call `function` for each item, on as many threads as this process has cores.
+    """Call `function` for each item on several threads.
 
     The items are asked for in this thread, a few of them ahead of their results.
+
+    Args:
+        function: is called once for each item.
+        items: in the order in which their results are wanted.
+        threads: how many; 0 is as many as this process has cores.
 
     Yields:
         Each item, in order, and what waits for its result; it raises what `function` raised.
     """
-    threads = len(os.sched_getaffinity(0))
+    threads = threads or len(os.sched_getaffinity(0))
     if threads == 1:
         yield ((item, partial(function, item)) for item in items)
         return

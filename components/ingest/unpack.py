@@ -60,6 +60,7 @@ def unpack(source: Source, folder: str) -> Source:
 
     Raises:
         nsynth.RefusedDataError: the archive is damaged, holds no notes or more than one set of them, or is a bomb.
+        OSError: it cannot be read, or changed meanwhile.
     """
     done = os.path.join(folder, "done")
     if source.form == Form.JSONWAV_TAR:
@@ -73,11 +74,12 @@ def unpack(source: Source, folder: str) -> Source:
     files.remove_tree(folder)  # what a killed run may have left
     try:
         if source.form == Form.TFRECORD_GZIP:
-            _gunzip(source.path, unpacked.path)
+            _gunzip(source, unpacked.path)
         elif source.form == Form.JSONWAV_TAR:
             _untar(source, folder)
         else:
             _write_rows(source, unpacked.path)
+        files.refuse_changed(source.path, source.version)
         with files.whole_file(done, folder):
             pass
     except _DAMAGED as error:
@@ -93,11 +95,10 @@ def remove_unpacked(sources: Iterable[str], cache_dir: str) -> None:
     """Remove folders that archives were unpacked into, and what killed runs left in the cache days ago."""
     for folder in sources:
         files.remove_tree(folder)
-    if files.is_local(cache_dir):
-        for folder in files.match(cache_dir, f"{FOLDER_PREFIX}*"):
-            with contextlib.suppress(FileNotFoundError):
-                if time.time() - files.stat(folder).changed > _ABANDONED_S:
-                    files.remove_tree(folder)
+    for folder in files.match(cache_dir, f"{FOLDER_PREFIX}*"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - files.stat(folder).changed_ns / 1e9 > _ABANDONED_S:
+                files.remove_tree(folder)
 
 
 class _Limited:
@@ -118,18 +119,18 @@ def _limit(archive: str) -> int:
     return _LEAST_LIMIT + _RATIO_LIMIT * files.stat(archive).size
 
 
-def _gunzip(archive: str, target: str) -> None:
+def _gunzip(archive: Source, target: str) -> None:
     with (
-        files.open_to_read(archive) as raw,
+        files.open_to_read(archive.path, archive.version) as raw,
         gzip.GzipFile(fileobj=raw) as packed,
         files.whole_file(target, os.path.dirname(target)) as unpacked,
     ):
-        shutil.copyfileobj(packed, _Limited(unpacked, archive), _COPY_BYTES)
+        shutil.copyfileobj(packed, _Limited(unpacked, archive.path), _COPY_BYTES)
 
 
 def _write_rows(table: Source, target: str) -> None:
     with (
-        files.open_to_read(table.path) as rows,
+        files.open_to_read(table.path, table.version) as rows,
         files.whole_file(target, os.path.dirname(target)) as records,
     ):
         columnar.write_tfrecord(
@@ -159,7 +160,7 @@ def _untar(source: Source, folder: str) -> None:
     """
     limit, places = _limit(source.path), dict[str, str]()  # kind of member: where it was found
     with (
-        files.open_to_read(source.path) as raw,
+        files.open_to_read(source.path, source.version) as raw,
         tarfile.open(fileobj=raw, mode="r|*", tarinfo=_Member) as packed,
     ):
         for member in packed:
@@ -202,9 +203,5 @@ def _copy_member(packed: tarfile.TarFile, member: tarfile.TarInfo, target: str) 
     content = packed.extractfile(member)
     assert content is not None  # it is a file
     files.make_folder(os.path.dirname(target))
-    if files.is_local(target):
-        with open(target, "wb") as file:
-            shutil.copyfileobj(content, file, _COPY_BYTES)
-    else:
-        with files.whole_file(target, os.path.dirname(target)) as file:
-            shutil.copyfileobj(content, file, _COPY_BYTES)
+    with open(target, "wb") as file:
+        shutil.copyfileobj(content, file, _COPY_BYTES)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import nsynth
+from components.ingest import files
 from components.printable import printable
 
 _SHARD = re.compile(r"-(\d+)-of-(\d+)")
@@ -86,7 +87,7 @@ def refuse_left_out(entries: Iterable[str], used: Iterable[str], names_split: It
             )
         if entry in used or entry in folders_used:
             continue
-        if entry in of_split and os.path.isdir(entry):
+        if entry in of_split and files.is_folder(entry):
             raise nsynth.RefusedDataError(
                 f"{printable(entry)} holds no notes in a known form, while other files beside it do. "
                 "Complete it, or move the folder away."

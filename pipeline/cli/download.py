@@ -10,11 +10,12 @@ import click
 import rich.markup
 
 import nsynth
+from components.remote.http import Remote
 from pipeline.cli.console import make_console
 from pipeline.cli.options import LocalPath, PathOrAddress
 from pipeline.download import coverage, official
 from pipeline.download.download import TRAIN_NOTES, Reporter, Request, download
-from pipeline.download.origin import Remote, open_origin
+from pipeline.download.origin import open_origin
 from pipeline.download.part import CONNECTIONS
 
 if TYPE_CHECKING:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 @click.command()
 @config_option
 @click.option(
-    "--data", help="Folder of notes: NSynth as downloaded, or audio files. Default: the demo notes."
+    "--data",
+    help="Folder (or s3://, gs:// address) of notes: NSynth or audio files. Default: the demo notes.",
 )
 @set_option
 @click.pass_context
@@ -42,7 +43,7 @@ def run(ctx: click.Context, config_file: Path, data: str | None, overrides: tupl
 
     of_data = () if data is None else (text_override("data", data),)
     wanted = load_config(config_file, (*overrides, *of_data)).data
-    if wanted is not None and "://" not in wanted:
+    if wanted is not None:
         find(wanted)  # what is missing or holds no notes is told before anything is made or loaded
     if (
         wanted is None

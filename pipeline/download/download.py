@@ -19,10 +19,11 @@ import google_crc32c
 
 import nsynth
 from components import tfrecord
+from components.remote.http import Remote
 from components.tfrecord import Record
 from pipeline.download import notice, official, sample
 from pipeline.download.coverage import Coverage
-from pipeline.download.origin import Origin, Remote
+from pipeline.download.origin import Origin
 from pipeline.download.part import CONNECTIONS, Part, Segment
 
 HIDDEN = ".nsynth-download"

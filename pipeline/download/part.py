@@ -17,7 +17,8 @@ from typing import NamedTuple
 import numpy as np
 
 import nsynth
-from pipeline.download.origin import ChangedError, Origin, Remote
+from components.remote.http import Remote
+from pipeline.download.origin import ChangedError, Origin
 
 CONNECTIONS = 8
 Progress = Callable[[int], None]

@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 import nsynth
 from components import tfrecord
+from components.remote.http import Remote
 from components.tfrecord import Record
-from pipeline.download.origin import Origin, Remote
+from pipeline.download.origin import Origin
 from pipeline.download.part import Segment
 
 RUN_RECORDS = 4

@@ -179,10 +179,10 @@ def test_a_wav_that_the_disk_does_not_yield_is_no_fault_of_the_note(
     writers["nsynth-train"](tmp_path / "nsynth-train", notes[:2])
     open_to_read = files.open_to_read
 
-    def fails(path: str) -> BinaryIO:
+    def fails(path: str, version: str = "") -> BinaryIO:
         if path.endswith(".wav"):
             raise OSError(errno.EIO, "Input/output error", path)
-        return open_to_read(path)
+        return open_to_read(path, version)
 
     monkeypatch.setattr(files, "open_to_read", fails)
     with pytest.raises(OSError, match="Input/output error"):

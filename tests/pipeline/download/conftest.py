@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks.nsynth_server import Behaviour, Server, VirtualFile, instruments
-from pipeline.download.origin import HttpOrigin, Patience
+from components.remote.errors import Patience
+from pipeline.download.origin import HttpOrigin
 
 
 @pytest.fixture(scope="session")

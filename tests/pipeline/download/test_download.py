@@ -16,9 +16,10 @@ from benchmarks import download_kill
 from benchmarks.nsynth_server import Server, VirtualFile
 from components.ingest.index import scan
 from components.ingest.sources import find
+from components.remote.errors import Patience
 from pipeline.download import notice
 from pipeline.download.download import Reporter, Request, download
-from pipeline.download.origin import FolderOrigin, HttpOrigin, Patience
+from pipeline.download.origin import FolderOrigin, HttpOrigin
 
 TRAIN = "nsynth-train.tfrecord"
 
