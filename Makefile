@@ -134,6 +134,10 @@ soak: $(READY)  ## a month of unattended rounds in minutes, bad days and kills i
 	@$(BIN)/python -m benchmarks.soak --rounds 30 --chart workspace/benchmarks/soak.svg \
 	    --soundfont TimGM6mb --soundfont FluidR3_GM --soundfont GeneralUser $(ARGS)
 
+.PHONY: soak-kubeflow
+soak-kubeflow: $(READY)  ## thirty nights on Kubeflow, beside the same nights on one machine; what a quiet night costs
+	@NSYNTH_NIGHTS=30 $(BIN)/python -m pytest -q -n 0 tests/kubeflow/test_night_soak.py
+
 .PHONY: soak-kill
 soak-kill: $(READY)  ## kill -9 in every step in turn, then compare with an undisturbed round
 	@$(BIN)/python -m benchmarks.soak_kill $(ARGS)

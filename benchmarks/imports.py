@@ -45,14 +45,16 @@ def main() -> None:
 def executors_of_steps() -> dict[str, str]:
     """Step → the class of its executor, from the compiled pipeline."""
     from kubeflow.compile import compile_config
+    from kubeflow.groups import LOOK, REPORT, all_tasks
     from pipeline.config import load_config
 
     spec = compile_config(load_config(CONFIG, SETTINGS)).spec
     found = {}
-    for step, task in spec["root"]["dag"]["tasks"].items():
+    for step, task in all_tasks(spec).items():
         label = spec["components"][task["componentRef"]["name"]]["executorLabel"]
         args = spec["deploymentSpec"]["executors"][label]["container"]["args"]
-        found[step] = args[args.index("--executor_class_path") + 1]
+        if step not in (LOOK, REPORT):  # which run no executor
+            found[step] = args[args.index("--executor_class_path") + 1]
     return found
 
 

@@ -11,6 +11,16 @@ from kubeflow.package import Target
 
 OWN_POD = ("local", "local-parallel")
 """Engines that do all of a step's work where the step runs."""
+SPAN_PATTERNS = ("span-{SPAN}/", "span-{SPAN:6}/")
+NOT_ON_A_CLUSTER = {
+    "holdout": "the pipeline on a cluster judges on the valid split of the span",
+    "newest_margin": "the pipeline on a cluster judges on the valid split of the span alone",
+    "fresh_every": "training on a cluster starts from the serving model if recipe.warm_start is set, else afresh",
+    "drift": "the pipeline on a cluster has no step Drift; DataGate measures drift (data_gate.drift)",
+    "time_limit_s": "set kubeflow.steps.<step>.timeout_s",
+    "retry": "set kubeflow.steps.<step>.retries",
+}
+"""Setting of `retrain` → what holds on a cluster instead."""
 VERTEX_BUCKETS = "/gcs"
 """Below this folder Vertex AI shows every bucket."""
 
@@ -31,8 +41,51 @@ def check_config(config: Any, target: Target) -> None:
             f"cluster keeps its artifacts; set {' or '.join(OWN_POD)}"
         )
     _check_places(config, target)
+    if target == "kfp":
+        _check_pattern(config.kubeflow.pattern)
+        _check_retraining(config)
     if target == "vertex":
         refuse_what_vertex_lacks(config.kubeflow)
+
+
+def _check_pattern(pattern: str) -> None:
+    """The first step looks for span folders by their names."""
+    if "{SPAN" in pattern and not pattern.startswith(SPAN_PATTERNS):
+        raise nsynth.UserError(
+            f"kubeflow.pattern = {pattern}: span folders are found by the names span-000001, span-000002 …; write "
+            "span-{SPAN:6}/* (or span-{SPAN}/* for span-1, span-2 …)"
+        )
+
+
+def _check_retraining(config: Any) -> None:
+    """Retraining settings that the compiled graph, with its one span, would quietly leave out."""
+    retrain = config.retrain
+    for key, instead in NOT_ON_A_CLUSTER.items():
+        fields = type(retrain).model_fields
+        if key in retrain.model_fields_set and getattr(retrain, key) != fields[key].default:
+            raise nsynth.UserError(f"retrain.{key}: {instead}. Remove it from the settings for the cluster")
+    if retrain.window != 1 and "window" in retrain.model_fields_set:
+        raise nsynth.UserError(
+            f"retrain.window = {retrain.window}: a run on the cluster trains on one span, "
+            "since the graph is fixed when it is compiled. Set 1, or leave it out"
+        )
+    if retrain.spans is not None and str(retrain.spans) != config.input_base:
+        raise nsynth.UserError(
+            f"retrain.spans = {retrain.spans}: on the cluster spans are read from data; leave it out"
+        )
+    addresses = [hook for group in retrain.hooks.values() for hook in group if _is_open_address(hook)]
+    addresses += [
+        address for address in retrain.watcher.model_dump().values() if address and _is_open_address(address)
+    ]
+    if addresses:
+        raise nsynth.UserError(
+            "retrain.hooks, retrain.watcher: an address lets in whoever knows it, and users of Kubeflow can read the "
+            "compiled pipeline. Write the secret part as ${NAME} and name its Secret in kubeflow.secrets.NAME"
+        )
+
+
+def _is_open_address(hook: str) -> bool:
+    return hook.lower().startswith(("http://", "https://")) and not re.search(r"\$\{\w+\}", hook)
 
 
 def _check_places(config: Any, target: Target) -> None:

@@ -58,8 +58,11 @@ def compile_command(
 @kubeflow.command()
 @run_options
 @click.option("--name", help="Name of the run. Default: pipeline and time.")
+@click.option(
+    "--force", is_flag=True, help="Train although nothing is new; refused spans are judged once more."
+)
 @click.option("--wait", is_flag=True, help="Wait until the run has ended; exit code 1 if it failed.")
-def submit(name: str | None, wait: bool, dry_run: bool, as_json: bool, **given: Any) -> int:
+def submit(name: str | None, force: bool, wait: bool, dry_run: bool, as_json: bool, **given: Any) -> int:
     """Upload the pipeline if it has changed, and start a run."""
     from kubeflow.client import Submission, preview
 
@@ -67,7 +70,7 @@ def submit(name: str | None, wait: bool, dry_run: bool, as_json: bool, **given: 
     request = Submission(
         experiment=options.experiment,
         name=name or f"{package.name}-{time.strftime('%Y%m%d-%H%M%S')}",
-        parameters=_parameters(given, package.parameters),
+        parameters=_parameters({**given, "force": force}, package.parameters),
         pipeline_root=options.pipeline_root,
         service_account=options.service_account,
     )
@@ -213,13 +216,13 @@ def _read(file: Path) -> Package:
     return package
 
 
-def _parameters(given: dict[str, Any], known: dict[str, Any]) -> dict[str, str]:
-    """--param and --span as the run's parameters.
+def _parameters(given: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
+    """--param, --span and --force as the run's parameters.
 
     Raises:
-      nsynth.UserError: no such parameter.
+      nsynth.UserError: no such parameter, or not a value of its type.
     """
-    values: dict[str, str] = {}
+    values: dict[str, Any] = {}
     for param in given["params"]:
         key, equals, value = param.partition("=")
         if not equals:
@@ -228,9 +231,15 @@ def _parameters(given: dict[str, Any], known: dict[str, Any]) -> dict[str, str]:
     if given["span"] is not None:
         span = {"startSpanNumber": given["span"], "endSpanNumber": given["span"]}
         values["range_config"] = json.dumps({"staticRange": span})
-    for key in values:
+    if given.get("force"):
+        values["force"] = True
+    for key, value in values.items():
         if key not in known:
             raise nsynth.UserError(
                 f"the pipeline has no parameter {key} (it has: {', '.join(known) or 'none'})"
             )
+        if isinstance(known[key], bool) and not isinstance(value, bool):
+            if value not in ("true", "false"):
+                raise nsynth.UserError(f"--param {key}={value}: write true or false")
+            values[key] = value == "true"
     return values

@@ -22,6 +22,7 @@ import nsynth
 from components.claim import Claim
 from kubeflow import lint
 from kubeflow.checks import check_config, refuse_what_vertex_lacks
+from kubeflow.groups import LOOK, REPORT, RUN, SEEN, SPAN_STEP, add_look_and_report, group
 from kubeflow.light import SHIPPED
 from kubeflow.options import DEFAULT_STEPS, KubeflowOptions, StepOptions, quantity
 from kubeflow.package import Package, Target
@@ -34,16 +35,18 @@ ENTRYPOINT = ("python", "-m", "kubeflow.entrypoint")
 
 RUN_PARAMETERS = {"data": "input_base", "models": "push_destination", "accepted": "accepted_folder"}
 """What may be set anew for each run → the property of the steps that it fills."""
-SPAN_STEP = "ExampleGen"
 SPAN_PARAMETER = "range_config"
 """Which span ExampleGen reads: TFX's RangeConfig as JSON; empty means the newest."""
 
 PUSH_STEP = "Pusher"
-RUN_PLACEHOLDERS = {"run": "{{$.pipeline_job_uuid}}", "run_name": "{{$.pipeline_job_name}}"}
 
 
 def compile_pipeline(
-    pipeline: Pipeline, options: KubeflowOptions, target: Target = "kfp", workspace: str | None = None
+    pipeline: Pipeline,
+    options: KubeflowOptions,
+    target: Target = "kfp",
+    workspace: str | None = None,
+    settings: str = "",
 ) -> Package:
     """Compiles a TFX pipeline.
 
@@ -52,6 +55,7 @@ def compile_pipeline(
       options: where and how it runs.
       target: open-source Kubeflow Pipelines, or Vertex AI.
       workspace: folder on a volume that all steps mount; without one, artifacts go to the object store.
+      settings: the configuration, for Look and Report; without it there are none, and every run trains.
 
     Raises:
       nsynth.UserError: an option has no counterpart on the target.
@@ -65,17 +69,34 @@ def compile_pipeline(
     _choose_files(spec, options)
     _offer_run_parameters(spec)
     _name_the_run(spec, options)
+    grouped = bool(settings) and target == "kfp"
+    for name, task in spec["root"]["dag"]["tasks"].items():
+        step = options.step(name)
+        # Only where Look has seen what a step reads does the cache's key notice that it has changed.
+        seen = name in SEEN and grouped and step_is_cacheable(options, name)
+        task["cachingOptions"] = {"enableCache": True} if step.cache or seen else {}
+    if grouped:
+        add_look_and_report(spec, settings)
     for name, task in spec["root"]["dag"]["tasks"].items():
         step = options.step(name)
         container = _container(spec, task)
         container["image"] = step.image or options.image
         _set_resources(container, step, target)
         _set_retries(task, step, options)
-        task["cachingOptions"] = {"enableCache": True} if step.cache else {}
-        _tell_entrypoint(name, container, target, options, workspace)
+        if name not in (LOOK, REPORT):
+            _tell_entrypoint(name, container, target, options, workspace)
+    platforms = _platforms(spec, options)
+    if grouped:
+        group(spec)
     if target == "vertex":
         return Package(_vertex_job(spec, options), {})
-    return Package(spec, _platforms(spec, options))
+    return Package(spec, platforms)
+
+
+def step_is_cacheable(options: KubeflowOptions, name: str) -> bool:
+    """Whether the user leaves the cache on for a step."""
+    step = options.steps.get(name)
+    return step is None or step.cache is not False
 
 
 def _compile_with_tfx(pipeline: Pipeline, options: KubeflowOptions) -> Spec:
@@ -162,9 +183,11 @@ def _offer_run_parameters(spec: Spec) -> None:
     declared = spec["root"].setdefault("inputDefinitions", {}).setdefault("parameters", {})
     tasks = spec["root"]["dag"]["tasks"]
     for parameter, property_name in RUN_PARAMETERS.items():
-        for task in tasks.values():
+        for name, task in tasks.items():
             inputs = task.get("inputs", {}).get("parameters", {})
-            if property_name in inputs:
+            if property_name in inputs and (
+                parameter != "data" or name == SPAN_STEP
+            ):  # no other folder's step
                 default = inputs[property_name]["runtimeValue"]["constant"]
                 declared[parameter] = _text_parameter(default)
                 inputs[property_name] = {"componentInputParameter": parameter}
@@ -184,7 +207,7 @@ def _name_the_run(spec: Spec, options: KubeflowOptions) -> None:
     if task is None:
         return
     component = spec["components"][task["componentRef"]["name"]]
-    for name, value in {**RUN_PLACEHOLDERS, "host": options.host or ""}.items():
+    for name, value in {**RUN, "host": options.host or ""}.items():
         task["inputs"]["parameters"][name] = {"runtimeValue": {"constant": value}}
         component["inputDefinitions"]["parameters"][name] = {"parameterType": "STRING", "isOptional": True}
 
@@ -286,6 +309,7 @@ def compile_config(config: Any, target: Target = "kfp") -> Package:
     Raises:
       nsynth.UserError: the configuration does not fit the cluster, or the backend would refuse the result.
     """
+    from kubeflow.rounds import settings_of
     from pipeline.graph import create_pipeline  # it imports every component
 
     check_config(config, target)
@@ -295,7 +319,8 @@ def compile_config(config: Any, target: Target = "kfp") -> Package:
         kept = config.ingest.model_copy(update={"cache_dir": str(Claim(config.workspace).root / "cache")})
         config = config.model_copy(update={"ingest": kept})
     pipeline = create_pipeline(config, config.kubeflow.pipeline_root)
-    package = compile_pipeline(pipeline, config.kubeflow, target, str(config.workspace))
+    settings = settings_of(config) if target == "kfp" else ""
+    package = compile_pipeline(pipeline, config.kubeflow, target, str(config.workspace), settings)
     if target == "kfp":
         lint.refuse(package, "this")
     return package

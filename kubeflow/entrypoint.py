@@ -89,9 +89,9 @@ def main(argv: list[str]) -> int:
         print(f"Error: {error}", file=sys.stderr)
         documents.failed(str(error))
     finally:
-        cost = _cost(started)
-        documents.ended(code, cost, args.executor_input, None if code else _read(answer))
-        print(json.dumps({"step": args.step, **cost, "exit_code": code}), flush=True)
+        used = cost(started)
+        documents.ended(code, used, args.executor_input, None if code else _read(answer))
+        print(json.dumps({"step": args.step, **used, "exit_code": code}), flush=True)
     return code
 
 
@@ -324,9 +324,9 @@ def _read(path: str) -> dict[str, Any]:
         return json.load(file)
 
 
-def _cost(started: float) -> dict[str, float]:
-    """Wall and CPU time in s and the largest child's resident memory in MB (Linux counts it in KiB)."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+def cost(started: float, who: int = resource.RUSAGE_CHILDREN) -> dict[str, float]:
+    """Wall and CPU time in s and resident memory in MB (Linux counts it in KiB), of the children by default."""
+    used = resource.getrusage(who)
     return {
         "seconds": round(time.monotonic() - started, 1),
         "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),

@@ -10,9 +10,11 @@ import rich.markup
 import rich.table
 
 from kubeflow.command_options import connect, load_options, server_of, server_options, tell
+from kubeflow.groups import CONDITION, EVERYTHING
 
 _SECOND = "%Y-%m-%d %H:%M:%S"
 _COLOURS = {"SUCCEEDED": "green", "FAILED": "red", "RUNNING": "cyan", "CANCELED": "yellow", "SKIPPED": "dim"}
+_NO_STEPS = ("root", "root-driver", "executor", EVERYTHING, CONDITION, None)
 _ENDED = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED")
 
 
@@ -176,8 +178,7 @@ def _steps(run: Any) -> list[dict[str, Any]]:
             "why": (task.error.message or "") if task.error else "",
         }
         for task in tasks
-        if task.display_name not in ("root", "root-driver", "executor", None)
-        and not task.display_name.endswith("-driver")
+        if task.display_name not in _NO_STEPS and not task.display_name.endswith("-driver")
     ]
     return sorted(rows, key=lambda row: row["started"] or "9999")
 

@@ -75,8 +75,15 @@ def _root_parameters(spec: Spec) -> Iterator[str]:
 
 
 def _graph(spec: Spec) -> Iterator[str]:
-    tasks, components = spec["root"]["dag"]["tasks"], spec["components"]
-    parameters = spec["root"].get("inputDefinitions", {}).get("parameters", {})
+    """The root's tasks, and those of each group."""
+    for group in (spec["root"], *spec["components"].values()):
+        if "dag" in group:
+            yield from _tasks(group, spec["components"])
+
+
+def _tasks(group: Spec, components: Spec) -> Iterator[str]:
+    tasks = group["dag"]["tasks"]
+    parameters = group.get("inputDefinitions", {}).get("parameters", {})
     for name, task in tasks.items():
         component = components.get(task.get("componentRef", {}).get("name"))
         if component is None:
@@ -88,6 +95,8 @@ def _graph(spec: Spec) -> Iterator[str]:
             if wanted and wanted not in parameters:
                 yield f"{name}.{key}: the pipeline has no parameter {wanted}"
             yield from _producer(f"{name}.{key}", value, tasks, components)
+            if value.get("taskFinalStatus", {}).get("producerTask", name) not in (name, *tasks):
+                yield f"{name}.{key}: waits for a task that is none"
         for other in task.get("dependentTasks", []):
             if other not in tasks:
                 yield f"{name}: waits for {other}, which is no task"
@@ -129,7 +138,7 @@ def _producer(where: str, value: Spec, tasks: Spec, components: Spec) -> Iterato
 def _executors(spec: Spec) -> Iterator[str]:
     executors = spec["deploymentSpec"]["executors"]
     for name, component in spec["components"].items():
-        if component.get("executorLabel") not in executors:
+        if "dag" not in component and component.get("executorLabel") not in executors:
             yield f"{name}: no executor {component.get('executorLabel')}"
     for label, executor in executors.items():
         for kind in set(executor) - EXECUTORS:

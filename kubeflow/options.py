@@ -79,9 +79,12 @@ DEFAULT_STEPS = {
     "ExampleGen": NEVER_CACHED,
     "DataGate": StepOptions(cache=False, retries=0),  # what it refuses it would refuse again
     "Apart": StepOptions(retries=0),
+    "BulkNotes": NEVER_CACHED,
     "WarmStart": NEVER_CACHED,
     "Predictor": NEVER_CACHED,
     "Pusher": NEVER_CACHED,
+    "Look": StepOptions(cpu="1", memory="2Gi", cache=False),
+    "Report": StepOptions(cpu="1", memory="2Gi", cache=False),
 }
 
 
@@ -97,7 +100,8 @@ class KubeflowOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
     copied into the object store and from there into every pod that reads them. None: claim on Kubeflow, whose steps
     all mount that volume; store on Vertex AI."""
     pattern: str = pydantic.Field(default="*", min_length=1)
-    """Which files of `data` are read. `span-{SPAN}/*`: those of the newest span folder, found when a run starts."""
+    """Which files of `data` are read. `span-{SPAN:6}/*`: those of a span folder such as span-000001, which the first
+    step finds; `span-{SPAN}/*`: the same with any number of digits, such as span-1."""
     steps: dict[str, StepOptions] = {}
     """Step → what it is given; `default` counts for every step."""
     retry_after_s: int = pydantic.Field(60, gt=0)

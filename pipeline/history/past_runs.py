@@ -203,5 +203,8 @@ def _properties(node: mlmd.Artifact | mlmd.Execution) -> dict[str, str | int | f
 
 
 def started(run: Run) -> datetime.datetime:
-    """When the run was started, local time."""
-    return datetime.datetime.fromisoformat(run.name)
+    """When the run was started, local time. On a cluster its name is no time: there by its first step."""
+    try:
+        return datetime.datetime.fromisoformat(run.name)
+    except ValueError:
+        return datetime.datetime.fromtimestamp(min(step.started for step in run.steps.values()))

@@ -1,7 +1,9 @@
 """One unattended round: is there a new span? Then train on the newest ones, judge, push or keep, and write it down."""
 
 import contextlib
+import datetime
 import logging
+import re
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -19,7 +21,7 @@ from pipeline.retrain.faults import may_pass
 from pipeline.retrain.hooks import call_hooks
 from pipeline.retrain.index import write_index_if_possible
 from pipeline.retrain.options import RetrainOptions
-from pipeline.retrain.spans import Work, choose, find_spans, nothing_new, within_spans
+from pipeline.retrain.spans import SIX_DIGITS, Work, choose, find_spans, nothing_new, within_spans
 from pipeline.retrain.watcher import Watcher
 
 _log = logging.getLogger(__name__)
@@ -38,10 +40,11 @@ class NotWrittenDownError(nsynth.UserError):
 class Retraining:
     """Rounds in one workspace."""
 
-    def __init__(self, config: Config, start: Starter = spawn):
+    def __init__(self, config: Config, start: Starter = spawn, names: re.Pattern[str] = SIX_DIGITS):
+        """Set up for the workspace of `config`; `names` is how span folders are called."""
         self._config = config
         self._options = config.retrain
-        self._start = start
+        self._start, self._names = start, names
         self.folder = config.workspace / "retrain"
         self.lock_file = self.folder / "lock"
         self.ledger = Ledger(self.folder / "rounds.jsonl")
@@ -78,7 +81,7 @@ class Retraining:
         if held.left_behind:
             self._write_down_crash(held.left_behind)
         left_out: set[Span] = set()
-        done = self._write_down(self._round(force, left_out, stop, held.descriptor))
+        done = self.write_down(self._round(force, left_out, stop, held.descriptor))
         while (done.refused or done.late) and not stop.is_set():
             if done.refused:
                 left_out.add(done.refused)
@@ -87,7 +90,7 @@ class Retraining:
             following = self._round(force, left_out, stop, held.descriptor)
             if following.outcome is Outcome.NO_NEW_DATA:
                 break
-            done = self._write_down(following)
+            done = self.write_down(following)
         return done
 
     def work(self, force: bool = False, left_out: Iterable[Span] = ()) -> Work:
@@ -102,9 +105,17 @@ class Retraining:
           OSError: the folder cannot be read.
         """
         rounds = self.ledger.rounds()
-        found = find_spans(self._folder_of_spans(), self._options.settle_s)
+        found = find_spans(self._folder_of_spans(), self._options.settle_s, self._names)
         refused = set() if force else ledger.refused(rounds)
         return choose(found, ledger.settled(rounds), refused | set(left_out), self._options.window)
+
+    def nothing_to_do(self, work: Work, force: bool) -> Result | None:
+        """How a round ends that has nothing to do; None if it has."""
+        if work.window and (work.new or force):
+            return None
+        misnamed = any(span.misnamed for span in work.waiting)
+        words = nothing_new(work, self._folder_of_spans())
+        return Result(ending="failed" if misnamed else "no new data", words=words)
 
     def _folder_of_spans(self) -> Path:
         if self._options.spans is None:
@@ -123,11 +134,30 @@ class Retraining:
         """Runs a round and tells what is to be written down."""
         number, started = len(self.ledger.rounds()) + 1, lock.now()
         work, result, attempts = self._try(number, force, left_out, stop, held)
+        return self.line(work, result, started, attempts, self._unheard)
+
+    def line(
+        self,
+        work: Work,
+        result: Result,
+        started: datetime.datetime,
+        attempts: int,
+        unheard: tuple[str, ...] = (),
+    ) -> Round:
+        """What is to be written down of a round.
+
+        Args:
+          work: what it was to do.
+          result: how it ended.
+          started: when it began.
+          attempts: 0 if there was nothing to do.
+          unheard: why the watcher does not know that it has begun.
+        """
         window = result.late or tuple(span.number for span in work.window)
         outcome = Outcome(result.ending if result.ending != "passing" else "failed")
         champion, warnings = self._champion()
         return Round(
-            number=number,
+            number=len(self.ledger.rounds()) + 1,
             outcome=outcome,
             words=result.words,
             started=started,
@@ -143,7 +173,7 @@ class Retraining:
             champion_accuracy=result.champion_accuracy,
             facts=result.facts,
             waiting=tuple(map(str, work.waiting)),
-            warnings=(*result.warnings, *warnings, *self._unheard),
+            warnings=(*result.warnings, *warnings, *unheard),
             late=bool(result.late),
         )
 
@@ -160,11 +190,8 @@ class Retraining:
             work = Work((), ())
             try:
                 work = self.work(force, left_out)
-                if not work.window or not (work.new or force):
-                    words = nothing_new(work, self._folder_of_spans())
-                    if any(span.misnamed for span in work.waiting):
-                        return work, Result(ending="failed", words=words), attempt
-                    return work, Result(ending="no new data", words=words), 0
+                if nothing := self.nothing_to_do(work, force):
+                    return work, nothing, attempt if nothing.ending == "failed" else 0
                 result = run_child(self._request(number, work), held, deadline, stop, self._start)
             except (nsynth.UserError, OSError) as error:  # at night nobody would see it but in the ledger
                 result = Result(ending="passing" if may_pass(error) else "failed", words=explain(error))
@@ -215,9 +242,9 @@ class Retraining:
             started=holder.started,
             ended=lock.now(),
         )
-        self._write_down(line)
+        self.write_down(line)
 
-    def _write_down(self, line: Round) -> Round:
+    def write_down(self, line: Round) -> Round:
         """Calls the hooks, then adds the line with what they said, which is returned.
 
         Raises:

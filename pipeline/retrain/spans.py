@@ -13,7 +13,8 @@ from typing import Any
 import nsynth
 from pipeline.history.ledger import Span
 
-_FOLDER = re.compile(r"span-([0-9]{6})")
+SIX_DIGITS = re.compile(r"span-([0-9]{6})")
+"""How span folders are called: the number is the group."""
 _LIKE_A_FOLDER = re.compile(r"span[\W_]*(\d+)", re.IGNORECASE)
 _LAST = 999_999
 _NAMED = 3  # other entries of the folder in a message
@@ -76,16 +77,17 @@ def within_spans(path: Path, folder: Path) -> bool:
     """Whether `path` is the folder of spans, a span in it, or below one."""
     path, folder = path.resolve(), folder.resolve()
     return path == folder or any(
-        above.parent == folder and _FOLDER.fullmatch(above.name) for above in (path, *path.parents)
+        above.parent == folder and SIX_DIGITS.fullmatch(above.name) for above in (path, *path.parents)
     )
 
 
-def find_spans(folder: Path, settle_s: float = 0.0) -> Arrivals:
+def find_spans(folder: Path, settle_s: float = 0.0, names: re.Pattern[str] = SIX_DIGITS) -> Arrivals:
     """All spans in the folder, and all that looks like one.
 
     Args:
       folder: holds folders `span-<number, six digits>`, or links to folders.
       settle_s: a span in which anything changed or arrived within so many seconds may be half copied: it waits.
+      names: how they are called, if otherwise.
 
     Raises:
       nsynth.UserError: no such folder.
@@ -98,15 +100,20 @@ def find_spans(folder: Path, settle_s: float = 0.0) -> Arrivals:
     spans: list[Span] = []
     waiting: list[Waiting] = []
     others: list[str] = []
+    numbers: set[int] = set()
     for path in sorted(folder.iterdir()):
         if not path.name.lower().startswith("span"):
             others += [path.name] if path.is_dir() else []
-        elif name := _FOLDER.fullmatch(path.name):
-            found = _look(path, int(name[1]), now, settle_s)
+        elif (name := names.fullmatch(path.name)) and int(name[1]) in numbers:
+            why = f"another folder is span {int(name[1])} already: give it the next number"
+            waiting.append(Waiting(path.name, why, misnamed=True))
+        elif name:
+            numbers.add(int(name[1]))
+            found = look(path, int(name[1]), now, settle_s)
             (spans if isinstance(found, Span) else waiting).append(found)  # type: ignore[arg-type]
         elif path.is_dir() or path.is_symlink():
             waiting.append(_misnamed(path.name))
-    return Arrivals(tuple(spans), tuple(waiting), tuple(others))
+    return Arrivals(tuple(sorted(spans, key=lambda span: span.number)), tuple(waiting), tuple(others))
 
 
 def _misnamed(name: str) -> Waiting:
@@ -120,8 +127,8 @@ def _misnamed(name: str) -> Waiting:
     return Waiting(name, why, misnamed=True)
 
 
-def _look(path: Path, number: int, now: float, settle_s: float) -> Span | Waiting:
-    """The span, or what it waits for."""
+def look(path: Path, number: int, now: float, settle_s: float) -> Span | Waiting:
+    """The span in the folder `path`, or what it waits for; `now` and `settle_s` in seconds."""
     try:
         # The folder comes last: what vanishes from it meanwhile makes it young.
         paths = [inside for inside in (*path.rglob("*"), path) if inside.exists() or not inside.is_symlink()]

@@ -196,6 +196,9 @@ class Run:
             elif "taskOutputParameter" in source:
                 ref = source["taskOutputParameter"]
                 values[name] = self.done[ref["producerTask"]].parameters[ref["outputParameterKey"]]
+            elif "taskFinalStatus" in source:
+                producer = source["taskFinalStatus"]["producerTask"]
+                values[name] = {"state": self.done[producer].state, "pipelineTaskName": producer}
             elif "constant" in source.get("runtimeValue", {}):
                 constant = source["runtimeValue"]["constant"]
                 values[name] = self._placeholders.get(constant, constant)
@@ -205,6 +208,8 @@ class Run:
             if name not in values:
                 if "defaultValue" not in parameter and not parameter.get("isOptional"):
                     raise Refused(f"neither value nor default value provided for non-optional {name!r}")
+            elif parameter["parameterType"] == "TASK_FINAL_STATUS":
+                pass
             elif parameter["parameterType"] == "STRING" and not isinstance(values[name], str):
                 values[name] = json.dumps(values[name])
             else:

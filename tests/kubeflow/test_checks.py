@@ -68,3 +68,38 @@ def test_addresses(host: str) -> None:
 def test_what_is_no_address(host: str) -> None:
     with pytest.raises(nsynth.UserError, match="is no address"):
         check_host(host)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"retrain.window": 3}, "retrain.window = 3: a run on the cluster trains on one span"),
+        ({"retrain.fresh_every": 1}, "retrain.fresh_every: training on a cluster"),
+        ({"retrain.holdout": "/data/held-out"}, "retrain.holdout: .* Remove it"),
+        (
+            {"retrain.spans": "/data/spans"},
+            "retrain.spans = /data/spans: on the cluster spans are read from data",
+        ),
+        (
+            {"retrain.hooks": {"pushed": ["https://hooks.example/abc"]}},
+            "name its Secret in kubeflow.secrets.NAME",
+        ),
+        (
+            {"retrain.watcher": {"fail": "https://watch.example/abc"}},
+            "name its Secret in kubeflow.secrets.NAME",
+        ),
+        (
+            {"kubeflow.pattern": "day-{SPAN}/*"},
+            r"kubeflow.pattern = day-\{SPAN\}/\*: span folders are found by",
+        ),
+    ],
+)
+def test_what_a_run_on_the_cluster_would_leave_out_is_refused(changes: dict[str, Any], expected: str) -> None:
+    with pytest.raises(nsynth.UserError, match=expected):
+        check_config(config(**changes), "kfp")
+
+
+def test_what_it_does_by_the_same_rules_is_accepted() -> None:
+    hooks = {"pushed": ["https://hooks.example/${HOOK}", "logger pushed"]}
+    changes = {"retrain.window": 1, "retrain.settle_s": 5, "retrain.hooks": hooks}
+    check_config(config(**changes, **{"kubeflow.pattern": "span-{SPAN:6}/*"}), "kfp")

@@ -58,6 +58,19 @@ def test_submit_uploads_and_starts(api: FakeApi) -> None:
     assert f"{api.url}/#/runs/details/r1" in result.output
 
 
+def test_submit_can_train_although_nothing_is_new(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    known = {"data": {"defaultValue": "/data"}, "force": {"defaultValue": False}}
+    spec = {**SPEC, "root": {"inputDefinitions": {"parameters": known}}}
+    monkeypatch.setattr(cli, "_compile", lambda *_, **__: Package(spec, {}))
+    for arguments in (["--force"], ["--param", "force=true"], ["--param", "force=false"]):
+        call("submit", "--host", api.url, *arguments)
+    given = [run["runtime_config"]["parameters"]["force"] for run in api.runs]
+    assert given == [True, True, False]
+    assert "write true or false" in str(call("submit", "--host", api.url, "--param", "force=1").exception)
+
+
 def test_submit_can_wait_for_the_end(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
     result = call("submit", "--host", api.url, "--wait")

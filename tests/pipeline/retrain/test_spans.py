@@ -1,6 +1,7 @@
 """Which spans a round takes: complete ones, each delivery once, never refused ones."""
 
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -215,3 +216,16 @@ def test_nothing_new_says_what_is_there_instead():
     assert nothing_new(refused, folder).startswith(
         "no span can be used yet; span-000001: its data was refused"
     )
+
+
+def test_folders_may_be_called_otherwise_but_no_two_the_same_span(tmp_path) -> None:
+    for name in ("span-9", "span-0012", "span-012", "span-x"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "notes").write_text("x")
+    found = find_spans(tmp_path, names=re.compile("span-([0-9]+)"))
+    assert [span.number for span in found.spans] == [9, 12]
+    assert [(waiting.name, waiting.misnamed) for waiting in found.waiting] == [
+        ("span-012", True),
+        ("span-x", False),
+    ]
+    assert "another folder is span 12 already" in found.waiting[0].why

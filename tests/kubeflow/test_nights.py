@@ -1,0 +1,178 @@
+"""Nights on a cluster: Look decides by the rules of one machine, Report writes down what came of it."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+from nights import Nights
+
+from kubeflow import rounds
+from kubeflow.lint import problems
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def nights(tmp_path: Path, image: Path, lacking: set[str]) -> Nights:
+    return Nights(tmp_path, image, lacking)
+
+
+def states(done: dict) -> dict[str, str]:
+    return {name: task.state for name, task in done.items()}
+
+
+def test_the_backend_would_take_it(nights: Nights) -> None:
+    assert problems(nights.package) == [] or all(
+        "path of this machine" in p for p in problems(nights.package)
+    )
+
+
+def test_a_new_span_is_trained_on_once(nights: Nights) -> None:
+    nights.deliver(1)
+    done = nights.run()
+    assert set(states(done).values()) == {"SUCCEEDED"}, done["Report"].log + done["Look"].log
+    quiet = nights.run()
+    assert states(quiet) == {
+        "Look": "SUCCEEDED", "NewData": "SKIPPED", "Retraining": "SUCCEEDED", "Report": "SUCCEEDED",
+    }  # fmt: skip
+    first, second = nights.rounds
+    assert (first.outcome, first.window, first.accuracy) == ("pushed", (1,), 0.5)
+    assert str(first.version) in nights.versions
+    assert (second.outcome, second.attempts) == ("no new data", 0)
+    assert "1 is the newest and was used before" in second.words
+    assert (nights.trainings, len(nights.versions)) == (1, 1)
+    assert not (nights.workspace / "retrain" / "cluster-run.json").exists()
+
+
+def test_look_and_report_import_nothing_heavy(nights: Nights) -> None:
+    nights.cluster.lacking |= {"tensorflow", "tfx", "apache_beam", "keras", "tensorflow_data_validation"}
+    quiet = nights.run()
+    assert set(states(quiet).values()) == {"SUCCEEDED", "SKIPPED"}, quiet["Look"].log + quiet["Report"].log
+    nights.deliver(1)
+    assert nights.run()["Report"].state == "SUCCEEDED"
+
+
+def test_report_shows_kubeflow_page_figures_and_confusion_matrix(nights: Nights) -> None:
+    nights.deliver(1)
+    made = nights.run()["Report"].artifacts
+    assert made["figures"]["metadata"]["accuracy"] == 0.5
+    assert made["figures"]["metadata"]["notes_used"] == 9.0
+    matrix = made["confusion"]["metadata"]["confusionMatrix"]["struct"]
+    assert [len(row["row"]) for row in matrix["rows"]] == [11] * 11
+    assert matrix["annotationSpecs"][0] == {"displayName": "bass"}
+    page = nights.cluster.path(made["page"]["uri"]).read_text()
+    assert "Pushed as version" in page
+    reports = nights.workspace / "reports"
+    assert {"index.html", f"{nights.rounds[0].run}.html"} <= {path.name for path in reports.iterdir()}
+
+
+def test_refused_data_is_left_out_until_forced(nights: Nights) -> None:
+    nights.deliver(1, "refused")
+    done = nights.run()
+    assert (done["DataGate"].state, done["Retraining"].state, done["Report"].state) == (
+        "FAILED", "FAILED", "SUCCEEDED",
+    )  # fmt: skip
+    assert nights.run()["NewData"].state == "SKIPPED"
+    first, second = nights.rounds
+    assert (first.outcome, first.words, second.outcome) == (
+        "refused", "the data was refused: 2 families are missing", "no new data",
+    )  # fmt: skip
+    assert first.refused is not None
+    assert "its data was refused" in second.words
+    assert nights.run(force=True)["DataGate"].state == "FAILED"
+    assert nights.trainings == 0
+
+
+def test_a_broken_span_is_tried_each_night_until_another_comes(nights: Nights) -> None:
+    nights.deliver(1, "broken")
+    page = nights.run()["Report"].artifacts["page"]
+    assert "cannot be read" in nights.cluster.path(page["uri"]).read_text()
+    nights.run()
+    nights.deliver(2)
+    nights.run()
+    assert [line.outcome for line in nights.rounds] == ["failed", "failed", "pushed"]
+    assert nights.rounds[0].words == "span-000001 cannot be read"
+
+
+def test_a_repeated_run_is_cached_up_to_the_push_which_adds_nothing(nights: Nights) -> None:
+    nights.cluster.environment["MODEL"] = "the same each time"
+    nights.deliver(1)
+    nights.run()
+    done = nights.run(force=True)
+    assert {name: states(done)[name] for name in ("Trainer", "Gate", "Pusher")} == {
+        "Trainer": "CACHED", "Gate": "CACHED", "Pusher": "SUCCEEDED",
+    }  # fmt: skip
+    assert done["ExampleGen"].state == "CACHED"
+    assert len(nights.versions) == 2 - (nights.rounds[0].version == nights.rounds[1].version)
+    assert nights.rounds[1].accuracy == 0.5  # of the cached gate
+
+
+def test_span_names_of_any_width_are_read_where_the_pattern_says_so(
+    tmp_path: Path, image: Path, lacking: set[str]
+) -> None:
+    nights = Nights(tmp_path / "n", image, lacking, kubeflow={"pattern": "span-{SPAN}/*"})
+    nights.deliver(7, name="span-7")
+    assert nights.run()["Report"].state == "SUCCEEDED"
+    nights.deliver(12, name="span-00012")
+    nights.run()
+    assert [line.window for line in nights.rounds] == [(7,), (12,)]
+    assert {line.outcome for line in nights.rounds} == {"pushed"}
+
+
+def test_a_misnamed_span_is_told_and_named_spans_can_be_asked_for(nights: Nights) -> None:
+    nights.deliver(1, name="span-1")
+    assert nights.run()["Look"].state == "FAILED"
+    assert "call it span-000001" in nights.rounds[0].words
+    nights.deliver(1)
+    nights.deliver(2)
+    nights.run(range_config=json.dumps({"staticRange": {"startSpanNumber": 1, "endSpanNumber": 1}}))
+    assert nights.rounds[1].window == (1,)
+
+
+def test_a_folder_without_spans_is_read_again_when_it_changes(
+    tmp_path: Path, image: Path, lacking: set[str]
+) -> None:
+    nights = Nights(tmp_path / "n", image, lacking, kubeflow={"pattern": "*"})
+    nights.deliver(0, name=".")
+    nights.run()
+    nights.run()
+    nights.deliver(0, name=".")
+    nights.run()
+    assert [line.outcome for line in nights.rounds] == ["pushed", "no new data", "pushed"]
+    assert "nothing in" in nights.rounds[1].words
+
+
+def test_two_runs_at_once_do_not_train_the_same(nights: Nights) -> None:
+    nights.deliver(1)
+    other = {"run": "other", "name": "nightly", "started": "2026-01-01T03:00:00Z"}
+    holder = nights.workspace / "retrain" / "cluster-run.json"
+    holder.parent.mkdir(parents=True)
+    holder.write_text(json.dumps(other))
+    alive = nights.workspace / "kubeflow" / "documents" / "other" / "alive"
+    alive.parent.mkdir(parents=True)
+    alive.touch()
+    done = nights.run()
+    assert (done["Look"].state, done["Report"].state) == ("FAILED", "SUCCEEDED")
+    assert "nightly (other)" in done["Look"].log
+    assert nights.rounds == []
+    assert json.loads(holder.read_text()) == other
+    long_ago = time.time() - rounds.DEAD_AFTER_S - 60
+    os.utime(alive, (long_ago, long_ago))
+    assert nights.run()["Pusher"].state == "SUCCEEDED"
+    assert [line.outcome for line in nights.rounds] == ["crashed", "pushed"]
+    assert "gave no sign of life" in nights.rounds[0].words
+
+
+def test_hooks_are_called_with_secrets_from_the_environment(
+    tmp_path: Path, image: Path, lacking: set[str]
+) -> None:
+    told = tmp_path / "told"
+    hooks = {"pushed": [f"sh -c 'cat > {told}-${{SECRET}}'"]}
+    nights = Nights(tmp_path / "n", image, lacking, retrain={"hooks": hooks})
+    nights.cluster.environment["SECRET"] = "hush"
+    nights.deliver(1)
+    nights.run()
+    assert nights.rounds[0].warnings == ()
+    assert json.loads(Path(f"{told}-hush").read_text())["outcome"] == "pushed"
