@@ -113,7 +113,7 @@ def remove(path: Path) -> None:
 
 
 def is_draft(path: Path) -> bool:
-    """Whether a file or folder is one that is being written, or that a killed process left."""
+    """Return whether a file or folder is one that is being written, or that a killed process left."""
     return path.name.startswith(".") and ".draft-" in path.name
 
 

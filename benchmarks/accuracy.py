@@ -159,7 +159,7 @@ def keep(result: dict[str, Any], file: Path) -> None:
 
 
 def _train(job: Job, notes: Any, fold: Any, transfer: Any, settings: Any, folder: Path) -> dict[str, Any]:
-    """Trains, and asks for the family of each test note and each real note."""
+    """Train, and ask for the family of each test note and each real note."""
     import numpy as np
 
     from benchmarks.accuracy_contenders import CONTENDERS, Task

@@ -17,7 +17,7 @@ Curve = dict[str, list[dict[str, Any]]]
 
 
 def curve(rows: Iterable[Row]) -> Curve:
-    """Sorts the first fold's rows; empty unless every contender has two points or more, and the same ones."""
+    """Sort the first fold's rows; empty unless every contender has two points or more, and the same ones."""
     points: Curve = {name: [] for name in CONTENDERS}
     for row in rows:
         if row["contender"] in points and row["seed"] == 0:
@@ -49,7 +49,7 @@ def lines(points: Curve) -> Iterator[str]:
 
 
 def growth(counts: Sequence[int], values: Sequence[float]) -> float:
-    """Least-squares slope of `values` over the binary logarithm of `counts`: what a doubling adds."""
+    """Return the least-squares slope of `values` over the binary logarithm of `counts`: what a doubling adds."""
     places = [math.log2(count) for count in counts]
     middle, mean = sum(places) / len(places), sum(values) / len(values)
     rise = sum((place - middle) * (value - mean) for place, value in zip(places, values, strict=True))

@@ -104,7 +104,7 @@ def real_notes(file: Path, spectrogram: SpectrogramOptions, folder: Path) -> Not
 def computed(
     files: Sequence[Path], spectrogram: SpectrogramOptions, folder: Path
 ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, np.ndarray]:
-    """Labels, log_mel, image and statistics (see Notes) of all notes of the files, kept in `folder`."""
+    """Return labels, log_mel, image and statistics (see Notes) of all notes of the files, kept in `folder`."""
     written = {
         "options": spectrogram.model_dump_json(),
         "files": str([(f.name, f.stat().st_mtime) for f in files]),
@@ -162,7 +162,7 @@ def _mapped(folder: Path, name: str, shape: tuple[int, ...], dtype: type) -> np.
 
 
 def _statistics(log_mel: np.ndarray) -> np.ndarray:
-    """Mean, deviation, maximum and mean change over time of each mel bin and of 20 MFCCs of one note."""
+    """Return mean, deviation, maximum and mean change over time of each mel bin and of 20 MFCCs of one note."""
     decibels = np.asarray(log_mel).T * (10 / np.log(10))  # [n_mels, frames]
     rows = np.concatenate([decibels, librosa.feature.mfcc(S=decibels, n_mfcc=_CEPSTRA)])
     change = np.abs(np.diff(rows, axis=1)).mean(axis=1)
@@ -189,7 +189,7 @@ Normalize = Callable[[np.ndarray], np.ndarray]
 
 
 def normalizer(notes: Notes, train: np.ndarray, per_bin: bool = True) -> Normalize:
-    """Zero mean and unit deviation over the notes at `train`, for each mel bin, as Transform does, or over all."""
+    """Return zero mean and unit deviation over the notes at `train`, for each mel bin as in Transform, or over all."""
     sums = squares = 0.0
     for note in _batches(train):
         batch = np.asarray(notes.log_mel[note], np.float64)

@@ -98,7 +98,7 @@ def with_dev(name: str, notes: Notes, known: np.ndarray, test: np.ndarray) -> Fo
 
 
 def _parts(notes: Notes, among: np.ndarray, parts: int) -> list[np.ndarray]:
-    """Deals the notes at `among` by recording group into parts that have about as much of each family.
+    """Deal the notes at `among` by recording group into parts that have about as much of each family.
 
     The groups that make out most of a family choose first, each the part in which its families are scarcest.
     """

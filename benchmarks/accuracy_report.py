@@ -86,7 +86,7 @@ def summarize(results: Results, notes: Notes, transfer: Notes | None) -> dict[st
 
 
 def _figures(results: Results, notes: Notes) -> dict[str, Any] | None:
-    """Accuracy over all notes (micro) and mean of the families' recalls (macro), of the folds put together."""
+    """Return accuracy over all notes (micro) and mean of the families' recalls (macro), of the folds put together."""
     if not results:
         return None
     test = np.concatenate([result["test"] for result in results])
@@ -104,7 +104,7 @@ def _figures(results: Results, notes: Notes) -> dict[str, Any] | None:
 
 
 def _transfer(results: Results, transfer: Notes | None) -> Figure | None:
-    """Accuracy on real notes, the mean over the folds' models."""
+    """Return accuracy on real notes, the mean over the folds' models."""
     results = [result for result in results if result["real_answers"]]
     if not results or transfer is None:
         return None
@@ -112,7 +112,7 @@ def _transfer(results: Results, transfer: Notes | None) -> Figure | None:
 
 
 def _real_hits(results: Results, transfer: Notes) -> np.ndarray:
-    """Share of the models that are right, by real note."""
+    """Return the share of the models that are right, by real note."""
     return np.mean([np.array(result["real_answers"]) == transfer.family for result in results], axis=0)
 
 

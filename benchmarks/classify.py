@@ -55,7 +55,7 @@ def serving() -> Path:
 
 
 def write_notes(folder: Path, count: int, suffix: str, rate: int, channels: int) -> None:
-    """Files of one note's length: a tone under noise, each another one, so that no two are read alike."""
+    """Write files of one note's length: a tone under noise, each another one, so that no two are read alike."""
     import soundfile
 
     folder.mkdir()

@@ -30,7 +30,7 @@ class Outcome(NamedTuple):
 
 
 def undisturbed(server: Server, out: Path, notes: int) -> tuple[str, float]:
-    """SHA-256 of what comes without a kill, and how long it takes in seconds."""
+    """Return the SHA-256 of what comes without a kill, and how long it takes in seconds."""
     began = time.monotonic()
     if start_download(server, out, notes).wait():
         raise RuntimeError("the download failed")

@@ -179,7 +179,7 @@ def _time_index(path: Path) -> dict[str, Any]:
 
 
 def summarize(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Medians of the rounds, and the questions that they answer."""
+    """Return the medians of the rounds, and the questions that they answer."""
     sizes = sorted({run["notes"] for run in runs})
     table = {
         variant: {

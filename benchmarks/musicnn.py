@@ -39,7 +39,7 @@ def spectrogram(audio: np.ndarray) -> np.ndarray:
 
 
 def features(notes: Iterable[np.ndarray], checkpoint: Path, batch: int = 16) -> np.ndarray:
-    """Maximum and mean over time of all of the network's feature maps.
+    """Return maximum and mean over time of all of the network's feature maps.
 
     Args:
       notes: waveforms, float32 [nsynth.NOTE_SAMPLES] each.

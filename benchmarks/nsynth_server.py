@@ -40,7 +40,7 @@ class Instrument(NamedTuple):
 
 
 def instruments(split: str, share: float = 1.0, seed: int = 0) -> list[Instrument]:
-    """Instruments with the official number of notes of each family.
+    """Return instruments with the official number of notes of each family.
 
     How many notes each instrument has is not published: sizes are drawn from a log-normal distribution (σ = 0.8),
     wider than what 88 pitches in five velocities at most allow. Instruments are dealt to families by their notes.

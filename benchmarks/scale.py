@@ -286,7 +286,7 @@ def _steps(workspace: Path) -> dict[str, float]:
 
 
 def table(result: dict[str, Any]) -> str:
-    """Seconds and notes a second of every step, and how memory grew, as Markdown."""
+    """Return seconds and notes a second of every step, and how memory grew, as Markdown."""
     rows = ["| step | s | notes/s |", "|---|--:|--:|"]
     rows += [
         f"| {name} | {seconds:,.1f} | {result['notes'] / seconds:,.0f} |"

@@ -67,7 +67,7 @@ def main(model: Path | None, seconds: float, output: Path) -> None:
 
 @contextmanager
 def served(model: Path) -> Iterator[int]:
-    """Port of a server of one model."""
+    """Yield the port of a server of one model."""
     with tempfile.TemporaryDirectory(prefix="bench-serve-") as folder:
         os.symlink(model.resolve(), Path(folder, "1"))
         command = harness.nsynth_command("serve", "--models", folder, "--port", "0")
@@ -101,7 +101,7 @@ def asker(port: int, body: bytes) -> Callable[[], None]:
 
 
 def bare(signature: Any, note: np.ndarray, size: int) -> Callable[[], None]:
-    """Asks the model in this process about `size` notes."""
+    """Ask the model in this process about `size` notes."""
     tf = tensorflow_without_keras()
     batch = np.repeat(note[None], size, axis=0)
     return lambda: signature(audio=tf.constant(batch))["probabilities"].numpy()

@@ -86,7 +86,7 @@ class Forked:
         self._code: int | None = None
 
     def poll(self) -> int | None:
-        """Exit code, negative for a signal; None while it runs."""
+        """Return the exit code, negative for a signal; None while it runs."""
         if self._code is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             self._code = os.waitstatus_to_exitcode(status) if pid else None
@@ -94,7 +94,7 @@ class Forked:
 
 
 def fork(log: Path) -> int:
-    """Forks; in the child, the leader of its own group, output goes to `log`."""
+    """Fork; in the child, the leader of its own group, output goes to `log`."""
     sys.stdout.flush()
     pid = os.fork()
     if pid == 0:
@@ -132,7 +132,7 @@ class Soak:
         return configure(self.folder / "workspace", data.spans, data.holdout, recipe)
 
     def run(self, done: Sequence[Day] = ()) -> Iterator[Day]:
-        """Lives through the days that are not done yet; yields each one as it ends."""
+        """Live through the days that are not done yet; yield each one as it ends."""
         for day in done:
             self._remember(day)
         for number, kind in list(enumerate(self.days, 1))[len(done) :]:

@@ -16,7 +16,7 @@ COLOURS = {
 
 
 def draw(result: dict[str, Any], file: Path) -> None:
-    """Draws the month.
+    """Draw the month.
 
     Args:
       result: what benchmarks.soak wrote.

@@ -84,7 +84,7 @@ def _unclean(config: Config, last: Round) -> Iterator[str]:
 
 
 def kept_notes(config: Config) -> list[Path]:
-    """Folders with the ingested notes of a span."""
+    """Return folders with the ingested notes of a span."""
     return list(config.artifacts.glob("ExampleGen-*/examples/*"))
 
 

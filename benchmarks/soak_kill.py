@@ -116,7 +116,7 @@ def diary(folder: Path) -> list[str]:
 
 
 def run(folder: Path, everywhere: bool) -> None:
-    """Delivers two spans and runs both rounds; `folder` has to be empty."""
+    """Deliver two spans and run both rounds; `folder` has to be empty."""
     from benchmarks.soak_spans import Deliveries
 
     deliveries = Deliveries(folder / "data")

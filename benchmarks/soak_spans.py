@@ -94,7 +94,7 @@ def records(path: Path) -> Iterator[memoryview]:
 
 
 def by_family(notes: Iterable[Note]) -> dict[str, Notes]:
-    """Family → its notes."""
+    """Return family → its notes."""
     families: dict[str, Notes] = defaultdict(list)
     for note in notes:
         families[parsed(note).features.feature[nsynth.FAMILY_STR].bytes_list.value[0].decode()].append(note)

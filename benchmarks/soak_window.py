@@ -50,7 +50,7 @@ PREPARATION = ("ingest", "judgement", "spectrograms")
 
 
 def measure(folder: Path) -> dict[str, dict[str, float]]:
-    """Round → part of the work → CPU seconds of its steps."""
+    """Return round → part of the work → CPU seconds of its steps."""
     deliveries = Deliveries(folder / "data")
     for _ in range(WINDOW):
         deliveries.deliver("ordinary")

@@ -90,7 +90,7 @@ def _generate(folder: Path, count: int) -> None:
 
 
 def measure(variant: str, count: int, folder: str, epochs: int, size: str, batch_size: int) -> dict[str, Any]:
-    """Trains in this process: notes a second and CPU milliseconds a note after the first epoch, peak memory."""
+    """Train in this process: notes a second and CPU milliseconds a note after the first epoch, peak memory."""
     from trainer import index
     from trainer.options import RecipeOptions
     from transform.options import SpectrogramOptions
@@ -187,7 +187,7 @@ def _plain_loop(recipe: Any, spectrogram: Any, train: Any, augmented: bool) -> I
 
 
 def summarize(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Medians of each variant, how the pipeline stands to the others, and how its memory grows."""
+    """Return the medians of each variant, how the pipeline stands to the others, and how its memory grows."""
     smallest, largest = min(run["notes"] for run in runs), max(run["notes"] for run in runs)
 
     def middle(variant: str, notes: int, key: str) -> float:

@@ -112,7 +112,7 @@ def _best(rounds: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _cost(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Slope of the two largest runs, what remains of the smallest, and the slope of each step between."""
+    """Return the slope of the two largest runs, what remains of the smallest, and the slope of each step between."""
     *_, middle, last = runs
     result: dict[str, Any] = {"peak_rss_growth": last["peak_rss_bytes"] / middle["peak_rss_bytes"] - 1}
     for clock in ("cpu", "wall"):

@@ -76,7 +76,7 @@ def measure(
     only: Iterable[str],
     real: Path | None,
 ) -> None:
-    """Trains what is not there yet, keeps the answers and prints the tables.
+    """Train what is not there yet, keep the answers and print the tables.
 
     Raises:
       UserError: too few SoundFonts are installed, or the name is that of another contender.
@@ -154,7 +154,7 @@ def looks(part: str, file: Path = LOOKS) -> int:
 
 
 def _train(job: Job, lessons: Any, fold: Any, sets: Any, settings: Config, folder: Path) -> dict[str, Any]:
-    """Trains, and asks for the family of each note of the sets."""
+    """Train, and ask for the family of each note of the sets."""
     from benchmarks.accuracy_contenders import CONTENDERS, Task
 
     recipe = hashlib.sha256(settings.recipe.model_dump_json().encode()).hexdigest()[:8]

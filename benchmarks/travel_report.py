@@ -43,7 +43,7 @@ def show(results: Results, sets: Sequence[Set], name: str, part: str, looks: int
 
 
 def hits_of(results: Results, sets: Sequence[Set], row: str) -> Hits:
-    """Share of a row's models, over seeds and folds, that are right about each note."""
+    """Return the share of a row's models, over seeds and folds, that are right about each note."""
     hits = {}
     for asked in sets:
         answers = [

@@ -28,7 +28,7 @@ class Accepted:
     accepted_at: str
 
     def statistics(self) -> statistics_pb2.DatasetFeatureStatisticsList:
-        """Statistics of its train split."""
+        """Return the statistics of its train split."""
         content = (self.path / STATISTICS_FILE).read_bytes()
         return statistics_pb2.DatasetFeatureStatisticsList.FromString(content)
 

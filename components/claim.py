@@ -137,7 +137,7 @@ class Claim:
         self.runs = self.root / "runs"
 
     def folder(self, place: str) -> Path:
-        """Folder of <run>/<step>/<output>."""
+        """Return the folder of <run>/<step>/<output>."""
         return self.runs / place
 
     @contextlib.contextmanager

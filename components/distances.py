@@ -16,7 +16,7 @@ def distances(
     statistics: statistics_pb2.DatasetFeatureStatisticsList,
     accepted: statistics_pb2.DatasetFeatureStatisticsList,
 ) -> dict[str, float]:
-    """Feature → distance between two sets of statistics, as TFDV measures it (0: same distribution, 1: apart).
+    """Return feature → distance between two sets of statistics, as TFDV measures it (0: same distribution, 1: apart).
 
     Jensen-Shannon divergence for numbers, L-infinity distance of the shares for names.
     """

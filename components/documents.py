@@ -55,7 +55,7 @@ class Document(Part):
             storage.write_bytes(f"{folder}/{self.TEXT_FILE}", text.encode())
 
     def to_json(self) -> bytes:
-        """Content of the file."""
+        """Return the content of the file."""
         return self.model_dump_json(indent=1, by_alias=True).encode()
 
 

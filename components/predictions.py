@@ -131,7 +131,7 @@ class Predictions:
 
 
 def predict(files: Iterable[str], candidate: str, champion: str | None = None) -> Predictions:
-    """Asks both models about every note and holds all answers in memory; see `ask`."""
+    """Ask both models about every note and hold all answers in memory; see `ask`."""
     return Predictions.join(batch for _, batch in ask(files, candidate, champion))
 
 

@@ -25,7 +25,7 @@ def is_remote(path: str) -> bool:
 
 
 def children(path: str) -> list[str]:
-    """Names of the files, folders and links right below `path`; none if it does not exist."""
+    """Return the names of the files, folders and links right below `path`; none if it does not exist."""
     if is_remote(path):
         gfile = _gfile()
         return [entry.rstrip("/") for entry in gfile.listdir(path)] if gfile.exists(path) else []
@@ -41,7 +41,7 @@ def exists(path: str) -> bool:
 
 
 def read_bytes(path: str) -> bytes:
-    """Content of one file.
+    """Return the content of one file.
 
     Raises:
       FileNotFoundError: there is no such file.
@@ -58,17 +58,17 @@ def read_bytes(path: str) -> bytes:
 
 
 def file_bytes(path: str) -> int:
-    """Size of one file."""
+    """Return the size of one file."""
     return _gfile().stat(path).length if is_remote(path) else os.stat(path).st_size
 
 
 def folder_bytes(path: str) -> int:
-    """Size of all files below `path`."""
+    """Return the size of all files below `path`."""
     return sum(file_bytes(f"{path}/{name}") for name in _files(path))
 
 
 def disk_use(folder: Path) -> int:
-    """Bytes of all files below a local `folder`, linked ones once; files that vanish meanwhile do not count."""
+    """Return bytes of all files below a local `folder`, linked ones once; files that vanish meanwhile do not count."""
     sizes = {}
     for parent, _, names in os.walk(folder):
         for name in names:
@@ -81,7 +81,7 @@ def disk_use(folder: Path) -> int:
 
 
 def digest(path: str, leave_out: Collection[str] = ()) -> str:
-    """First 32 hex digits of the SHA-256 over names and contents of all files below `path` but those in `leave_out`.
+    """Return 32 hex digits of the SHA-256 over names and contents of all files below `path` but those in `leave_out`.
 
     Raises:
       OSError: something below `path` cannot be read, or is neither file nor folder.
@@ -174,7 +174,7 @@ def _files(path: str) -> list[str]:
 
 
 def _open_to_readers(folder: str) -> None:
-    """Lets everybody read: a server may be somebody else, whatever the umask of the one who pushes."""
+    """Let everybody read: a server may be somebody else, whatever the umask of the one who pushes."""
     for parent, _, names in os.walk(folder):
         os.chmod(parent, 0o755)
         for name in names:
@@ -183,7 +183,7 @@ def _open_to_readers(folder: str) -> None:
 
 @contextmanager
 def _store_errors(path: str) -> Iterator[None]:
-    """Tells of an object store's errors as Python does of a disk's."""
+    """Tell of an object store's errors as Python does of a disk's."""
     import tensorflow as tf
 
     try:

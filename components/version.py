@@ -106,7 +106,7 @@ class Version:
 
 
 def model_digest(folder: str) -> str:
-    """Hash of the files of a SavedModel; what a push adds to them does not count.
+    """Return the hash of the files of a SavedModel; what a push adds to them does not count.
 
     Raises:
       nsynth.UserError: they cannot be read.

@@ -194,7 +194,7 @@ def _quoted(text: str) -> list[str]:
 
 
 def lineages(folder: Path) -> dict[str, str]:
-    """Instrument → the family of SoundFonts that its recordings come from; empty if `folder` is no demo corpus."""
+    """Return instrument → the family of SoundFonts that its recordings come from; empty if `folder` is no corpus."""
     try:
         with (folder / TABLE_FILE).open(newline="", encoding="utf-8") as file:
             fonts = {row["instrument_str"]: row["font"] for row in csv.DictReader(file)}

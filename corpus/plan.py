@@ -124,7 +124,7 @@ def plan_corpus(options: CorpusOptions, fonts: Sequence[Font]) -> list[Instrumen
 
 
 def _plan_notes(sound: Sound, options: CorpusOptions, first_note: int) -> tuple[PlannedNote, ...]:
-    """Spreads the notes evenly over the range, one random pitch from each equal part of it.
+    """Spread the notes evenly over the range, one random pitch from each equal part of it.
 
     The velocities take turns, so that an instrument hears all five even if each pitch hears one. Where the range
     is too narrow for the notes wanted, each pitch hears more of them.

@@ -14,7 +14,7 @@ import nsynth
 
 @contextlib.contextmanager
 def sole_writer(out: Path) -> Iterator[None]:
-    """Lets one process at a time work on `out`, and sweeps what an interrupted one has left beside it.
+    """Let one process at a time work on `out`, and sweep what an interrupted one has left beside it.
 
     Raises:
         UserError: the folder above cannot be written to.

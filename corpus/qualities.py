@@ -50,7 +50,7 @@ def measure(waveform: np.ndarray, pitch: int, program: int) -> frozenset[int]:
 
 
 def _levels(waveform: np.ndarray) -> np.ndarray:
-    """RMS of each frame in dB below the loudest frame, float64 [80]."""
+    """Return the RMS of each frame in dB below the loudest frame, float64 [80]."""
     frames = waveform.astype(np.float64).reshape(-1, int(FRAME_S * nsynth.SAMPLE_RATE_HZ))
     rms = np.sqrt((frames**2).mean(axis=1)) + 1e-9
     return 20 * np.log10(rms / rms.max())

@@ -69,7 +69,7 @@ def render_corpus(
 
 
 def render_notes(instruments: Sequence[Instrument], workers: int = 1) -> Iterator[list[Note]]:
-    """Plays all notes of the instruments in their order and yields some at a time; silent ones are left out."""
+    """Play all notes of the instruments in their order and yield some at a time; silent ones are left out."""
     tasks = [
         dataclasses.replace(instrument, notes=instrument.notes[start : start + NOTES_PER_TASK])
         for instrument in instruments

@@ -97,7 +97,7 @@ class SoundFont:
         return hashlib.sha256(self._bytes).hexdigest()
 
     def info(self, chunk: str) -> str:
-        """Text that the maker left: INAM name, ICOP copyright, ICMT comment; empty if there is none."""
+        """Return the text that the maker left: INAM name, ICOP copyright, ICMT comment; empty if there is none."""
         return _text(self._chunk(chunk)) if chunk in self._chunks else ""
 
     def waveform(self, sample: int) -> tuple[np.ndarray, int]:
@@ -109,7 +109,7 @@ class SoundFont:
         return np.frombuffer(data, "<i2").astype(np.float32) / 2**15, int(header["rate_hz"])
 
     def recording(self, sample: int) -> str:
-        """Hash of one recording's stored bytes: equal wherever the same recording is used, in any file.
+        """Return the hash of one recording's stored bytes: equal wherever the same recording is used, in any file.
 
         An empty recording, as some fonts use for silence, is like no other.
         """

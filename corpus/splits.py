@@ -16,7 +16,7 @@ Valid is what the gate judges on: with one instrument of a family its interval w
 
 
 def deal(members: Iterable[tuple[int, str]], seed: int) -> dict[int, str]:
-    """Chooses a split for each recording group.
+    """Choose a split for each recording group.
 
     A family with three groups or more gets one in each split, unless they are bound to other families' groups.
     The groups that make out most of a family stay in train where there is a choice.

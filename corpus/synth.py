@@ -66,7 +66,7 @@ def player(path: Path) -> Player:
 
 
 def normalize(waveform: np.ndarray, peak: float) -> np.ndarray | None:
-    """Scales a note's loudest sample to `peak`, as NSynth's notes are scaled whatever their velocity.
+    """Scale a note's loudest sample to `peak`, as NSynth's notes are scaled whatever their velocity.
 
     Args:
         waveform: float32 [samples].

@@ -201,12 +201,12 @@ class Pipelines:
         return found
 
     def pause(self, schedule_id: str) -> None:
-        """Lets a schedule start no more runs; those that run go on."""
+        """Let a schedule start no more runs; those that run go on."""
         with plain_words(self._server):
             self._client.disable_recurring_run(schedule_id)
 
     def resume(self, schedule_id: str) -> None:
-        """Lets it start runs again."""
+        """Let it start runs again."""
         with plain_words(self._server):
             self._client.enable_recurring_run(schedule_id)
 

@@ -27,7 +27,7 @@ class Server:
 
 
 def knock(server: Server) -> None:
-    """Asks whether an API answers, and whether it lets us into the namespace, before anything slow is done.
+    """Ask whether an API answers, and whether it lets us into the namespace, before anything slow is done.
 
     The health alone would not tell: it is answered without a token. The SDK would try five times, each without a
     limit of time.

@@ -65,7 +65,7 @@ FIELDS = (
 
 
 def check_cron(text: str) -> None:
-    """Refuses what is no schedule for Kubeflow.
+    """Refuse what is no schedule for Kubeflow.
 
     Raises:
       nsynth.UserError: it has not six fields (crontab's five would be read with the minutes as seconds), or a

@@ -35,7 +35,7 @@ _MAX_BYTES = 1 << 20  # of one file: what is larger is data, no document
 
 
 def of_workspace(workspace: str | Path) -> Path:
-    """Folder with the documents of all runs."""
+    """Return the folder with the documents of all runs."""
     return Path(workspace) / "kubeflow" / "documents"
 
 
@@ -132,7 +132,7 @@ NOWHERE = StepDocuments(None, "")
 
 
 def _entries(told: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """Address and metadata of each artifact, by key."""
+    """Return address and metadata of each artifact, by key."""
     found: dict[str, list[dict[str, Any]]] = {}
     for key, entry in told.get("artifacts", {}).items():
         for artifact in entry.get("artifacts", []):

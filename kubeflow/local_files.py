@@ -30,12 +30,12 @@ class LocalFiles(LocalFilesystem):
 
     @staticmethod
     def glob(pattern: Any) -> Any:
-        """Paths that match, sorted."""
+        """Return the paths that match, sorted."""
         return sorted(LocalFilesystem.glob(pattern))
 
     @staticmethod
     def stat(path: Any) -> Any:
-        """Size (`length`, bytes) and time of the last change (`mtime_nsec`, in whole seconds as TensorFlow's).
+        """Return size (`length`, bytes) and time of the last change (`mtime_nsec`, in whole seconds as TensorFlow's).
 
         Raises:
           tfx.dsl.io.filesystem.NotFoundError: there is no such file.

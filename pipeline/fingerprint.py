@@ -38,13 +38,13 @@ STEP_CODE = {
 
 
 def step_fingerprint(step: str) -> str:
-    """Hash of all code that `step` depends on."""
+    """Return the hash of all code that `step` depends on."""
     return code_fingerprint(*STEP_CODE[step])
 
 
 @cache
 def code_fingerprint(*paths: str) -> str:
-    """First 16 hex digits of the SHA-256 over names and contents of `code_files`.
+    """Return the first 16 hex digits of the SHA-256 over names and contents of `code_files`.
 
     Args:
       *paths: files or folders, relative to the root of the project.
@@ -61,7 +61,7 @@ def code_fingerprint(*paths: str) -> str:
 
 
 def tree_fingerprint(*paths: str) -> str:
-    """SHA-256 over names and contents of all source files below those `paths` that exist; follows no import."""
+    """Return SHA-256 over names and contents of all source files below those `paths` that exist; follows no import."""
     digest = hashlib.sha256()
     there = [ROOT / path for path in paths if (ROOT / path).exists()]
     for file in sorted(file for path in there for file in _below(path)):

@@ -112,12 +112,12 @@ class StepLines(StepFollower):
             self._show(record.getMessage())
 
     def on_start(self) -> None:
-        """Remembers the time."""
+        """Remember the time."""
         self._started, self._cached = time.monotonic(), False
         self._say("…")
 
     def on_cached(self) -> None:
-        """Remembers that nothing was computed."""
+        """Remember that nothing was computed."""
         self._cached = True
 
     def on_finish(self) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 
 def in_short(numbers: Iterable[int]) -> str:
-    """Rising numbers with their ranges: `3–5, 8`."""
+    """Return rising numbers with their ranges: `3–5, 8`."""
     runs: list[list[int]] = []
     for number in numbers:
         if runs and number == runs[-1][-1] + 1:

@@ -59,7 +59,7 @@ def settings(
 
 
 def sections() -> dict[str, str]:
-    """Section → first line of its class's docstring; the section `""` holds the keys at the top."""
+    """Return section → first line of its class's docstring; the section `""` holds the keys at the top."""
     found = {"": ""}
     for name, field in Config.model_fields.items():
         if section := _section(field.annotation):
@@ -75,7 +75,7 @@ def as_text(value: Any) -> str:
 def values(
     config: Config, file: Mapping[str, Any], overrides: Iterable[str]
 ) -> Iterator[tuple[str, Any, str]]:
-    """Key, value and origin of every setting of a run.
+    """Yield key, value and origin of every setting of a run.
 
     Args:
       config: the settings as loaded.
@@ -189,7 +189,7 @@ def _type_name(annotation: Any) -> str:
 
 @cache
 def _docstrings(model: type[pydantic.BaseModel]) -> dict[str, str]:
-    """Field → the string literal below its definition, base classes included."""
+    """Return field → the string literal below its definition, base classes included."""
     found: dict[str, str] = {}
     for cls in reversed(model.__mro__):
         if not issubclass(cls, pydantic.BaseModel) or cls is pydantic.BaseModel:

@@ -29,7 +29,7 @@ class RequestError(nsynth.UserError):
 
 
 def host_of(address: str) -> str:
-    """Scheme and host of an address: what may be shown of it."""
+    """Return scheme and host of an address: what may be shown of it."""
     try:
         parts = urlsplit(address)
         return f"{parts.scheme}://{parts.hostname or '…'}" + (f":{parts.port}" if parts.port else "")
@@ -82,7 +82,7 @@ def request(
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    """Knows http, https and the environment's proxy, and neither ftp, files nor redirects."""
+    """Know http, https and the environment's proxy, and neither ftp, files nor redirects."""
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),

@@ -154,7 +154,7 @@ def _adopt(folder: Path, server: str | None) -> str:
 
 
 def _carry_over(folder: Path, own: Identity, server: str | None) -> int:
-    """Lets the history name what lies here, then writes the identity; killed in between, it is done again."""
+    """Let the history name what lies here, then write the identity; killed in between, it is done again."""
     count = 0
     if server or (folder / _HISTORY).exists():
         store = connect(server or folder / _HISTORY)

@@ -14,7 +14,7 @@ from pipeline.fingerprint import ROOT, code_files
 
 
 def changed(revision: str) -> set[Path]:
-    """Files that differ from `revision`, new ones that git does not ignore included."""
+    """Return the files that differ from `revision`, new ones that git does not ignore included."""
     commands = (["diff", "--name-only", revision], ["ls-files", "--others", "--exclude-standard"])
     names = (
         subprocess.run(

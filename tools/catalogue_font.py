@@ -63,7 +63,7 @@ def _instruments(font: SoundFont) -> Iterator[tuple[Preset, Voice]]:
 
 
 def _known_signatures(rows: Iterable[dict[str, str]]) -> tuple[np.ndarray, list[int]]:
-    """Spectra of all samples behind the catalogued presets [samples, bins], and the group of each."""
+    """Return the spectra of all samples behind the catalogued presets [samples, bins], and the group of each."""
     spectra, owners = [], []
     for known in KNOWN_FONTS:
         mine = {(int(r["bank"]), int(r["program"])): r for r in rows if r["font"] == known.name}
@@ -94,7 +94,7 @@ def _matches(font: SoundFont, sample: int, signatures: np.ndarray) -> Iterator[i
 
 
 def _signature(font: SoundFont, sample: int) -> np.ndarray | None:
-    """Spectrum of the beginning of a recording, of unit energy and without its mean; none if there is no sound."""
+    """Return the spectrum of a recording's beginning, of unit energy and without its mean; none if it has no sound."""
     audio, rate_hz = font.waveform(sample)
     if len(audio) < 64 or rate_hz < 4_000:
         return None

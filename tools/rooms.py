@@ -33,7 +33,7 @@ def exceptions() -> list[Arrow]:
 
 
 def arrows(rooms: Iterable[str]) -> set[Arrow]:
-    """Pairs of rooms of which the first imports the second, the exceptions left out."""
+    """Return the pairs of rooms of which the first imports the second, the exceptions left out."""
     settings = _settings()
     graph = grimp.build_graph(*settings["root_packages"], exclude_type_checking_imports=True)
     for importer, imported in exceptions():

@@ -28,7 +28,7 @@ class Checkpoint:
     """The folder of one training; its name is a hash of all that decides the result."""
 
     def __init__(self, folder: Path, **identity: Any):
-        """Names the folder.
+        """Name the folder.
 
         Args:
           folder: where the checkpoints of all trainings lie.
@@ -86,7 +86,7 @@ def _numbered(arrays: dict[str, np.ndarray], name: str) -> list[np.ndarray]:
 
 
 def _variables(model: keras.Model) -> Iterator[keras.Variable]:
-    """Weights, random states and optimizer slots, each once, in a fixed order."""
+    """Yield weights, random states and optimizer slots, each once, in a fixed order."""
     seen: set[int] = set()
     for variable in (*model.variables, *model.optimizer.variables):
         if id(variable) not in seen:

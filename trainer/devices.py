@@ -8,7 +8,7 @@ import tensorflow as tf
 
 
 def strategy() -> tf.distribute.Strategy:
-    """Mirrored over all GPUs, or over several logical CPU devices (a test's stand-in); else the default one."""
+    """Return a strategy over all GPUs, or several logical CPU devices (a test's stand-in); else the default one."""
     gpus = tf.config.list_logical_devices("GPU")
     devices = gpus or tf.config.list_logical_devices("CPU")
     if len(devices) < 2:
@@ -18,7 +18,7 @@ def strategy() -> tf.distribute.Strategy:
 
 @contextmanager
 def precision() -> Iterator[None]:
-    """Half-precision arithmetic with float32 weights inside, where a GPU can do it; as before after."""
+    """Compute in half precision with float32 weights inside, where a GPU can do it; as before after."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy(len(tf.config.list_logical_devices("GPU"))))
     try:
@@ -37,6 +37,6 @@ def policy(gpus: int) -> str:
 
 
 def make_repeatable(seed: int) -> None:
-    """Seeds Python, NumPy and TensorFlow and has TensorFlow choose only ops that repeat bit for bit."""
+    """Seed Python, NumPy and TensorFlow and have TensorFlow choose only ops that repeat bit for bit."""
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()

@@ -45,13 +45,13 @@ class Classifier(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
     def classify_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Answers serialized tf.Examples [batch]; of their features only `audio` is read."""
+        """Answer serialized tf.Examples [batch]; of their features only `audio` is read."""
         audio = tf.io.FixedLenFeature([nsynth.NOTE_SAMPLES], tf.float32)
         return self._answer(tf.io.parse_example(examples, {nsynth.AUDIO: audio})[nsynth.AUDIO])
 
     @tf.function(input_signature=[tf.TensorSpec([None, nsynth.NOTE_SAMPLES], tf.float32, name=nsynth.AUDIO)])
     def classify_waveform(self, audio: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Answers raw waveforms [batch, nsynth.NOTE_SAMPLES]."""
+        """Answer raw waveforms [batch, nsynth.NOTE_SAMPLES]."""
         return self._answer(audio)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
@@ -60,7 +60,7 @@ class Classifier(tf.Module):
         return self.transform(tf.io.parse_example(examples, self._spec))
 
     def _answer(self, audio: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Probabilities [batch, families], name [batch] and id [batch] of the likeliest family, novelty [batch]."""
+        """Return probabilities [batch, families], name and id [batch] of the likeliest family, novelty [batch]."""
         log_mel = self.transform({nsynth.AUDIO: audio})[features.LOG_MEL]
         probabilities, embedding = self._network(log_mel, training=False)
         family_id = tf.argmax(probabilities, axis=-1)

@@ -24,5 +24,5 @@ def active_heads(recipe: RecipeOptions) -> tuple[str, ...]:
 
 
 def loss_weights(recipe: RecipeOptions) -> dict[str, float]:
-    """Weight of each active head in the loss."""
+    """Return the weight of each active head in the loss."""
     return {head: recipe.auxiliary.model_dump().get(head, 1.0) for head in active_heads(recipe)}

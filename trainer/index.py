@@ -114,13 +114,13 @@ class Reader:
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
+    """Return the SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def offsets_and_checksums(path: Path) -> tuple[list[int], bytes]:
-    """Hops from record to record of one file without reading the payloads."""
+    """Hop from record to record of one file without reading the payloads."""
     size = path.stat().st_size
     offsets, checksums = [], bytearray()
     with path.open("rb") as file:
@@ -143,7 +143,7 @@ def offsets_and_checksums(path: Path) -> tuple[list[int], bytes]:
 
 
 def _labels(files: Sequence[str], spectrogram: SpectrogramOptions) -> tuple[np.ndarray, np.ndarray]:
-    """Families int64 [notes] and instrument names bytes [notes], in file order."""
+    """Return families int64 [notes] and instrument names bytes [notes], in file order."""
     parsed = (
         tf.data.TFRecordDataset(list(files))
         .batch(_SCAN_BATCH)

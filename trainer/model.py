@@ -51,7 +51,7 @@ class Patches(layers.Layer):
         self.patch = tuple(patch)
 
     def call(self, log_mel):
-        """Folds a batch."""
+        """Fold a batch."""
         frames, mels = self.patch
         n_mels = log_mel.shape[2]
         time, frequency = keras.ops.shape(log_mel)[1], n_mels + -n_mels % mels
@@ -62,7 +62,7 @@ class Patches(layers.Layer):
         return keras.ops.reshape(folded, (-1, whole // frames, frequency // mels, frames * mels))
 
     def compute_output_shape(self, input_shape):
-        """Shape of the folded batch; None stays None."""
+        """Return the shape of the folded batch; None stays None."""
         batch, *spans = input_shape
         grid = (
             None if span is None else -(-span // step) for span, step in zip(spans, self.patch, strict=True)
@@ -122,7 +122,7 @@ def with_embedding(network: keras.Model) -> keras.Model:
 
 
 def multiply_accumulates(recipe: RecipeOptions, n_mels: int, frames: int) -> int:
-    """Multiply-accumulate operations to classify one note: those of convolutions and dense layers."""
+    """Return multiply-accumulate operations to classify one note: those of convolutions and dense layers."""
     total = 0
     for layer in build(recipe, n_mels, frames).layers:
         if isinstance(layer, layers.Conv2D | layers.Dense):

@@ -42,7 +42,7 @@ class Novelty(NamedTuple):
     """That it was set on."""
 
     def score(self, embedding: keras.KerasTensor) -> keras.KerasTensor:
-        """Score float32 [batch] of pooled features [batch, features]; above 1 a sound is unlike the train notes."""
+        """Score pooled features [batch, features], float32 [batch]; above 1 a sound is unlike the train notes."""
         ops = keras.ops
         centred = embedding - self.mean
         along = ops.matmul(centred, self.directions)

@@ -32,7 +32,7 @@ class Judge:
         self.network, self._dev, self._batches = network, dev, batches
 
     def __call__(self) -> tuple[np.ndarray, float]:
-        """Mean cross-entropy of each instrument, float64 [instruments], and the share of notes that are right."""
+        """Return each instrument's mean cross-entropy, float64 [instruments], and the share of notes that are right."""
         probabilities = self.network.predict(self._batches, verbose=0)[: len(self._dev)]
         family, instrument = self._dev.family, self._dev.instrument
         of_truth = probabilities[np.arange(len(family)), family].astype(float)
@@ -59,7 +59,7 @@ class Progress(keras.callbacks.Callback):
         self._started = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Judges, tells, keeps what is not worse, saves.
+        """Judge, tell, keep what is not worse, save.
 
         Raises:
           UserError: the loss is no longer a number.

@@ -35,7 +35,7 @@ class RecipeTuner(keras_tuner.RandomSearch):
         identity: dict[str, Any],
         **kwargs: Any,
     ):
-        """Lays out the search.
+        """Lay out the search.
 
         Args:
           recipe: gives what is not searched, and the seed.
@@ -69,7 +69,7 @@ class RecipeTuner(keras_tuner.RandomSearch):
         dev: NoteIndex,
         spectrogram: SpectrogramOptions,
     ) -> float:
-        """Trains by one drawn recipe; its dev loss, which the search minimizes."""
+        """Train by one drawn recipe; its dev loss, which the search minimizes."""
         keras.backend.clear_session()
         recipe = self._recipe.replaced(trial.hyperparameters.values)
         log.info("trial %s of %d: %s", trial.trial_id, self.oracle.max_trials, trial.hyperparameters.values)
@@ -85,7 +85,7 @@ class RecipeTuner(keras_tuner.RandomSearch):
 
 
 def tuner_fn(fn_args: "FnArgs") -> TunerFnResult:
-    """Lays out the search for the recipe's best numbers.
+    """Lay out the search for the recipe's best numbers.
 
     Args:
       fn_args: TFX's. `custom_config` is that of `trainer.run.run_fn`; its `tuner` holds the fields of TunerOptions.

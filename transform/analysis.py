@@ -118,7 +118,7 @@ def write_transform_graph(
     results: dict[str, tf.Tensor],
     temporary: str,
 ) -> str:
-    """Lets TFT trace `preprocessing_fn` once more, with the results in place, and writes its transform graph.
+    """Let TFT trace `preprocessing_fn` once more, with the results in place, and write its transform graph.
 
     Args:
       folder: of the transform_graph artifact; any earlier attempt in it is replaced.

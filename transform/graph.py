@@ -78,7 +78,7 @@ def cut(graph: tf.Graph, feeds: Tensors, fetches: Tensors) -> Piece:
 
 
 def trace_upper_half(preprocessing_fn: Callable[..., Any], type_specs: TypeSpecs, waist: str) -> UpperHalf:
-    """Traces `preprocessing_fn` as TFT does and takes what lies above the tensor named `waist`."""
+    """Trace `preprocessing_fn` as TFT does and take what lies above the tensor named `waist`."""
     graph, inputs, outputs = impl_helper.trace_preprocessing_function(
         preprocessing_fn, type_specs, use_tf_compat_v1=False
     )
@@ -117,7 +117,7 @@ def load_lower_half(transform_fn: str, waist: str) -> Callable[[Tensors], dict[s
 
 
 def _reached(graph_def: tf.compat.v1.GraphDef, names: list[str]) -> set[str]:
-    """Names of all nodes that those named depend on, themselves included."""
+    """Return the names of all nodes that those named depend on, themselves included."""
     inputs = {node.name: node.input for node in graph_def.node}
     reached, waiting = set(), list(names)
     while waiting:

@@ -16,13 +16,13 @@ _MEL_GROUPS = 8
 
 
 def frame(audio: tf.Tensor, options: SpectrogramOptions) -> tf.Tensor:
-    """Cuts [batch, samples] into overlapping frames [batch, frames, n_fft], zeros at both ends."""
+    """Cut [batch, samples] into overlapping frames [batch, frames, n_fft], zeros at both ends."""
     padded = tf.pad(audio, [[0, 0], list(options.padding)])
     return tf.signal.frame(padded, options.n_fft, options.hop_length)
 
 
 def power_spectrogram(audio: tf.Tensor, options: SpectrogramOptions) -> tf.Tensor:
-    """Squared magnitude of the short-time Fourier transform, [batch, frames, bins]."""
+    """Return the squared magnitude of the short-time Fourier transform, [batch, frames, bins]."""
     spectrum = tf.signal.rfft(frame(audio, options) * window(options))
     return tf.square(tf.math.real(spectrum)) + tf.square(tf.math.imag(spectrum))
 
@@ -40,7 +40,7 @@ def mel_power(power: tf.Tensor, options: SpectrogramOptions) -> tf.Tensor:
 
 
 def log_mel(audio: tf.Tensor, options: SpectrogramOptions) -> tf.Tensor:
-    """Natural logarithm of the mel power of each frame, never below that of the note's floor.
+    """Return the natural logarithm of the mel power of each frame, never below that of the note's floor.
 
     The floor is the higher of `floor_dbfs` and `top_db` below the note's loudest bin.
 

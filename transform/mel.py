@@ -16,12 +16,12 @@ def hz_to_mel(hz: npt.ArrayLike) -> np.ndarray:
 
 
 def mel_to_hz(mel: npt.ArrayLike) -> np.ndarray:
-    """Inverse of `hz_to_mel`."""
+    """Return the inverse of `hz_to_mel`."""
     return 700.0 * (10.0 ** (np.asarray(mel) / 2595.0) - 1.0)
 
 
 def mel_matrix(options: SpectrogramOptions) -> np.ndarray:
-    """Weights [bins, n_mels] float32 of triangular bands, evenly spaced in mel, linear in Hz, with peak 1."""
+    """Return weights [bins, n_mels] float32 of triangular bands, evenly spaced in mel, linear in Hz, with peak 1."""
     edges = mel_to_hz(np.linspace(hz_to_mel(options.fmin_hz), hz_to_mel(options.fmax_hz), options.n_mels + 2))
     bins_hz = np.linspace(0, nsynth.SAMPLE_RATE_HZ / 2, options.bins)[:, None]
     lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]
@@ -37,13 +37,13 @@ def window(options: SpectrogramOptions) -> np.ndarray:
 
 
 def mel_power(padded: np.ndarray, hop_length: int, options: SpectrogramOptions) -> np.ndarray:
-    """Power [frames, n_mels] of each mel band in each whole frame of padded samples [samples]."""
+    """Return power [frames, n_mels] of each mel band in each whole frame of padded samples [samples]."""
     frames = np.lib.stride_tricks.sliding_window_view(padded, options.n_fft)[::hop_length]
     spectrum = np.fft.rfft(frames * window(options))
     return (np.square(spectrum.real) + np.square(spectrum.imag)) @ mel_matrix(options)
 
 
 def log_mel(audio: np.ndarray, options: SpectrogramOptions) -> np.ndarray:
-    """Log-mel spectrogram [frames, n_mels] of one note [nsynth.NOTE_SAMPLES], as `transform.log_mel.log_mel` has it."""
+    """Return the log-mel spectrogram [frames, n_mels] of a note [nsynth.NOTE_SAMPLES] as `transform.log_mel` has it."""
     mel = mel_power(np.pad(audio, options.padding), options.hop_length, options)
     return np.log(np.maximum(mel, max(options.floor_power, options.relative_floor * mel.max())))

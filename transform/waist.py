@@ -17,7 +17,7 @@ _READ_BUFFER_BYTES = 1 << 20  # more costs the core's cache what it saves in cal
 
 
 def numbers(spectrograms: np.ndarray) -> bytes:
-    """Bytes of float32 [batch, ...] spectrograms, to be appended to the file."""
+    """Return bytes of float32 [batch, ...] spectrograms, to be appended to the file."""
     return np.ascontiguousarray(spectrograms, _FLOAT).tobytes()
 
 
@@ -78,5 +78,5 @@ def read(
 
 
 def decode(spectrograms: tf.Tensor, shape: Sequence[int]) -> tf.Tensor:
-    """Spectrograms float32 [batch, *shape] of their bytes, string [batch]."""
+    """Return spectrograms float32 [batch, *shape] of their bytes, string [batch]."""
     return tf.reshape(tf.io.decode_raw(spectrograms, tf.float32, little_endian=True), [-1, *shape])

@@ -96,7 +96,7 @@ def _words(shared: dict[str, tuple[Place, Place]]) -> str:
 
 
 def shared_instruments(ingests: Iterable[Ingested]) -> dict[str, tuple[Place, Place]]:
-    """Instrument → the first place that it is trained on in, and the first that it is held out in.
+    """Return instrument → the first place that it is trained on in, and the first that it is held out in.
 
     Args:
       accounts: of several ingests, each with the number of its span.

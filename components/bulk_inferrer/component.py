@@ -38,7 +38,7 @@ class BulkInferrer(BeamStep):
     EXECUTOR_SPEC = BeamExecutorSpec(BulkInferExecutor)
 
     def __init__(self, **given: Any):
-        """Asks `model`.
+        """Ask `model`.
 
         Args:
           **given: `examples`, raw ones, of which the model reads `audio`; `model`; the blessings of all who judged it

@@ -31,7 +31,7 @@ class BulkInferExecutor(tfx_bulk_inferrer.Executor):
     """TFX's reading of inputs, with an inference of our own."""
 
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
-        """Asks the model, if it is blessed."""
+        """Ask the model, if it is blessed."""
         if not all_blessed(input_dict):
             logging.info("the model is not blessed: it is not asked")
             return
@@ -88,7 +88,7 @@ class AskModel(beam.DoFn):
         self._ask = self._loaded.signatures[self._signature]
 
     def process(self, job: tuple[str, str]) -> None:
-        """Answers one file."""
+        """Answer one file."""
         source, target = job
         with atomic.remote_file(target) as draft, tf.io.TFRecordWriter(draft) as writer:
             for record in self._answered(source):

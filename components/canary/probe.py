@@ -23,7 +23,7 @@ BATCH_SIZE = 32
 
 
 def main() -> None:
-    """Measures everything that was asked for."""
+    """Measure everything that was asked for."""
     asked = json.load(sys.stdin)
     memory_before = _peak_memory_mb()
     start = time.perf_counter()
@@ -85,7 +85,7 @@ def _specification(info) -> list:
 
 
 def _compare(model: Model, signature: str, inputs: dict, expected: np.ndarray, label: str) -> dict:
-    """Answers to all notes, beside the probabilities that the gate judged."""
+    """Return the answers to all notes, beside the probabilities that the gate judged."""
     (name, values), parts = *inputs.items(), []
     for first in range(0, len(values), BATCH_SIZE):
         parts.append(model.ask(signature, **{name: values[first : first + BATCH_SIZE]}))
@@ -150,7 +150,7 @@ def _rows(answer: dict) -> str:
 
 
 def _latency(model, audio: np.ndarray, size: int, calls: int) -> dict[str, float]:
-    """Milliseconds per call of `serving_waveform` with `size` notes."""
+    """Return milliseconds per call of `serving_waveform` with `size` notes."""
     batch, times = np.resize(audio, (size, audio.shape[1])), []
     for _ in range(calls + 1):
         start = time.perf_counter()

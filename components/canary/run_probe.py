@@ -29,7 +29,7 @@ class ProbeError(Exception):
 
 
 def run_probe(question: dict[str, Any], timeout_s: float) -> dict[str, Any]:
-    """Asks the probe in a fresh, isolated process.
+    """Ask the probe in a fresh, isolated process.
 
     Args:
       question: `model` (folder), `notes` (TFRecord), `probabilities` (what is expected), `samples` (of a note),

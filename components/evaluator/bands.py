@@ -13,12 +13,12 @@ import nsynth
 
 
 def band_key(number: str) -> str:
-    """Feature that is added to each note for slicing by bands of the number; its value is the band's name."""
+    """Return the feature that is added to each note for slicing by bands of the number: the name of its band."""
     return f"{number}_band"
 
 
 def band_names(edges: Sequence[int]) -> list[str]:
-    """Names of the bands, such as `36-47`, from the values at which they begin; the last edge ends the last."""
+    """Return the names of the bands, such as `36-47`, from the values at which they begin; the last edge is an end."""
     return [f"{low}-{end - 1}" for low, end in pairwise(edges)]
 
 

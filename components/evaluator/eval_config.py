@@ -48,7 +48,7 @@ metrics_specs {{
 def eval_config(
     min_accuracy: float, max_loss: float, edges: Mapping[str, Sequence[int]]
 ) -> config_pb2.EvalConfig:
-    """Metrics of both models, over all notes and by category, number and band; two thresholds on the accuracy.
+    """Return the metrics of both models, over all notes, by category, number and band; two thresholds on the accuracy.
 
     TFX takes the baseline and the threshold against it out again where no baseline is wired.
 

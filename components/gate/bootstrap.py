@@ -54,13 +54,13 @@ class Resampling:
         return total
 
     def mean(self, values: np.ndarray) -> Figure:
-        """Mean of `values` [notes] with its interval."""
+        """Return the mean of `values` [notes] with its interval."""
         sums, notes = self.sums(values), self.sums(np.ones(len(values)))
         replicates = (self.weights @ sums) / (self.weights @ notes)
         return figure(values.mean(), *self.bounds(replicates))
 
     def share(self, hits: np.ndarray) -> Figure:
-        """Share of true `hits` [notes] with its interval."""
+        """Return the share of true `hits` [notes] with its interval."""
         return self.widen_degenerate(self.mean(hits.astype(float)))
 
     def widen_degenerate(self, share: Figure) -> Figure:
@@ -77,13 +77,13 @@ class Resampling:
         return share
 
     def bounds(self, replicates: np.ndarray) -> tuple[float, float]:
-        """Two-sided interval from the values that a statistic took in the resamples."""
+        """Return the two-sided interval from the values that a statistic took in the resamples."""
         tail = self._tail((1 - self.confidence) / 2)
         low, high = np.nanquantile(replicates, [tail, 1 - tail])
         return low, high
 
     def one_sided(self, values: np.ndarray) -> tuple[float, float]:
-        """Lower and upper bound of the mean of `values` [notes], each one-sided at the stated confidence."""
+        """Return lower and upper bound of the mean of `values` [notes], each one-sided at the stated confidence."""
         sums, notes = self.sums(values), self.sums(np.ones(len(values)))
         tail = self._tail(1 - self.confidence)
         low, high = np.quantile((self.weights @ sums) / (self.weights @ notes), [tail, 1 - tail])

@@ -21,7 +21,7 @@ class GateExecutor(base_executor.BaseExecutor):
     """Judges a candidate."""
 
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
-        """Writes report and blessing. A model that is refused is no error: the run goes on."""
+        """Write report and blessing. A model that is refused is no error: the run goes on."""
         folder = artifact_utils.get_single_uri(input_dict["predictions"])
         models, predictions = AnsweringModels.read(folder), Predictions.load(folder)
         report = judge(predictions, GateOptions.model_validate_json(exec_properties["options"]))

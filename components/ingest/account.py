@@ -69,7 +69,7 @@ class Account:
         return self._reason_counts.total()
 
     def leaks(self) -> dict[str, list[str]]:
-        """Instruments on both sides of the wall between training and held-out data, with their splits.
+        """Return instruments on both sides of the wall between training and held-out data, with their splits.
 
         Official valid and test share their instruments: that is no leak, since nothing is learnt from either.
         """
@@ -115,7 +115,7 @@ class Account:
         return IngestAccount.model_validate(told)
 
     def _identical(self) -> list[list[str]]:
-        """Names of notes with the same sound, group by group."""
+        """Return the names of notes with the same sound, group by group."""
         groups = self._sounds.groups()
         names = self._sounds.labels(place for group in groups for place in group)
         return [[names[int(place)] for place in group] for group in groups]
@@ -260,7 +260,7 @@ def stop_if_unusable(account: IngestAccount, splits: Iterable[str], layout: Layo
 
 
 def reasons_table(account: IngestAccount) -> str:
-    """Reasons, counts and a first example each, as text."""
+    """Return reasons, counts and a first example each, as text."""
     lines = []
     for row in account.reasons:
         first = row.examples[0]

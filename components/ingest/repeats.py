@@ -36,7 +36,7 @@ class Repeats:
             self._put_away()
 
     def groups(self) -> list[np.ndarray]:
-        """Positions int64 [two or more], ascending, of the notes that share a key; in the order of the second ones."""
+        """Return positions int64 [two or more] of notes that share a key, in the order of the second ones."""
         self._put_away()
         if not self._hashes:
             return []
@@ -56,7 +56,7 @@ class Repeats:
         return sorted(found, key=lambda group: group[1])
 
     def labels(self, positions: Iterable[int]) -> Mapping[int, str]:
-        """Position → label; each part of the file is read once."""
+        """Return position → label; each part of the file is read once."""
         self._put_away()
         found: dict[int, str] = {}
         loaded, labels = -1, []

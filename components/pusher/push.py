@@ -65,7 +65,7 @@ def push_model(destination: str, model_folder: str, record: Record, evidence: Ev
 
 
 def _judged(evidence: Evidence, model_folder: str) -> str:
-    """Digest of what gate and canary judged; of the model as it lies there, if neither did."""
+    """Return the digest of what gate and canary judged; of the model as it lies there, if neither did."""
     by_gate = evidence.gate.candidate.digest if evidence.gate else ""
     by_canary = evidence.canary.digest if evidence.canary else ""
     if by_gate and by_canary and by_gate != by_canary:

@@ -19,7 +19,7 @@ MAX_REQUESTS = 1000
 
 
 def check_warmup(model_folder: str) -> None:
-    """Sees to it that a server can replay the requests; if it could not, it would not take the model.
+    """See to it that a server can replay the requests; if it could not, it would not take the model.
 
     Raises:
       nsynth.UserError: there are none or too many, they cannot be read, or do not fit the model's signatures.

@@ -67,7 +67,7 @@ def classify(
 
 
 def _pushed(config_file: Path, overrides: tuple[str, ...], number: int | None) -> str:
-    """Folder of the version that is asked for."""
+    """Return the folder of the version that is asked for."""
     from components.registry import Registry
 
     registry = Registry(load_config(config_file, overrides).models)

@@ -51,7 +51,7 @@ class LazyGroup(click.Group):
     """A group that can list its commands without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names in the order of the table."""
+        """Return the names in the order of the table."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -91,7 +91,7 @@ def _print_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
 @click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_print_version,
               help="Show the versions of this program and of what it builds on.")  # fmt: skip
 def cli() -> None:
-    """Trains, judges and pushes a classifier of short sounds."""
+    """Train, judge and push a classifier of short sounds."""
 
 
 @contextlib.contextmanager

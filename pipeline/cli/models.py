@@ -158,7 +158,7 @@ def promote(ctx: click.Context, reason: str, run_name: str | None) -> None:
 
 
 def promote_run(config: Config, reason: str, run_name: str | None = None) -> Version:
-    """Pushes the model of a run, by default of the last one, on somebody's own responsibility.
+    """Push the model of a run, by default of the last one, on somebody's own responsibility.
 
     Raises:
       nsynth.UserError: the run has no judged model, the canary refused it, or it is in the folder already.

@@ -49,7 +49,7 @@ def instrument_of(data: bytes) -> str:
 
 
 def family_of(instrument: str) -> str:
-    """Family in an instrument's name."""
+    """Return the family in an instrument's name."""
     return instrument.rsplit("_", 2)[0]
 
 
@@ -64,7 +64,7 @@ def share_of_official(split: str, notes: int, instruments: int) -> str:
 
 
 def missing_families(summary: dict[str, Any]) -> list[str]:
-    """Families of the official split without a note in the download."""
+    """Return the families of the official split without a note in the download."""
     families = summary["families"].items()
     return [name for name, count in families if count["of_notes"] and not count["notes"]]
 

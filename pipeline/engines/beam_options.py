@@ -28,7 +28,7 @@ def arguments(options: Mapping[str, Value]) -> list[str]:
 
 
 def check(where: str, args: list[str]) -> None:
-    """Has Beam read and validate the arguments, as it would before a job. Imports Beam: seconds.
+    """Have Beam read and validate the arguments, as it would before a job. Imports Beam: seconds.
 
     Args:
       where: the setting that they come from, for messages.

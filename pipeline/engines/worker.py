@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def provision(worker: str, endpoint: str) -> beam_provision_api_pb2.ProvisionInfo:
-    """Asks the engine what this worker is to work on."""
+    """Ask the engine what this worker is to work on."""
     with grpc.insecure_channel(endpoint) as channel:
         stub = beam_provision_api_pb2_grpc.ProvisionServiceStub(channel)
         request = beam_provision_api_pb2.GetProvisionInfoRequest()
@@ -89,7 +89,7 @@ def fetch(worker: str, info: beam_provision_api_pb2.ProvisionInfo, folder: Path)
 
 
 def install(packages: Iterable[Path], cache: Path) -> list[Path]:
-    """Installs each package into a folder of `cache` named by what is in it, once; gives the folders.
+    """Install each package into a folder of `cache` named by what is in it, once; give the folders.
 
     Raises:
       subprocess.CalledProcessError: pip failed; its output is on stderr.
@@ -134,7 +134,7 @@ def private_folder(folder: Path) -> Path:
 
 
 def fingerprint(package: Path) -> str:
-    """Hash of the names and contents in a package: each job packs the same files anew, at another time."""
+    """Return the hash of the names and contents in a package: each job packs the same files anew, at another time."""
     digest = hashlib.sha256()
     for name, content in sorted(_members(package)):
         digest.update(f"{name}\0{len(content)}\0".encode())

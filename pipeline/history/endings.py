@@ -52,7 +52,7 @@ def record_ending(where: Path | str, settings: str, log: str = "") -> Iterator[N
 
 
 def _newest(store: "MetadataStore") -> int:
-    """Id of the newest run, 0 if there is none."""
+    """Return the id of the newest run, 0 if there is none."""
     return max((context.id for context in store.get_contexts_by_type(_RUN_CONTEXT)), default=0)
 
 

@@ -103,7 +103,7 @@ def roots_of(uris: Iterable[str]) -> set[str]:
 
 
 def carry_over(store: "MetadataStore", folder: Path, leave: Iterable[str] = ()) -> int:
-    """Lets the history name all artifacts as what lies in `folder`, in one transaction.
+    """Let the history name all artifacts as what lies in `folder`, in one transaction.
 
     Args:
       store: the history.

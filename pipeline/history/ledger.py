@@ -180,12 +180,12 @@ def _complete(content: bytes, file: Path) -> bytes:
 
 
 def settled(rounds: Iterable[Round]) -> set[Span]:
-    """Spans that a round has used to its end, unless a later one refused them."""
+    """Return the spans that a round has used to its end, unless a later one refused them."""
     return _last_word(rounds)[0]
 
 
 def refused(rounds: Iterable[Round]) -> set[Span]:
-    """Spans whose data was refused, unless a later round used them to its end (--force)."""
+    """Return spans whose data was refused, unless a later round used them to its end (--force)."""
     return _last_word(rounds)[1]
 
 

@@ -51,7 +51,7 @@ class Origin:
 
 
 def trace(store: MetadataStore, artifact: past_runs.Output) -> Origin:
-    """Follows an artifact back to what no step made."""
+    """Follow an artifact back to what no step made."""
     known: dict[int, Origin] = {}
 
     def follow(output: past_runs.Output) -> Origin:
@@ -114,7 +114,7 @@ def _model_of(store: MetadataStore, version: Version) -> past_runs.Output:
 
 
 def code_of(step: past_runs.Step) -> str:
-    """Fingerprint of our own code behind a step as it ran; empty for TFX's own steps."""
+    """Return the fingerprint of our own code behind a step as it ran; empty for TFX's own steps."""
     custom = parsed(step.properties.get("custom_config", "{}"))
     return str(step.properties.get("code") or (custom.get("code") if isinstance(custom, dict) else "") or "")
 
@@ -126,7 +126,7 @@ def unchanged(step: past_runs.Step) -> bool | None:
 
 
 def parsed(value: Any) -> Any:
-    """JSON inside a string as what it holds; anything else as it is."""
+    """Return JSON inside a string as what it holds; anything else as it is."""
     if isinstance(value, str) and value[:1] in ("{", "["):
         try:
             return json.loads(value)

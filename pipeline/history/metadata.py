@@ -149,7 +149,7 @@ def connect(where: Path | str) -> "MetadataStore":
 
 
 def _reach(address: Address) -> None:
-    """Tells why a server cannot be reached, since ML Metadata does not, and waits for ever for a silent one."""
+    """Tell why a server cannot be reached, since ML Metadata does not, and waits for ever for a silent one."""
     try:
         with socket.create_connection((address.host, address.port), timeout=_REACH_S) as server:
             server.sendall(_GREETINGS[address.kind])

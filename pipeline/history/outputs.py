@@ -42,14 +42,14 @@ class Outputs:
         return {folder for artifact in live for folder in self._folders(artifact)}
 
     def folders(self) -> Iterator[Path]:
-        """Folders that TFX made for steps, <step>/<output>/<execution> and below <step>/.system, and trash of ours."""
+        """Yield the folders that TFX made for steps, <step>/<output>/<execution> and <step>/.system, and our trash."""
         for pattern in ("*/*/*", f"*/{_SYSTEM}/*/*"):
             for path in self._root.glob(pattern):
                 if path.is_dir() and (path.name.isdecimal() or path.name.startswith(TRASH)):
                     yield path
 
     def left_over(self) -> list[Path]:
-        """Folders that no artifact claims."""
+        """Return the folders that no artifact claims."""
         claimed = self.claimed
         return [path for path in self.folders() if path not in claimed]
 

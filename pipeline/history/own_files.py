@@ -79,7 +79,7 @@ class Reserve:
                     write(descriptor, bytes(missing), RESERVE_BYTES - missing)
 
     def give_up(self) -> bool:
-        """Frees the room; answers whether there was any."""
+        """Free the room; return whether there was any."""
         with contextlib.suppress(OSError):
             held = self._file.lstat().st_size > 0
             self._file.unlink()

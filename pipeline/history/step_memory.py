@@ -40,7 +40,7 @@ class _Watch(StepFollower):
         self._sampler: _Sampler | None = None
 
     def on_start(self) -> None:
-        """Begins to measure."""
+        """Begin to measure."""
         self._sampler = _Sampler()
         self._sampler.start()
 

@@ -60,7 +60,7 @@ class Elf:
         self._offsets = [header[4] for header in headers]
 
     def table(self, kind: int) -> tuple[int, int, int]:
-        """Offset, size and the offset of its strings of the one section of this kind (zeros if there is none)."""
+        """Return offset, size and offset of the strings of the one section of this kind (zeros if there is none)."""
         header = self._sections.get(kind)
         return (header[4], header[5], self._offsets[header[6]]) if header else (0, 0, 0)
 
@@ -83,7 +83,7 @@ class Elf:
             at += following
 
     def defined_versions(self) -> set[str]:
-        """Names of the versions that this library provides."""
+        """Return the names of the versions that this library provides."""
         at, size, strings = self.table(SHT_VERDEF)
         names = set()
         while size:
@@ -107,7 +107,7 @@ class Elf:
 
 
 def versions_of_this_machine(library: str) -> set[str]:
-    """Versions that the installed library of this name provides; none if it is not installed."""
+    """Return the versions that the installed library of this name provides; none if it is not installed."""
     try:
         ctypes.CDLL(library)
     except OSError:
@@ -120,7 +120,7 @@ def versions_of_this_machine(library: str) -> set[str]:
 
 
 def relax(elf: Elf, lacking: dict[int, str]) -> None:
-    """Edits `elf` so that it loads without the versions in `lacking` (index → name)."""
+    """Edit `elf` so that it loads without the versions in `lacking` (index → name)."""
     old = next((index for _, name, index, _ in elf.needs() if name == RENAMED_VERSION), None)
     for name, entry, version, version_at in elf.symbols():
         if version not in lacking:
@@ -166,7 +166,7 @@ def patch(path: Path) -> bool:
 
 
 def main(arguments: list[str]) -> int:
-    """Patches the modules named, or those of this environment; answers 1 if one was refused."""
+    """Patch the modules named, or those of this environment; return 1 if one was refused."""
     packages = Path(sysconfig.get_paths()["purelib"])
     for path in [Path(a) for a in arguments] or [packages / module for module in MODULES]:
         try:

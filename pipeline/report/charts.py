@@ -56,7 +56,7 @@ _numbers = itertools.count()
 
 
 def values(rows: Iterable[Mapping[str, Any]]) -> alt.Data:
-    """Rows for a chart."""
+    """Return rows for a chart."""
     return alt.Data(values=[dict(row) for row in rows])
 
 
@@ -71,7 +71,7 @@ def tip_of(name: str, value: float, low: float, high: float, notes: int | None) 
 
 
 def svg(chart: Any, description: str) -> Markup:
-    """Draws a chart in a frame that scrolls sideways where it is too wide: its type keeps its size on a phone.
+    """Draw a chart in a frame that scrolls sideways where it is too wide: its type keeps its size on a phone.
 
     Args:
       chart: of Altair.

@@ -54,6 +54,6 @@ def _age(found: Overview) -> str:
 
 
 def _calendar(rows: tuple[Row, ...]) -> list[tuple[str, list[tuple[Row, str]]]]:
-    """Month, the newest first, and its rows, each with its tip."""
+    """Return month, the newest first, and its rows, each with its tip."""
     by_month = itertools.groupby(rows, key=lambda row: f"{row.started.astimezone():%B %Y}")
     return [(month, [(row, index_charts.tip(row)) for row in those]) for month, those in by_month][::-1]

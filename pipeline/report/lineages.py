@@ -24,7 +24,7 @@ class LineageRow:
 
 
 def by_lineage(predictions: Predictions, data: Path, confidence: float) -> list[LineageRow]:
-    """Accuracy of each lineage, with intervals over whole instruments.
+    """Return the accuracy of each lineage, with intervals over whole instruments.
 
     Args:
       predictions: the candidate's, as the gate keeps them.

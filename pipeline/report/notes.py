@@ -131,7 +131,7 @@ def picture_uri(values: np.ndarray, low: float, high: float, colours: str = COLO
 
 
 def log_mel_picture(log_mel: np.ndarray) -> str:
-    """Picture of one log-mel spectrogram (natural logarithm of power), 80 dB down from its loudest point."""
+    """Return the picture of one log-mel spectrogram (natural logarithm of power), 80 dB down from its loudest point."""
     decibel = 10 / np.log(10) * log_mel
     return picture_uri(decibel, decibel.max() - DYNAMIC_RANGE_DB, decibel.max())
 

@@ -122,7 +122,7 @@ def overview(config: Config, next_round: datetime.datetime | None = None) -> Ove
 
 
 def _runs(config: Config, reports: Path) -> list[RunFacts]:
-    """Facts of all runs, the oldest first; those that no page has left are read from the history once and kept."""
+    """Return the facts of all runs, oldest first; those that no page has left are read from the history and kept."""
     found = {facts.run: facts for path in reports.glob("*.json") if (facts := read_facts(path))}
     if past_runs.is_there(config.metadata):
         store = past_runs.open_store(config.metadata)
@@ -229,7 +229,7 @@ def _champion(
 
 
 def _disk(config: Config) -> dict[str, int]:
-    """Bytes of what grows in the workspace."""
+    """Return bytes of what grows in the workspace."""
     folders = {"artifacts": config.artifacts, "reports": config.workspace / "reports"}
     if "://" not in config.models:
         folders["models"] = Path(config.models)

@@ -115,7 +115,7 @@ class RunRecord:
         raise Absent(f"{output.path / below} no longer exists: it was removed or moved after the run.")
 
     def json(self, kind: str, key: str, name: str) -> dict[str, Any]:
-        """Content of a JSON file of that artifact that has no model.
+        """Return the content of a JSON file of that artifact that has no model.
 
         Raises:
           Absent: the artifact or the file is not there.
@@ -178,7 +178,7 @@ class RunRecord:
         return json.loads(str(value))
 
     def examples(self, split: str | None = None) -> Path:
-        """Folder with the raw notes of a split, by default the one that the model was judged on.
+        """Return the folder with the raw notes of a split, by default the one that the model was judged on.
 
         Raises:
           Absent: there are none.
@@ -186,7 +186,7 @@ class RunRecord:
         return self._split("Predictor", "examples", split)
 
     def sample(self, split: str | None = None) -> Path:
-        """Folder with some raw notes of a split, by default the one that the model was judged on.
+        """Return the folder with some raw notes of a split, by default the one that the model was judged on.
 
         Raises:
           Absent: there are none.
@@ -194,7 +194,7 @@ class RunRecord:
         return self._split("Canary", "sample", split)
 
     def _split(self, reader: str, key: str, split: str | None) -> Path:
-        """Folder of a split of what `reader` read; where it did not run, of the ExampleGen's output `key`."""
+        """Return the folder of a split of what `reader` read; if it did not run, of the ExampleGen's output `key`."""
         step = self.step(reader)
         judged = step.inputs.get("examples") if step else None
         artifact = judged[0] if judged else self.artifact("ExampleGen", key)

@@ -38,12 +38,12 @@ class Axes:
         return cls(start - margin, end + margin, min(nice(high), cap), height)
 
     def x(self, time: datetime.datetime) -> float:
-        """Pixels from the left."""
+        """Return the pixels from the left."""
         share = (time - self.start) / (self.end - self.start)
         return round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)
 
     def y(self, value: float) -> float:
-        """Pixels from the top."""
+        """Return the pixels from the top."""
         inner = self.height - TOP - BOTTOM
         return round(TOP + (1 - min(value, self.high) / self.high) * inner, 1)
 

@@ -67,7 +67,7 @@ class Process(Protocol):
     pid: int
 
     def poll(self) -> int | None:
-        """Exit code, negative for a signal; None while it runs."""
+        """Return the exit code, negative for a signal; None while it runs."""
 
 
 Starter = Callable[[Path, int, int], Process]
@@ -138,7 +138,7 @@ def _write_new(file: Path, content: bytes) -> None:
 def _run_to_its_end(
     request_file: Path, lock: int, deadline: float, stop: threading.Event, start: Starter
 ) -> tuple[int | None, Ending | None]:
-    """Exit code of the child, and why it was ended if it did not end by itself."""
+    """Return the exit code of the child, and why it was ended if it did not end by itself."""
     alive, keep_alive = os.pipe()
     try:
         try:

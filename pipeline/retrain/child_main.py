@@ -97,12 +97,12 @@ class CurrentStep(StepFollower):
         self._now, self._since = "", _cpu_s()
 
     def on_start(self) -> None:
-        """Books what the step before has taken."""
+        """Book what the step before has taken."""
         self.end()
         self._now = self.step
 
     def end(self) -> None:
-        """Books what the step has taken until now."""
+        """Book what the step has taken until now."""
         now = _cpu_s()
         if self._now:
             self.cpu_seconds[self._now] = round(now - self._since, 2)

@@ -81,7 +81,7 @@ class Plan:
 
 
 def clean(config: Config, name: str, remove: bool) -> Plan:
-    """Plans under the lock, so that no round runs, and removes if asked to.
+    """Plan under the lock, so that no round runs, and remove if asked to.
 
     Args:
       config: all settings; the policy is `retrain.cleanup`.
@@ -121,7 +121,7 @@ def clean_alone(config: Config, remove: bool) -> Plan:
 
 
 def make_plan(config: Config, store: MetadataStore | None) -> Plan:
-    """Decides what may go; changes nothing.
+    """Decide what may go; change nothing.
 
     Args:
       config: all settings.

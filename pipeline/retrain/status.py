@@ -117,7 +117,7 @@ def _shortened(words: str, length: int) -> str:
 
 
 def _numbers(spans: tuple[int, ...]) -> str:
-    """Spans of a round; many are told by the first and the last."""
+    """Return the spans of a round; many are told by the first and the last."""
     if len(spans) > 3:
         return f"{spans[0]} … {spans[-1]}"
     return ", ".join(map(str, spans)) or "–"

@@ -19,11 +19,11 @@ class Watcher:
         self._options, self._timeout_s = options, timeout_s
 
     def begun(self) -> tuple[str, ...]:
-        """Says that a round has begun; answers what went wrong, if anything."""
+        """Say that a round has begun; return what went wrong, if anything."""
         return self._call("start", self._options.start)
 
     def ended(self, well: bool) -> tuple[str, ...]:
-        """Says how it ended; answers what went wrong, if anything."""
+        """Say how it ended; return what went wrong, if anything."""
         if well:
             return self._call("success", self._options.success)
         return self._call("fail", self._options.fail)

@@ -184,7 +184,7 @@ class Server:
         return web.Response(body=text.encode(), headers={"Content-Type": metrics.CONTENT_TYPE})
 
     async def _get_model(self, request: web.Request) -> web.Response:
-        """Status of the versions, or the metadata of one."""
+        """Return the status of the versions, or the metadata of one."""
         path = request.rel_url.raw_path
         if path.lower() in ("/v1/models", "/v1/models/metadata"):
             raise ApiError(400, "Missing model name in request.")

@@ -72,7 +72,7 @@ def draw(samples: np.ndarray) -> dict[str, Any]:
 
 
 def _levels(samples: np.ndarray) -> np.ndarray:
-    """Log-mel spectrogram as uint8 [bands, columns]."""
+    """Return the log-mel spectrogram as uint8 [bands, columns]."""
     hop = max(DRAWN.hop_length, -(-len(samples) // _COLUMNS))
     padded = np.pad(samples, (DRAWN.n_fft // 2, DRAWN.n_fft // 2 - 1))
     mel = mel_power(padded, hop, DRAWN)

@@ -34,7 +34,7 @@ def build(record: RunRecord) -> dict[str, Any]:
 
 
 def _described(options: AugmentOptions) -> list[tuple[str, str, str]]:
-    """Key in the file, name and words of each picture."""
+    """Return the key in the file, name and words of each picture."""
     alone = [
         (name, name.replace("_", " "), f"{AugmentOptions.model_fields[name].description}: {strength:g}")
         for name, strength in options

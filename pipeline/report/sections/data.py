@@ -116,7 +116,7 @@ def accepted_before(record: RunRecord) -> accepted.Accepted | None:
 
 
 def densities(file: Path) -> dict[str, list[dict[str, float]]]:
-    """Scalar → bars of its histogram: `low`, `high` (their unit) and `share` of the notes."""
+    """Return scalar → bars of its histogram: `low`, `high` (their unit) and `share` of the notes."""
     from tensorflow_metadata.proto.v0 import statistics_pb2
 
     statistics = statistics_pb2.DatasetFeatureStatisticsList.FromString(file.read_bytes())

@@ -25,7 +25,7 @@ def build(record: RunRecord) -> dict[str, Any]:
 
 
 def _chosen(record: RunRecord) -> dict[str, Place]:
-    """Family → its note, from the judged split; from train, if that split has none of the family."""
+    """Return family → its note, from the judged split; from train, if that split has none of the family."""
     found = typical(catalogue(record.sample()))
     if len(found) < len(nsynth.CLASSES):
         with contextlib.suppress(Absent):
@@ -34,7 +34,7 @@ def _chosen(record: RunRecord) -> dict[str, Place]:
 
 
 def typical(places: Iterable[Place]) -> dict[str, Place]:
-    """Family → its note whose numbers are the nearest to the typical ones."""
+    """Return family → its note whose numbers are the nearest to the typical ones."""
 
     def distance(place: Place) -> tuple[float, str]:
         return distance_from_typical(place.attributes), place.note_str

@@ -34,7 +34,7 @@ def build(record: RunRecord) -> dict[str, Any]:
 def _tiles(
     record: RunRecord, gate: GateReport | None, account: IngestAccount | None
 ) -> list[tuple[str, str, str]]:
-    """Label, figure and remark of each tile."""
+    """Return label, figure and remark of each tile."""
     tiles = []
     if gate:
         overall = gate.overall

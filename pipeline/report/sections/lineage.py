@@ -44,7 +44,7 @@ class Line:
 
 
 def build(record: RunRecord) -> dict[str, Any]:
-    """Rows, lines and the size of the drawing."""
+    """Return rows, lines and the size of the drawing."""
     if not record.run.steps:
         raise Absent("No step has started.")
     rows = _rows(record)
@@ -112,7 +112,7 @@ def _source_row(record: RunRecord) -> Row:
 
 
 def _foreign(record: RunRecord) -> dict[int, Any]:
-    """Artifacts that the run read but did not make or reuse in a step of its own."""
+    """Return the artifacts that the run read but did not make or reuse in a step of its own."""
     steps = record.run.steps.values()
     made = {output.id for step in steps for outputs in step.outputs.values() for output in outputs}
     return {
@@ -125,7 +125,7 @@ def _foreign(record: RunRecord) -> dict[int, Any]:
 
 
 def _named(outputs: Any) -> str:
-    """Type and ids: `Examples #306–309 · TransformGraph #310`."""
+    """Return type and ids: `Examples #306–309 · TransformGraph #310`."""
     ids: dict[str, list[int]] = defaultdict(list)
     for output in sorted(outputs, key=lambda output: output.id):
         ids[output.type].append(output.id)
@@ -180,7 +180,7 @@ def _in_lanes(lines: list[tuple[int, tuple[int, ...], str, str, str]]) -> list[L
 
 
 def _path(line: Line, left: int) -> str:
-    """SVG path: out of the box, down the lane, a branch into each reader."""
+    """Return an SVG path: out of the box, down the lane, a branch into each reader."""
     x, bend = left - 12 - LANE * line.lane - LANE / 2, 8
     top = ROW * line.start + ROW / 2 + 8
     parts = [f"M{left},{top} H{x + bend} Q{x},{top} {x},{top + bend}"]

@@ -71,7 +71,7 @@ def rows(kind: str, parts: Sequence[Slice], version: int) -> list[dict[str, Any]
 
 
 def chart(kind: str, parts: Sequence[Slice], version: int) -> Markup:
-    """Bars with intervals; slices too small to evaluate are pale."""
+    """Return bars with intervals; slices too small to evaluate are pale."""
     data = rows(kind, parts, version)
     models = list(dict.fromkeys(row["model"] for row in data))
     order = list(dict.fromkeys(row["slice"] for row in data))

@@ -20,7 +20,7 @@ CURVES = {
 
 
 def build(record: RunRecord) -> dict[str, Any]:
-    """Curves and the model's size."""
+    """Return curves and the model's size."""
     history = record.json("Trainer", "model_run", "history.json")
     epochs, kept = history["epochs"], history["kept_epoch"]
     return {

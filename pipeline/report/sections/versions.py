@@ -19,7 +19,7 @@ _HIDDEN = (
 
 
 def build(record: RunRecord) -> dict[str, Any]:
-    """Fingerprints of the code by step, versions and settings."""
+    """Return the fingerprints of the code by step, versions and settings."""
     return {
         "code": code(record),
         "recorded": sorted(recorded(record).items()),
@@ -29,7 +29,7 @@ def build(record: RunRecord) -> dict[str, Any]:
 
 
 def code(record: RunRecord) -> list[dict[str, Any]]:
-    """Step, the fingerprint that it ran with, and whether the code is still the same."""
+    """Return step, the fingerprint that it ran with, and whether the code is still the same."""
     steps = [step for step in record.run.steps.values() if lineage.code_of(step)]
     return [
         {"step": step.name, "code": lineage.code_of(step), "same": lineage.unchanged(step)} for step in steps
