@@ -64,7 +64,7 @@ def file_bytes(path: str) -> int:
 
 def folder_bytes(path: str) -> int:
     """Return the size of all files below `path`."""
-    return sum(file_bytes(f"{path}/{name}") for name in _files(path))
+    return sum(file_bytes(f"{path}/{name}") for name in file_names(path))
 
 
 def disk_use(folder: Path) -> int:
@@ -87,7 +87,7 @@ def digest(path: str, leave_out: Collection[str] = ()) -> str:
       OSError: something below `path` cannot be read, or is neither file nor folder.
     """
     total = hashlib.sha256()
-    for name in sorted(set(_files(path)).difference(leave_out)):
+    for name in sorted(set(file_names(path)).difference(leave_out)):
         content = hashlib.sha256(read_bytes(f"{path}/{name}")).hexdigest()
         total.update(f"{name}\0{content}\0".encode())
     return total.hexdigest()[:32]
@@ -95,7 +95,9 @@ def digest(path: str, leave_out: Collection[str] = ()) -> str:
 
 def copy_folder(source: str, target: str, leave_out: Collection[str] = ()) -> None:
     """Copy all files below `source` but those in `leave_out` into `target`, `saved_model.pb` last."""
-    for name in sorted(set(_files(source)).difference(leave_out), key=lambda name: (name == LAST_FILE, name)):
+    for name in sorted(
+        set(file_names(source)).difference(leave_out), key=lambda name: (name == LAST_FILE, name)
+    ):
         write_bytes(f"{target}/{name}", read_bytes(f"{source}/{name}"))
 
 
@@ -157,7 +159,7 @@ def remove_folder(path: str) -> None:
         atomic.remove(Path(path))
 
 
-def _files(path: str) -> list[str]:
+def file_names(path: str) -> list[str]:
     """Return all files below `path`, as paths relative to it; a link counts as what it leads to.
 
     Raises:

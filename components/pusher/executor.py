@@ -11,6 +11,7 @@ from components import storage
 from components.blessing import all_blessed
 from components.documents import CanaryReport, IngestAccount
 from components.gate_report import read_report
+from components.pusher.copies import copy_versions
 from components.pusher.options import PushOptions
 from components.pusher.push import Evidence, push_model
 from components.staging import ADDRESS, RUN_PAGE
@@ -28,6 +29,18 @@ class PushExecutor(tfx_pusher.Executor):
     ) -> None:
         """Publish the model, unless a blessing says no or the same model is there already."""
         pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
+        self._push(input_dict, pushed, exec_properties)
+        options = PushOptions.model_validate_json(exec_properties["options"])
+        if fault := copy_versions(exec_properties["push_destination"], options.copy_to):
+            logging.warning("%s", fault)
+            pushed.set_string_custom_property("copy_fault", fault)
+
+    def _push(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        pushed: types.Artifact,
+        exec_properties: dict[str, Any],
+    ) -> None:
         if not all_blessed(input_dict) or not self.CheckBlessing(input_dict):
             self._MarkNotPushed(pushed)
             return

@@ -134,6 +134,7 @@ def rollback(ctx: click.Context, version: int | None, reason: str) -> None:
     registry = _registry(ctx)
     back = registry.rollback(version, reason)
     click.echo(f"version {back.number} serves now: the model of version {back.origin} ({short(back.path)})")
+    _copy(_config(ctx))
 
 
 @models.command()
@@ -155,6 +156,15 @@ def promote(ctx: click.Context, reason: str, run_name: str | None) -> None:
     with chatter_to(config.workspace / "logs" / "promote.log", verbose):
         version = promote_run(config, reason, run_name)
     click.echo(f"version {version.number} serves now, pushed by hand ({short(version.path)})")
+    _copy(config)
+
+
+def _copy(config: Config) -> None:
+    """Bring the copies in a bucket in line with the folder."""
+    from components.pusher.copies import copy_versions
+
+    if fault := copy_versions(config.models, config.push.copy_to):
+        click.echo(f"nsynth: {fault}", err=True)
 
 
 def promote_run(config: Config, reason: str, run_name: str | None = None) -> Version:

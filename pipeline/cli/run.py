@@ -108,10 +108,13 @@ def run_once(config: Config, verbose: bool, given: Sequence[str] = ()) -> int:
         console.print(f"[dim]log: {short(log_file)}[/]")
         raise
 
+    from components.pusher.copies import copy_versions
     from pipeline.cli.summary import print_summary, summarize
 
     summary = summarize(config)
     print_summary(summary, console, seconds=time.monotonic() - began, report=report, options=given)
+    if fault := copy_versions(config.models, config.push.copy_to):
+        console.print(fault, style="yellow", markup=False)
     return exit_codes.OK if summary.pushed else exit_codes.NOT_BLESSED
 
 

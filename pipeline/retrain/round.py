@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import nsynth
+from components.pusher.copies import copy_versions
 from components.registry import Registry
 from pipeline.config import Config
 from pipeline.errors import explain
@@ -156,6 +157,7 @@ class Retraining:
         window = result.late or tuple(span.number for span in work.window)
         outcome = Outcome(result.ending if result.ending != "passing" else "failed")
         champion, warnings = self._champion()
+        not_copied = copy_versions(self._config.models, self._config.push.copy_to)
         return Round(
             number=len(self.ledger.rounds()) + 1,
             outcome=outcome,
@@ -173,7 +175,7 @@ class Retraining:
             champion_accuracy=result.champion_accuracy,
             facts=result.facts,
             waiting=tuple(map(str, work.waiting)),
-            warnings=(*result.warnings, *warnings, *unheard),
+            warnings=(*result.warnings, *warnings, *unheard, *filter(None, [not_copied])),
             late=bool(result.late),
         )
 

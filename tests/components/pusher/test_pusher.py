@@ -321,3 +321,11 @@ def test_a_reader_never_fails_during_a_hundred_pushes(tmp_path, good_model):
     assert isinstance(loads, int), loads
     assert loads >= 3
     assert len(registry.versions()) == 100
+
+
+def test_a_copy_that_fails_loses_no_push(push, tmp_path, monkeypatch):
+    monkeypatch.setattr("components.pusher.executor.copy_versions", lambda *_: "the bucket is gone")
+    pushed = push()
+    assert pushed.get_int_custom_property("pushed") == 1
+    assert pushed.get_string_custom_property("copy_fault") == "the bucket is gone"
+    assert Registry(tmp_path / "models").serving()
