@@ -36,7 +36,7 @@ class Repeats:
             self._put_away()
 
     def groups(self) -> list[np.ndarray]:
-        """Return positions int64 [two or more] of notes that share a key, in the order of the second ones."""
+        """Return ascending positions, int64 [two or more], of notes that share a key, by their second ones."""
         self._put_away()
         if not self._hashes:
             return []
