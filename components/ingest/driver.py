@@ -40,10 +40,22 @@ class NSynthInputProcessor(input_processor.FileBasedInputProcessor):
         Raises:
             nsynth.UserError: no folder matches the pattern.
         """
+        if not files.is_local(self._input_base_uri):
+            return self._remote_span(), None
         try:
             return super().resolve_span_and_version()
         except ValueError as error:
             raise nsynth.UserError(f"{self._input_base_uri}: {error}. Look at the folder's spans.") from error
+
+    def _remote_span(self) -> int:
+        """Return the span that is named, 0 where the pattern has none: TFX lists no addresses."""
+        if not self._is_match_span and not self._is_match_date:
+            return 0
+        if self._range_config and self._range_config.HasField("static_range"):
+            return self._range_config.static_range.start_span_number
+        raise nsynth.UserError(
+            f"{self._input_base_uri}: the newest span is looked for on disks only. Give the address of one span."
+        )
 
     def get_input_fingerprint(self, span: int, version: int | None) -> str | None:
         """Number and size of the files that ingest will read, and the hash of their names and contents."""

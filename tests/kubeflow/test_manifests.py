@@ -11,6 +11,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from kfp.kubernetes import kubernetes_executor_config_pb2
 
 from kubeflow.options import KubeflowOptions
 from pipeline.config import load_config
@@ -225,6 +226,12 @@ def test_every_root_is_read_only_and_has_a_place_for_temporary_files() -> None:
         for container in spec["containers"]:
             (name,) = [mount["name"] for mount in container["volumeMounts"] if mount["mountPath"] == "/tmp"]
             assert {"name": name, "emptyDir": {}} in spec["volumes"]
+
+
+def test_steps_cannot_have_a_read_only_root_yet() -> None:
+    """All that Kubeflow's platform configuration can say of a step's security; a new field is to be used."""
+    fields = kubernetes_executor_config_pb2.SecurityContext.DESCRIPTOR.fields_by_name
+    assert set(fields) == {"run_as_user", "run_as_group", "run_as_non_root"}
 
 
 def test_the_nightly_settings_are_settings(tmp_path: Path) -> None:

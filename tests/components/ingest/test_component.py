@@ -20,6 +20,7 @@ from components.artifacts import QuarantinedNotes
 from components.ingest.component import NSynthExampleGen
 from components.ingest.driver import NSynthInputProcessor
 from components.ingest.options import IngestOptions
+from tests.stores import Store
 
 OPTIONS = IngestOptions(min_shards=1, dev_fraction=0.2, valid_fraction=0.3, test_fraction=0.2)
 BEAM_ARGS = [
@@ -109,6 +110,23 @@ def test_a_user_error_passes_through_tfx_unchanged(workspace: Workspace) -> None
     (workspace.data / "README.md").touch()
     with pytest.raises(nsynth.RefusedDataError, match="holds no notes"):
         workspace.run(NSynthExampleGen(str(workspace.data)))
+
+
+@pytest.mark.slow
+def test_data_in_a_store_is_read_once_until_it_changes(
+    workspace: Workspace, notes, writers, s3: Store
+) -> None:
+    def read(count: int) -> list[int]:
+        writers["nsynth-train.tfrecord"](workspace.data / "nsynth-train.tfrecord", notes[:count])
+        data = s3.upload(workspace.data)
+        workspace.run(NSynthExampleGen(data, options=OPTIONS))
+        found = workspace.artifacts(QuarantinedNotes.TYPE_NAME)
+        return [artifact.custom_properties["notes_in"].int_value for artifact in found]
+
+    assert read(44) == [44]
+    workspace.run(NSynthExampleGen(f"{s3.root}/data", options=OPTIONS))
+    assert len(workspace.artifacts(QuarantinedNotes.TYPE_NAME)) == 1, "an unchanged object was read again"
+    assert read(40) == [44, 40]
 
 
 def fingerprint(base: Path, split: str = "by_name", pattern: str = "*") -> str | None:
