@@ -4,15 +4,12 @@ The Trainer writes them beside the model. Format: a TFRecord of `PredictionLog` 
 (https://www.tensorflow.org/tfx/serving/saved_model_warmup).
 """
 
-import tempfile
-
-import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 import nsynth
-from components import storage
+from components import storage, tfrecord
 
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 MAX_REQUESTS = 1000
@@ -56,11 +53,8 @@ def read_requests(content: bytes, path: str) -> list[predict_pb2.PredictRequest]
     Raises:
       nsynth.UserError: it is not a TFRecord of PredictionLog messages.
     """
-    with tempfile.NamedTemporaryFile() as file:
-        file.write(content)
-        file.flush()
-        try:
-            records = [record.numpy() for record in tf.data.TFRecordDataset(file.name)]
-            return [prediction_log_pb2.PredictionLog.FromString(r).predict_log.request for r in records]
-        except (tf.errors.DataLossError, DecodeError) as error:
-            raise nsynth.UserError(f"{path} is not a file of warm-up requests") from error
+    try:
+        logs = [prediction_log_pb2.PredictionLog.FromString(record) for record in tfrecord.records(content)]
+    except (ValueError, tfrecord.DamagedEverywhereError, DecodeError) as error:
+        raise nsynth.UserError(f"{path} is not a file of warm-up requests") from error
+    return [log.predict_log.request for log in logs]
