@@ -5,11 +5,6 @@ drawing of training batches. Each is measured at a tenth of the notes too, in a 
 grows faster than the notes shows.
 """
 
-import json
-import resource
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +13,7 @@ import click
 import numpy as np
 
 import nsynth
-from benchmarks.harness import machine
+from benchmarks.harness import Run, fresh, machine, output_option, peak_rss_bytes, save, timed
 
 _INSTRUMENT_NOTES = 300  # of NSynth's 1,006 instruments, about
 _SHARD_NOTES = 1000
@@ -28,31 +23,18 @@ _BATCHES = 100
 
 @click.command()
 @click.option("--notes", default=30_000_000, show_default=True, help="The most; a tenth is measured too.")
-@click.option("--output", default="workspace/benchmarks/hundredfold.json", show_default=True, type=Path)
-@click.option("--measure", hidden=True, help="Measure one part in this process.")
-def main(notes: int, output: Path, measure: str | None) -> None:
+@output_option("hundredfold")
+def main(notes: int, output: Path) -> None:
     """Simulate plan, account and index of very many notes, without their sound."""
-    if measure:
-        click.echo(json.dumps(_measure(**json.loads(measure))))
-        return
     runs = []
     for part in PARTS:
         for count in (notes // 10, notes):
-            command = [sys.executable, "-m", "benchmarks.hundredfold", "--measure"]
-            done = subprocess.run(
-                [*command, json.dumps({"part": part, "notes": count})], capture_output=True, text=True
-            )
-            if done.returncode:
-                raise click.ClickException(done.stderr[-3000:])
-            runs.append(json.loads(done.stdout.splitlines()[-1]))
+            runs.append(fresh(measure, f"{part}, {count:,} notes …", part=part, notes=count))
             click.echo(line(runs[-1]))
     grown = growth(runs)
-    result = {"machine": machine(), "runs": runs, "growth": grown}
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(result, indent=2))
     for part, factor in grown.items():
         click.echo(f"{part}: a note costs {factor:.2f} × what it costs among a tenth as many")
-    click.echo(f"Written to {output}")
+    save(output, {"machine": machine(), "runs": runs, "growth": grown})
 
 
 def _plan(notes: int) -> Callable[[], Any]:
@@ -84,10 +66,16 @@ def _account(notes: int) -> Callable[[], Any]:
         for first in range(0, notes, _SHARD_NOTES):
             used = []
             for place in range(first, min(first + _SHARD_NOTES, notes)):
-                name, family, pitch = _named(place)
+                name, family, pitch, velocity = _named(place)
                 sound = f"{place - (place % 1000 == 999):032x}"
                 used.append(
-                    Used("train", f"{name}-{pitch:03d}-100", sound, name, {"family": family, "pitch": pitch})
+                    Used(
+                        "train",
+                        f"{name}-{pitch:03d}-{velocity:03d}",
+                        sound,
+                        name,
+                        {"family": family, "pitch": pitch},
+                    )
                 )
             account.add(used, [])
         return account.summary()
@@ -124,30 +112,27 @@ def _draw(notes: int) -> Callable[[], Any]:
 PARTS = {"plan": _plan, "account": _account, "draw": _draw}
 
 
-def _named(place: int) -> tuple[str, int, int]:
-    """Name of an instrument, its family, and the pitch of a note."""
+def _named(place: int) -> tuple[str, int, int, int]:
+    """Name of an instrument, its family, and pitch and velocity of a note: no two notes share all of them."""
     instrument, within = divmod(place, _INSTRUMENT_NOTES)
     family = instrument % len(nsynth.CLASSES)
-    return f"{nsynth.CLASSES[family]}_acoustic_{instrument:06d}", family, within % 128
+    return (
+        f"{nsynth.CLASSES[family]}_acoustic_{instrument:06d}",
+        family,
+        within % 128,
+        25 * (1 + within // 128),
+    )
 
 
-def _measure(part: str, notes: int) -> dict[str, Any]:
+def measure(part: str, notes: int) -> Run:
     """Run one part in this process; memory is what it takes beyond the imports."""
     run = PARTS[part](notes)
-    before = resource.getrusage(resource.RUSAGE_SELF)
-    wall = time.monotonic()
-    run()
-    wall, after = time.monotonic() - wall, resource.getrusage(resource.RUSAGE_SELF)
-    return {
-        "part": part,
-        "notes": notes,
-        "wall_s": wall,
-        "cpu_s": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
-        "added_rss_bytes": (after.ru_maxrss - before.ru_maxrss) * 1024,
-    }
+    before = peak_rss_bytes()
+    taken = timed(run)
+    return {"part": part, "notes": notes, "added_rss_bytes": taken.pop("peak_rss_bytes") - before, **taken}
 
 
-def growth(runs: list[dict[str, Any]]) -> dict[str, float]:
+def growth(runs: list[Run]) -> dict[str, float]:
     """Of each part: CPU time of a note among most notes over that among fewest."""
     found = {}
     for part in dict.fromkeys(run["part"] for run in runs):
@@ -156,7 +141,7 @@ def growth(runs: list[dict[str, Any]]) -> dict[str, float]:
     return found
 
 
-def line(run: dict[str, Any]) -> str:
+def line(run: Run) -> str:
     """Return a measurement in words."""
     return (
         f"{run['part']:8} {run['notes']:>11,} notes  {run['cpu_s']:7.1f} CPU s ({run['wall_s']:.1f} s)  "

@@ -18,7 +18,7 @@ _EXAMPLES_SHOWN = 5
 
 
 class Account:
-    """Adds up what the workers tell, a shard at a time; keeps some 16 bytes a note, and more of an instrument."""
+    """Adds up what the workers tell, a shard at a time; of all notes, it keeps those that repeat in memory."""
 
     def __init__(self, indexes: Sequence[Index], options: IngestOptions, origin: str = "") -> None:
         self._indexes = indexes

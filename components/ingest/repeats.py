@@ -1,14 +1,15 @@
-"""Finds what occurs more than once among millions of notes, in a few bytes of memory a note."""
+"""Finds what occurs more than once among any number of notes; memory grows with what repeats alone."""
 
 import json
 import tempfile
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 
 _CHUNK = 1 << 14  # notes
+_BUCKETS = 64  # files of hashes: one of them is in memory at a time, 7.5 MB at 30 million notes
 
 
 class _Chunk(NamedTuple):
@@ -20,10 +21,10 @@ class _Chunk(NamedTuple):
 
 
 class Repeats:
-    """Remembers a hash of each key, 8 bytes; the labels wait in a temporary file."""
+    """Keeps a hash and the position of each key in temporary files, by the hash, and the labels in another."""
 
     def __init__(self) -> None:
-        self._hashes: list[np.ndarray] = []
+        self._hashes: list[IO[bytes]] = []
         self._chunks: list[_Chunk] = []
         self._labels = tempfile.TemporaryFile()  # noqa: SIM115
         self._waiting: list[tuple[str, str]] = []
@@ -38,21 +39,7 @@ class Repeats:
     def groups(self) -> list[np.ndarray]:
         """Return ascending positions, int64 [two or more], of notes that share a key, by their second ones."""
         self._put_away()
-        if not self._hashes:
-            return []
-        self._hashes = [np.concatenate(self._hashes)]
-        order = np.argsort(self._hashes[0], kind="stable")
-        hashes = self._hashes[0][order]
-        again = (
-            np.flatnonzero(hashes[1:] == hashes[:-1]) + 1
-        )  # the places where a hash is that of the one before
-        if not len(again):
-            return []
-        firsts = np.flatnonzero(np.diff(again, prepend=-1) > 1)  # of `again`, where another group begins
-        ends = np.append(firsts[1:], len(again))
-        found = [
-            order[again[first] - 1 : again[end - 1] + 1] for first, end in zip(firsts, ends, strict=True)
-        ]
+        found = [group for bucket in self._hashes for group in _repeated(bucket)]
         return sorted(found, key=lambda group: group[1])
 
     def labels(self, positions: Iterable[int]) -> Mapping[int, str]:
@@ -73,10 +60,29 @@ class Repeats:
         if not self._waiting:
             return
         keys, labels = zip(*self._waiting, strict=True)
-        self._hashes.append(np.array([hash(key) for key in keys], np.int64))
+        rows = np.empty((len(keys), 2), np.int64)
+        rows[:, 0] = [hash(key) for key in keys]
+        rows[:, 1] = np.arange(self._notes, self._notes + len(keys))
+        if not self._hashes:
+            self._hashes = [tempfile.TemporaryFile() for _ in range(_BUCKETS)]  # noqa: SIM115
+        bucket = rows[:, 0] % _BUCKETS
+        for number, file in enumerate(self._hashes):
+            file.write(rows[bucket == number].tobytes())
         self._labels.seek(0, 2)
         content = json.dumps(labels).encode()
         self._chunks.append(_Chunk(self._notes, self._labels.tell(), len(content)))
         self._labels.write(content)
         self._notes += len(keys)
         self._waiting.clear()
+
+
+def _repeated(bucket: IO[bytes]) -> list[np.ndarray]:
+    """Positions of the notes that share a hash, group by group, from a file of rows of hash and position."""
+    bucket.seek(0)
+    rows = np.frombuffer(bucket.read(), np.int64).reshape(-1, 2)
+    rows = rows[np.argsort(rows[:, 0], kind="stable")]
+    again = np.flatnonzero(rows[1:, 0] == rows[:-1, 0]) + 1  # where a hash is that of the row before
+    if not len(again):
+        return []
+    groups = np.split(again, np.flatnonzero(np.diff(again) > 1) + 1)
+    return [rows[group[0] - 1 : group[-1] + 1, 1].copy() for group in groups]

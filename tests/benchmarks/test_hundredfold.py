@@ -27,3 +27,7 @@ def test_every_part_is_measured_at_both_sizes(tmp_path: Path) -> None:
 def test_a_quadratic_cost_shows() -> None:
     runs = [{"part": "plan", "notes": notes, "cpu_s": notes**2} for notes in (10, 100)]
     assert hundredfold.growth(runs) == {"plan": pytest.approx(10)}
+
+
+def test_no_two_notes_have_one_name() -> None:
+    assert len({hundredfold._named(place) for place in range(1000)}) == 1000
