@@ -27,7 +27,7 @@ from pipeline.history.ledger import Span
 from pipeline.retrain import lock
 from pipeline.retrain.child import Result
 from pipeline.retrain.round import Retraining
-from pipeline.retrain.spans import SIX_DIGITS, Arrivals, Work, choose, find_spans, look
+from pipeline.retrain.spans import SIX_DIGITS, Arrivals, Work, choose, find_spans, look, look_at
 
 FOUND_FILE = "found.json"
 DEAD_AFTER_S = 3600.0
@@ -125,9 +125,10 @@ class ClusterRetraining(Retraining):
 
     def _arrivals(self) -> Arrivals:
         data = self.config.input_base
-        if is_remote(data):  # nobody has looked at what is in it: no run is like another
-            return Arrivals((Span(number=0, fingerprint=self.run),))
         options = self.config.retrain
+        if is_remote(data):
+            found = look_at(data, 0, time.time(), options.settle_s)
+            return Arrivals((found,)) if isinstance(found, Span) else Arrivals((), (found,))
         if names := names_of(self.config.kubeflow.pattern):
             return find_spans(Path(data), options.settle_s, names)
         if not Path(data).is_dir():

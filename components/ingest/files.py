@@ -147,6 +147,22 @@ def listing(folder: str, pattern: str) -> dict[str, Stat | None]:
     }
 
 
+def marks(place: str) -> dict[str, tuple[str, int]]:
+    """List the files at an address, each with what changes with it and when it changed (ns since 1970, 0: not known).
+
+    Raises:
+        OSError: there is nothing, or the store refuses or does not answer.
+    """
+    if address.is_web(place):
+        return {url: (identity(url), 0) for url in (match(place, "*") or [place])}
+    found = address.entry(place)
+    if found is None:
+        raise FileNotFoundError(errno.ENOENT, "no such file or folder", place)
+    if not found.is_folder:
+        return {place: (identity(place), found.changed_ns)}
+    return {path: (f"{told.size} {told.changed_ns}", told.changed_ns) for path, told in below(place) if told}
+
+
 def names(folder: str) -> dict[str, bool]:
     """What is right below a folder, and whether it is a folder.
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import nsynth
+from components.ingest.files import marks
 from pipeline.history.ledger import Span
 
 SIX_DIGITS = re.compile(r"span-([0-9]{6})")
@@ -161,6 +162,25 @@ def look(path: Path, number: int, now: float, settle_s: float) -> Span | Waiting
     return Span(
         number=number, fingerprint=hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()[:16]
     )
+
+
+def look_at(place: str, number: int, now: float, settle_s: float) -> Span | Waiting:
+    """The span at an address, or what it waits for; `now` and `settle_s` in seconds.
+
+    A web server tells no age: what is there counts as settled.
+    """
+    try:
+        found = marks(place)
+    except OSError as error:
+        return Waiting(place, f"cannot be read: {error.strerror or error}")
+    if not found:
+        return Waiting(place, "no files in it yet")
+    arrived = max(changed_ns for _, changed_ns in found.values()) / 1e9
+    if arrived > now - settle_s:
+        why = f"nothing in it may change for {settle_s:g} s (retrain.settle_s)"
+        return Waiting(place, why, _moment(arrived + settle_s))
+    lines = "\n".join(f"{name} {mark}" for name, (mark, _) in sorted(found.items()))
+    return Span(number=number, fingerprint=hashlib.sha256(lines.encode()).hexdigest()[:16])
 
 
 def _visible(folder: Path, paths: Iterable[Path]) -> Iterator[Path]:
