@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def executors_of_steps() -> dict[str, str]:
-    """Step → the class of its executor, from the compiled pipeline."""
+    """Return step → the class of its executor, from the compiled pipeline."""
     from kubeflow.compile import compile_config
     from kubeflow.groups import LOOK, REPORT, all_tasks
     from pipeline.config import load_config

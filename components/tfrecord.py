@@ -69,7 +69,7 @@ def frame(*data: bytes) -> bytes:
 
 
 def data_length(header: bytes) -> int | None:
-    """Length in bytes that a 12-byte header announces, None where its CRC does not hold."""
+    """Return the length in bytes that a 12-byte header announces, None where its CRC does not hold."""
     if len(header) < HEADER_BYTES:
         return None
     length, crc = struct.unpack("<QI", header)
@@ -133,7 +133,7 @@ def scan(file: BinaryIO, size: int, start: int = 0) -> Iterator[Record | Damage]
 
 
 def next_header(file: BinaryIO, start: int, size: int) -> int:
-    """Offset of the first whole record at or after `start`; `size` where there is none."""
+    """Return the offset of the first whole record at or after `start`; `size` where there is none."""
     return _next_header(_BoundedReader(file, size), start, size)
 
 
@@ -179,7 +179,7 @@ def _record_at(file: BinaryIO, offset: int, size: int) -> Record | None:
 
 
 def _next_header(reader: _BoundedReader, start: int, size: int) -> int:
-    """Offset of the first whole record at or after `start`; `size` where there is none."""
+    """Return the offset of the first whole record at or after `start`; `size` where there is none."""
     window_bytes = _FIRST_SEARCH_BYTES
     while start + FRAME_BYTES <= size:
         window = reader.read(start, min(window_bytes, size - start))
@@ -194,7 +194,7 @@ def _next_header(reader: _BoundedReader, start: int, size: int) -> int:
 
 
 def _plausible_headers(window: bytes, size: int) -> list[int]:
-    """Places in `window` where eight bytes could be the length of a record of at most `size` bytes.
+    """Return the places in `window` where eight bytes could be the length of a record of at most `size` bytes.
 
     This leaves few places to compute a CRC for. An empty record is no place to resume: runs of zeros are full of
     would-be lengths of 0.

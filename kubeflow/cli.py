@@ -193,7 +193,7 @@ def _compile(config_file: Path | None, overrides: tuple[str, ...], target: Targe
 
 
 def _prepare(dry_run: bool, **given: Any) -> tuple[KubeflowOptions, Any, Package]:
-    """Options, server and package; whatever can be refused at once is refused before the slow compilation."""
+    """Return options, server and package; whatever can be refused at once is refused before the slow compilation."""
     options = load_options(given["config_file"], given["overrides"]).kubeflow
     server = server_of(options, given, required=not dry_run)
     package = _read(given["package"]) if given["package"] else None

@@ -19,7 +19,7 @@ _ENDED = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED")
 
 
 def run_page(server: Any, run_id: str) -> str:
-    """Address of the run's page."""
+    """Return the address of the run's page."""
     from components.staging import RUN_PAGE
 
     return f"{server.host.rstrip('/')}{RUN_PAGE}{run_id}"

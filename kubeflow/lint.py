@@ -33,7 +33,7 @@ KUBERNETES_KEYS = {
 
 
 def problems(package: Package) -> list[str]:
-    """All that is wrong with a compiled package, one sentence each; none means that it may be sent."""
+    """Return all that is wrong with a compiled package, one sentence each; none means that it may be sent."""
     try:
         json_format.ParseDict(package.spec, pipeline_spec_pb2.PipelineSpec())
         json_format.ParseDict(package.platforms, pipeline_spec_pb2.PlatformSpec())
@@ -50,7 +50,7 @@ def problems(package: Package) -> list[str]:
 
 
 def refuse(package: Package, what: str) -> None:
-    """Stops what may not be sent.
+    """Stop what may not be sent.
 
     Raises:
       nsynth.UserError: the package has problems; all are listed.
@@ -75,7 +75,7 @@ def _root_parameters(spec: Spec) -> Iterator[str]:
 
 
 def _graph(spec: Spec) -> Iterator[str]:
-    """The root's tasks, and those of each group."""
+    """Yield the root's tasks, and those of each group."""
     for group in (spec["root"], *spec["components"].values()):
         if "dag" in group:
             yield from _tasks(group, spec["components"])
@@ -193,7 +193,7 @@ def _platform(package: Package) -> Iterator[str]:
 
 
 def local_paths(package: Package) -> Iterator[str]:
-    """Folders of the machine that compiled: none of them exists in the container."""
+    """Yield the folders of the machine that compiled: none of them exists in the container."""
     local = {
         str(Path(nsynth.__file__).parent),
         str(Path.home()),

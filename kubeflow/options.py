@@ -18,7 +18,7 @@ EnvName = Annotated[str, pydantic.Field(pattern=ENV_PATTERN)]
 
 
 def quantity(text: str) -> float:
-    """Value of a Kubernetes quantity: 500m → 0.5, 8Gi → 8589934592.
+    """Return the value of a Kubernetes quantity: 500m → 0.5, 8Gi → 8589934592.
 
     Raises:
       ValueError: it is none.
@@ -60,7 +60,7 @@ class StepOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
         return text
 
     def over(self, below: "StepOptions") -> "StepOptions":
-        """These options, and those of `below` where nothing is set."""
+        """Return these options, and those of `below` where nothing is set."""
         return below.model_copy(update=self.model_dump(exclude_none=True))
 
 
@@ -121,7 +121,7 @@ class KubeflowOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
     experiment: str = pydantic.Field("nsynth", min_length=1)
 
     def step(self, name: str) -> StepOptions:
-        """All that counts for one step: its own options, then `default`, then what ships with the code."""
+        """Return all that counts for one step: its own options, then `default`, then what ships with the code."""
         chain = [
             self.steps.get(name),
             DEFAULT_STEPS.get(name),

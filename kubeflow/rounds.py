@@ -114,7 +114,7 @@ class ClusterRetraining(Retraining):
         return choose(found, settled, refused | set(left_out), 1)
 
     def nothing_to_do(self, work: Work, force: bool) -> Result | None:
-        """How the run ends if it has nothing to do; None if it has."""
+        """Return how the run ends if it has nothing to do; None if it has."""
         nothing = super().nothing_to_do(work, force)
         if nothing and work.window and names_of(self.config.kubeflow.pattern) is None:
             words = (
@@ -164,7 +164,7 @@ class ClusterRetraining(Retraining):
         return held if held.run != self.run else None
 
     def is_dead(self, held: HoldingRun) -> bool:
-        """Whether none of its steps has given a sign of life for long."""
+        """Return whether none of its steps has given a sign of life for long."""
         last = last_sign_of_life(of_workspace(self.config.workspace) / held.run)
         return time.time() - max(last, held.started.timestamp()) > DEAD_AFTER_S
 
@@ -180,7 +180,7 @@ class ClusterRetraining(Retraining):
 
 
 def names_of(pattern: str) -> re.Pattern[str] | None:
-    """How the span folders that `kubeflow.pattern` reads are called; None if it reads no spans."""
+    """Return how the span folders that `kubeflow.pattern` reads are called; None if it reads no spans."""
     if "{SPAN" not in pattern:
         return None
     return SIX_DIGITS if "{SPAN:6}" in pattern else _ANY_DIGITS

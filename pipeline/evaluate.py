@@ -29,13 +29,13 @@ RESAMPLES, CONFIDENCE, SEED = 10_000, 0.95, 0
 
 
 def looks(destination: str) -> list[dict[str, Any]]:
-    """All looks that were noted beside the versions of a folder, oldest first."""
+    """Return all looks that were noted beside the versions of a folder, oldest first."""
     path = f"{destination.rstrip('/')}/{NOTED}"
     return json.loads(storage.read_bytes(path)) if storage.exists(path) else []
 
 
 def looks_at(version: Version, destination: str) -> list[dict[str, Any]]:
-    """The looks at the model of one version, whatever its number was then."""
+    """Return the looks at the model of one version, whatever its number was then."""
     noted = looks(destination)
     digest = version.record.digest or (model_digest(version.path) if noted else "")
     return [look for look in noted if look["digest"] == digest]

@@ -28,7 +28,7 @@ _QUARANTINE_BYTES = 1 << 28  # larger files are not copied into the quarantine
 
 
 def parts_of(folder: str) -> list[tuple[str, str, str]]:
-    """What a folder of audio files consists of: (split, path of a folder or CSV, value of the column `split`).
+    """Return what a folder of audio files consists of: (split, path of a folder or CSV, value of the column `split`).
 
     Empty where the folder has no audio files below folders, and no CSV.
 
@@ -67,7 +67,7 @@ def parts_of(folder: str) -> list[tuple[str, str, str]]:
 
 
 def manifest(path: str, split: str) -> bytes:
-    """A line for each sound of a folder or CSV, in order; it changes whenever a file does.
+    """Return a line for each sound of a folder or CSV, in order; it changes whenever a file does.
 
     Args:
         path: as `parts_of` gives it.
@@ -85,7 +85,7 @@ def manifest(path: str, split: str) -> bytes:
 
 
 def listed(path: str, split: str) -> dict[str, files.Stat | None]:
-    """All that is read, the files of the manifest and the CSV; size and age of what is remote."""
+    """Return all that is read, the files of the manifest and the CSV; size and age of what is remote."""
     root = root_of(path)
     rows = [json.loads(line) for line in manifest(path, split).splitlines()]
     found = {
@@ -99,7 +99,7 @@ def listed(path: str, split: str) -> dict[str, files.Stat | None]:
 
 
 def root_of(path: str) -> str:
-    """Folder that the files of a manifest are relative to."""
+    """Return the folder that the files of a manifest are relative to."""
     is_list = not os.path.isdir(path) if files.is_local(path) else path.lower().endswith(".csv")
     return os.path.dirname(path) if is_list else path
 
@@ -121,7 +121,7 @@ def _sounds(root: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _rows(path: str) -> Iterator[dict[str, Any]]:
-    """Rows of a CSV, with the columns under the names that a manifest has."""
+    """Yield rows of a CSV, with the columns under the names that a manifest has."""
     aliases = {
         nsynth.LABEL.word: CLASS,
         nsynth.LABEL.name_key: CLASS,
@@ -168,7 +168,7 @@ def _age(root: str, file: str, ages: dict[str, files.Stat | None] | None) -> dic
 
 
 def read(line: bytes, root: str) -> tuple[bytes, Note]:
-    """The sound of a manifest's line as a serialized tf.Example; what the line does not tell is not in it.
+    """Return the sound of a manifest's line as a serialized tf.Example; what the line does not tell is not in it.
 
     Only the beginning of a long sound is read, a short one is filled up with silence.
 
@@ -194,7 +194,7 @@ def read(line: bytes, root: str) -> tuple[bytes, Note]:
 
 
 def groups(lines: Iterable[bytes]) -> frozenset[str]:
-    """Names of the groups in a manifest."""
+    """Return the names of the groups in a manifest."""
     return frozenset(json.loads(line)[GROUP] for line in lines)
 
 

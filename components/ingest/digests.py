@@ -26,7 +26,7 @@ class Digests(contextlib.AbstractContextManager["Digests"]):
     """Tells digests, and remembers them."""
 
     def __init__(self, folder: str | None):
-        """Opens the memory.
+        """Open the memory.
 
         Args:
           folder: where it is kept, made if need be; None, or one that cannot be written: nothing is kept.
@@ -42,18 +42,18 @@ class Digests(contextlib.AbstractContextManager["Digests"]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Keeps what has been read."""
+        """Keep what has been read."""
         if self._memory:
             with contextlib.suppress(sqlite3.Error):
                 self._memory.commit()
             self._memory.close()
 
     def __enter__(self) -> Self:
-        """Returns itself."""
+        """Return itself."""
         return self
 
     def of(self, path: str) -> str:
-        """SHA-256 of a local file; of a remote one its size and ETag, since reading it would cost a download.
+        """Return the SHA-256 of a local file; of a remote one its size and ETag, since reading it costs a download.
 
         Raises:
           OSError: it cannot be read, or is no regular file.

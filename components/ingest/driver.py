@@ -30,12 +30,12 @@ class NSynthInputProcessor(input_processor.FileBasedInputProcessor):
         range_config: range_config_pb2.RangeConfig | None = None,
         cache: str | None = None,
     ):
-        """Sets the processor up; digests of files are kept in the folder `cache`."""
+        """Set the processor up; digests of files are kept in the folder `cache`."""
         super().__init__(input_base_uri, splits, range_config)
         self._cache = cache
 
     def resolve_span_and_version(self) -> tuple[int, int | None]:
-        """The newest or the named span.
+        """Return the newest or the named span.
 
         Raises:
             nsynth.UserError: no folder matches the pattern.
@@ -58,7 +58,7 @@ class NSynthInputProcessor(input_processor.FileBasedInputProcessor):
         )
 
     def get_input_fingerprint(self, span: int, version: int | None) -> str | None:
-        """Number and size of the files that ingest will read, and the hash of their names and contents."""
+        """Return number and size of the files that ingest will read, and the hash of their names and contents."""
         try:
             return self._fingerprint_of_sources(span, version)
         except (nsynth.UserError, OSError) as error:
@@ -87,7 +87,7 @@ class Driver(driver.FileBasedDriver):
     _cache: str | None = None
 
     def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
-        """Remembers where this step keeps what it knows of files, then goes on as TFX's."""
+        """Remember where this step keeps what it knows of files, then go on as TFX's."""
         options = IngestOptions.model_validate_json(execution_info.exec_properties.get(OPTIONS_KEY) or "{}")
         [examples] = execution_info.output_dict[standard_component_specs.EXAMPLES_KEY]
         self._cache = cache_folder(options, examples.uri) if examples.uri else options.cache_dir
@@ -99,12 +99,12 @@ class Driver(driver.FileBasedDriver):
         range_config: range_config_pb2.RangeConfig | None = None,
         input_base_uri: str | None = None,
     ) -> NSynthInputProcessor:
-        """The processor that fingerprints by content."""
+        """Return the processor that fingerprints by content."""
         return NSynthInputProcessor(input_base_uri or "", splits, range_config, self._cache)
 
 
 def _files_of(source: Source) -> dict[str, files.Stat | None]:
-    """The files that are read of a source, and what a listing tells of remote ones that have no index of their own."""
+    """Return the files that are read of a source, and what a listing tells of remote ones without an index."""
     if source.form == Form.AUDIO:
         return audio_files.listed(source.path, source.rows)
     if source.form != Form.JSONWAV:

@@ -34,7 +34,7 @@ class Stat(NamedTuple):
 
 
 def is_local(path: str) -> bool:
-    """Whether `path` is on this machine's file system."""
+    """Return whether `path` is on this machine's file system."""
     return not address.is_remote(path)
 
 
@@ -56,7 +56,7 @@ def open_to_read(path: str, version: str = "") -> BinaryIO:
 
 
 def stat(path: str) -> Stat:
-    """Size and age of a file.
+    """Return size and age of a file.
 
     Raises:
         OSError: it is missing, or its store does not answer.
@@ -71,7 +71,7 @@ def stat(path: str) -> Stat:
 
 
 def identity(path: str) -> str:
-    """Changes with the file: of a local one also if it was rewritten with its size and time of change restored.
+    """Return what changes with the file, of a local one even if it was rewritten with its size and time restored.
 
     Raises:
         OSError: it is missing, or its store does not answer.
@@ -104,7 +104,7 @@ def refuse_other(path: str, found: str, version: str) -> None:
 
 
 def exists(path: str) -> bool:
-    """Whether there is such a file or folder.
+    """Return whether there is such a file or folder.
 
     Raises:
         OSError: the store refuses, or does not answer.
@@ -113,7 +113,7 @@ def exists(path: str) -> bool:
 
 
 def is_folder(path: str) -> bool:
-    """Whether `path` is a folder."""
+    """Return whether `path` is a folder."""
     if is_local(path):
         return os.path.isdir(path)
     entry = address.entry(path)
@@ -121,12 +121,12 @@ def is_folder(path: str) -> bool:
 
 
 def match(folder: str, pattern: str) -> list[str]:
-    """Paths below `folder` that match a glob pattern, in order; a local folder's own name is no pattern."""
+    """Return the paths below `folder` that match a glob pattern, in order; a local folder's own name is no pattern."""
     return list(listing(folder, pattern))
 
 
 def listing(folder: str, pattern: str) -> dict[str, Stat | None]:
-    """The same with size and age of each, as far as the listing tells them: a local one does not.
+    """Return the same with size and age of each, as far as the listing tells them: a local one does not.
 
     Raises:
         OSError: the store refuses, or does not answer.
@@ -164,7 +164,7 @@ def marks(place: str) -> dict[str, tuple[str, int]]:
 
 
 def names(folder: str) -> dict[str, bool]:
-    """What is right below a folder, and whether it is a folder.
+    """Return what is right below a folder, and whether it is a folder.
 
     Raises:
         OSError: it cannot be read.
@@ -208,7 +208,7 @@ def _children(folder: str, pattern: str) -> list[bucket.Entry]:
 
 
 def first_line(path: str, longest: int = 500) -> str:
-    """The first line of a text file without what cannot be printed; empty where there is none that can be read."""
+    """Return the first line of a text file without what cannot be printed; empty where none can be read."""
     try:
         if not exists(path):
             return ""

@@ -48,7 +48,7 @@ class Index:
 
 
 def load_or_scan(source: Source, cache_dir: str) -> Index:
-    """The index of a source; from the cache if the file is the one that it was made from.
+    """Return the index of a source; from the cache if the file is the one that it was made from.
 
     A source that cannot be read from the middle is unpacked into the cache first.
 
@@ -84,7 +84,7 @@ def _load_or_scan(source: Source, cache_dir: str) -> Index:
 
 
 def _listed(source: Source, cache_dir: str) -> Index:
-    """The index of audio files: their manifest, which is kept in the cache, is what is read from."""
+    """Return the index of audio files: their manifest, which is kept in the cache, is what is read from."""
     content = audio_files.manifest(source.path, source.rows)
     path = os.path.join(cache_dir, f"manifest-{hashlib.sha256(content).hexdigest()[:24]}.jsonl")
     if not files.exists(path):
@@ -103,7 +103,7 @@ def _key(source: Source) -> str:
 
 @contextlib.contextmanager
 def open_indexes(sources: Sequence[Source], cache_dir: str) -> Iterator[list[Index]]:
-    """The indexes of all sources; what was unpacked for them is removed at the end.
+    """Yield the indexes of all sources; what was unpacked for them is removed at the end.
 
     Raises:
         nsynth.UserError: see `load_or_scan`.

@@ -53,7 +53,7 @@ class Readers(contextlib.ExitStack):
         return any(not files.is_local(source.path) for source in self._sources)
 
     def note(self, source_id: int, place: Record) -> tuple[bytes, Note]:
-        """A record as a serialized tf.Example, and what the contract says it is.
+        """Return a record as a serialized tf.Example, and what the contract says it is.
 
         Raises:
             ContractError: the record breaks the contract; its `raw` holds the record's bytes.
@@ -112,7 +112,7 @@ def _taken(source: Source, place: Record, file: BinaryIO) -> Taken:
 
 
 def examine(taken: Taken) -> tuple[bytes, Note]:
-    """A record as a serialized tf.Example, and what the contract says it is.
+    """Return a record as a serialized tf.Example, and what the contract says it is.
 
     Raises:
         ContractError: the record breaks the contract; its `raw` holds the record's bytes.

@@ -77,7 +77,7 @@ class Repeats:
 
 
 def _repeated(bucket: IO[bytes]) -> list[np.ndarray]:
-    """Positions of the notes that share a hash, group by group, from a file of rows of hash and position."""
+    """Return the positions of the notes that share a hash, group by group, from a file of rows of hash and position."""
     bucket.seek(0)
     rows = np.frombuffer(bucket.read(), np.int64).reshape(-1, 2)
     rows = rows[np.argsort(rows[:, 0], kind="stable")]

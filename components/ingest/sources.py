@@ -60,7 +60,7 @@ _FORM_ORDER = (
 
 
 def form_of(path: str) -> Form | None:
-    """The form that a file or folder has by its name, None where it holds no notes."""
+    """Return the form that a file or folder has by its name, None where it holds no notes."""
     if os.path.basename(path) == EXAMPLES_JSON:
         return Form.JSONWAV
     for pattern, form in _FORMS:
@@ -70,7 +70,7 @@ def form_of(path: str) -> Form | None:
 
 
 def split_of(path: str) -> str | None:
-    """The split named in the file's name (or its folder's, where all splits' files have the same name)."""
+    """Return the split named in the file's name (or its folder's, where all splits' files have the same name)."""
     if os.path.basename(path) == EXAMPLES_JSON or _SAVED_SHARD.fullmatch(os.path.basename(path)):
         path = os.path.dirname(path)
     named = _SPLIT.search(os.path.basename(path).lower())
@@ -163,7 +163,7 @@ def _of_the_web(folder: str) -> str:
 
 
 def _match(folder: str, pattern: str) -> list[str]:
-    """Files that match; folders in JSON/WAV form are found by their examples.json: object stores list no folders."""
+    """Return the files that match; JSON/WAV folders are found by their examples.json: stores list no folders."""
     if form_of(folder):
         return [folder]
     itself = os.path.join(folder, EXAMPLES_JSON)

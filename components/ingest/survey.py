@@ -87,6 +87,6 @@ def _instruments(index: Index, step: int) -> Iterator[str]:
 
 
 def _edges(file: BinaryIO, offset: int, length: int) -> Iterator[bytes]:
-    """The first and the last bytes of a record, after its header."""
+    """Yield the first and the last bytes of a record, after its header."""
     for start in (offset, offset + max(0, length - _EDGE_BYTES)):
         yield os.pread(file.fileno(), _EDGE_BYTES, start)

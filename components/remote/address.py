@@ -15,12 +15,12 @@ SCHEMES = (*bucket.SCHEMES, "http", "https")
 
 
 def is_remote(path: str) -> bool:
-    """Whether `path` is an address, such as gs://bucket/folder."""
+    """Return whether `path` is an address, such as gs://bucket/folder."""
     return "://" in path
 
 
 def is_web(path: str) -> bool:
-    """Whether `path` is an address of a web server, which lists no folders."""
+    """Return whether `path` is an address of a web server, which lists no folders."""
     return path.startswith(("http://", "https://"))
 
 

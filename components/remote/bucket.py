@@ -222,7 +222,7 @@ def _version(file: "NativeFile") -> str:
 
 
 def _parts(address: str) -> tuple[str, str]:
-    """Scheme, and bucket and key as pyarrow takes them."""
+    """Return scheme, and bucket and key as pyarrow takes them."""
     scheme, _, path = address.partition("://")
     return scheme, path
 

@@ -63,14 +63,14 @@ def run(ctx: click.Context, config_file: Path, data: str | None, overrides: tupl
 
 
 def _missing_fonts(config_file: Path, overrides: tuple[str, ...]) -> list[str]:
-    """The known fonts that the demo asks for and that are not installed."""
+    """Return the known fonts that the demo asks for and that are not installed."""
     from corpus.fetch import missing
 
     return [font.name for font in missing(load_config(config_file, overrides).corpus.soundfonts)]
 
 
 def run_once(config: Config, verbose: bool, given: Sequence[str] = ()) -> int:
-    """Renders the demo notes if no data is named, runs the graph, prints the summary; answers the exit code.
+    """Render the demo notes if no data is named, run the graph, print the summary; return the exit code.
 
     Args:
       config: all settings.
@@ -119,7 +119,7 @@ def run_once(config: Config, verbose: bool, given: Sequence[str] = ()) -> int:
 
 
 def _logs(config: Config) -> Path:
-    """The folder of the logs, which is made first of all: it tells whether the workspace can be written to."""
+    """Return the folder of the logs, which is made first of all: it tells whether the workspace can be written to."""
     folder = config.workspace / "logs"
     try:
         os.makedirs(folder, exist_ok=True)  # Path.mkdir tells of a missing parent, not of the true cause
@@ -129,7 +129,7 @@ def _logs(config: Config) -> Path:
 
 
 def _run(config: Config) -> None:
-    """Runs the graph, alone in the workspace: a round or a clean-up would take a step's output for a left-over."""
+    """Run the graph, alone in the workspace: a round or a clean-up would take a step's output for a left-over."""
     from pipeline.retrain import lock
     from pipeline.retrain.round import Retraining
 
@@ -182,7 +182,7 @@ def _say_what_is_there(config: Config, console: rich.console.Console) -> None:
 
 
 def _share(found: "Found") -> str:
-    """How large a part of the official split it is, in words."""
+    """Return how large a part of the official split it is, in words."""
     if not nsynth.HAS_DEMO:
         return ""
     from pipeline.download.coverage import share_of_official

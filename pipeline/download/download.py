@@ -45,7 +45,7 @@ class Request(NamedTuple):
     run: int = sample.RUN_RECORDS
 
     def wanted(self, split: str) -> int | None:
-        """How many notes of a split; None means the whole file."""
+        """Return how many notes of a split; None means the whole file."""
         if self.notes is None or split == "test":
             return None
         return self.notes if split == "train" else max(1, self.notes // _VALID_SHARE)
@@ -55,14 +55,14 @@ class Reporter:
     """What a download tells about its progress; the command line overrides it."""
 
     def begin(self, split: str, total_bytes: int, done_bytes: int) -> Callable[[int], None]:
-        """A split's transfer starts; the answer is called with the bytes that arrive."""
+        """Show that a split's transfer starts; what is returned is called with the bytes that arrive."""
         return lambda _: None
 
     def say(self, line: str) -> None:
-        """A line for the user."""
+        """Print a line for the user."""
 
     def may_take_whole(self, remote: Remote) -> bool:
-        """Whether to download a whole file because the server cannot send parts."""
+        """Return whether to download a whole file because the server cannot send parts."""
         return False
 
 
@@ -129,7 +129,7 @@ def _download(request: Request, origin: Origin, report: Reporter, hidden: Path) 
 
 
 def _there(request: Request, split: str) -> bool:
-    """Whether a split has been downloaded already, by an equal request.
+    """Return whether a split has been downloaded already, by an equal request.
 
     Raises:
         nsynth.UserError: there is another file in its place.

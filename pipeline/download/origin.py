@@ -115,7 +115,7 @@ class FolderOrigin:
 
 
 def open_origin(mirror: str) -> Origin:
-    """The origin at an address (http://, https://, file://) or in a folder."""
+    """Return the origin at an address (http://, https://, file://) or in a folder."""
     if mirror.startswith(("http://", "https://")):
         return HttpOrigin(mirror)
     return FolderOrigin(Path(mirror.removeprefix("file://")))

@@ -66,7 +66,7 @@ class Part:
         return sum(self._done)
 
     def read(self, number: int) -> bytes:
-        """The content of a segment that is complete."""
+        """Return the content of a segment that is complete."""
         return os.pread(self._file, self.segments[number].length, self._offsets[number])
 
     def fetch(self, origin: Origin, connections: int, progress: Progress, check: Check | None = None) -> None:

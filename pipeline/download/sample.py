@@ -42,7 +42,7 @@ class Run(NamedTuple):
 
 
 def record_bytes(origin: Origin, remote: Remote) -> int:
-    """Size of the file's first record with its frame.
+    """Return the size of the file's first record with its frame.
 
     Raises:
         nsynth.UserError: the file does not begin with a record.
@@ -84,7 +84,7 @@ def plan(size: int, record: int, notes: int, seed: int, run: int = RUN_RECORDS) 
 
 
 def cut(window: bytes, records: int) -> Run:
-    """The first `records` records that begin in a window and end in it."""
+    """Return the first `records` records that begin in a window and end in it."""
     file = io.BytesIO(window)
     found: list[bytes] = []
     damaged, gap, skipped = 0, len(window), False
@@ -106,7 +106,7 @@ def cut(window: bytes, records: int) -> Run:
 
 
 def arrived(window: bytes, records: int) -> bool:
-    """Whether a window yields all that is wanted of it, unharmed.
+    """Return whether a window yields all that is wanted of it, unharmed.
 
     A gap as long as a record hides one whose header was lost, but for those few that begin just there.
     """

@@ -50,7 +50,7 @@ class Step:
     """Unix seconds."""
 
     def output(self, key: str) -> Output | None:
-        """The one artifact under `key`, if the step made it."""
+        """Return the one artifact under `key`, if the step made it."""
         return next(iter(self.outputs.get(key, [])), None)
 
 
@@ -72,18 +72,18 @@ class Run:
     """Of refused data, as JSON, if that is why it failed."""
 
     def folder(self, step: str, key: str) -> Path | None:
-        """The folder of what a step made, none if the run has no such step or the step did not make it."""
+        """Return the folder of what a step made, none if the run has no such step or the step did not make it."""
         output = self.steps[step].output(key) if step in self.steps else None
         return output.path if output else None
 
 
 def is_there(where: Path | str) -> bool:
-    """Whether there is a history: `where` is `config.metadata`. Of a server it is taken for granted."""
+    """Return whether there is a history: `where` is `config.metadata`. Of a server it is taken for granted."""
     return is_server(where) or Path(where).exists()
 
 
 def open_store(where: Path | str) -> MetadataStore:
-    """Opens the history: `where` is `config.metadata`.
+    """Open the history: `where` is `config.metadata`.
 
     Raises:
       UserError: there is none yet, or its server does not answer.
@@ -94,14 +94,14 @@ def open_store(where: Path | str) -> MetadataStore:
 
 
 def run_names(store: MetadataStore) -> list[str]:
-    """Names of all runs, the newest first."""
+    """Return the names of all runs, the newest first."""
     # Not by name, which is a local time: an hour of it comes twice when summer time ends.
     contexts = sorted(store.get_contexts_by_type(RUN_CONTEXT), key=lambda context: context.id, reverse=True)
     return [context.name for context in contexts]
 
 
 def usual_seconds(where: Path | str) -> dict[str, float]:
-    """Step → seconds that it took when it last came to its end and was not cached; `where` is `config.metadata`."""
+    """Return step → seconds that it took when it last ended and was not cached; `where` is `config.metadata`."""
     if not is_there(where):
         return {}
     store = open_store(where)
@@ -119,7 +119,7 @@ def newest_run(where: Path | str) -> str:
 
 
 def load_run(store: MetadataStore, name: str | None = None) -> Run:
-    """Reads one run, by default the newest; `name` may be the beginning of one, if no other begins so.
+    """Read one run, by default the newest; `name` may be the beginning of one, if no other begins so.
 
     Raises:
       UserError: there is no such run, or there are several.
@@ -137,7 +137,7 @@ def load_run(store: MetadataStore, name: str | None = None) -> Run:
 
 
 def maker(store: MetadataStore, artifact: int) -> tuple[str, Step] | None:
-    """The run and the step that made an artifact; later runs that took it from the cache are not meant."""
+    """Return the run and the step that made an artifact; later runs that took it from the cache are not meant."""
     events = store.get_events_by_artifact_ids([artifact])
     made = sorted({event.execution_id for event in events if event.type in _MADE})
     if not made:
@@ -148,14 +148,14 @@ def maker(store: MetadataStore, artifact: int) -> tuple[str, Step] | None:
 
 
 def readers(store: MetadataStore, artifact: int) -> list[str]:
-    """Names of the steps that read an artifact."""
+    """Return the names of the steps that read an artifact."""
     events = store.get_events_by_artifact_ids([artifact])
     read = sorted({event.execution_id for event in events if event.type not in _MADE})
     return list(dict.fromkeys(_step(store, e).name for e in store.get_executions_by_id(read)))
 
 
 def find_artifact(store: MetadataStore, artifact: int | str) -> Output | None:
-    """The artifact with this id, or at this URI."""
+    """Return the artifact with this id, or at this URI."""
     found = (
         store.get_artifacts_by_id([artifact])
         if isinstance(artifact, int)

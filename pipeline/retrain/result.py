@@ -13,7 +13,7 @@ D = TypeVar("D", bound=Document)
 
 
 def result_of(run: past_runs.Run, version: int = 0) -> Result:
-    """How a run has ended; `version` is what it pushed, if its Pusher had no time to say so."""
+    """Return how a run has ended; `version` is what it pushed, if its Pusher had no time to say so."""
     pushed = run.steps["Pusher"].output("pushed_model") if "Pusher" in run.steps else None
     version = version or (int(pushed.properties.get("pushed_version", 0)) if pushed else 0)
     main = (
@@ -72,5 +72,5 @@ def _canary_words(run: past_runs.Run) -> str:
 
 
 def _newest(drift: dict[str, DriftVerdict]) -> dict[str, Any]:
-    """Drift of the newest span that was judged, ready for JSON."""
+    """Return the drift of the newest span that was judged, ready for JSON."""
     return drift[max(drift)].model_dump(mode="json") if drift else {}

@@ -53,7 +53,7 @@ class Retraining:
         self._unheard: tuple[str, ...] = ()  # why the watcher does not know that the round has begun
 
     def retrain(self, name: str, force: bool = False, stop: threading.Event | None = None) -> Round:
-        """Runs a round; after a refused span another one, if other spans are left.
+        """Run a round; after a refused span another one, if other spans are left.
 
         Args:
           name: of the caller, for the lock.
@@ -76,7 +76,7 @@ class Retraining:
         return done
 
     def _rounds(self, force: bool, stop: threading.Event, held: lock.Lock) -> Round:
-        """Runs rounds while there is something left to do."""
+        """Run rounds while there is something left to do."""
         self.ledger.reserve()
         self._unheard = self._watcher.begun()
         if held.left_behind:
@@ -95,7 +95,7 @@ class Retraining:
         return done
 
     def work(self, force: bool = False, left_out: Iterable[Span] = ()) -> Work:
-        """What the next round is to do.
+        """Return what the next round is to do.
 
         Args:
           force: spans refused by earlier rounds have another chance.
@@ -111,7 +111,7 @@ class Retraining:
         return choose(found, ledger.settled(rounds), refused | set(left_out), self._options.window)
 
     def nothing_to_do(self, work: Work, force: bool) -> Result | None:
-        """How a round ends that has nothing to do; None if it has."""
+        """Return how a round ends that has nothing to do; None if it has."""
         if work.window and (work.new or force):
             return None
         misnamed = any(span.misnamed for span in work.waiting)
@@ -132,7 +132,7 @@ class Retraining:
         return self._options.spans
 
     def _round(self, force: bool, left_out: set[Span], stop: threading.Event, held: int) -> Round:
-        """Runs a round and tells what is to be written down."""
+        """Run a round and tell what is to be written down."""
         number, started = len(self.ledger.rounds()) + 1, lock.now()
         work, result, attempts = self._try(number, force, left_out, stop, held)
         return self.line(work, result, started, attempts, self._unheard)
@@ -145,7 +145,7 @@ class Retraining:
         attempts: int,
         unheard: tuple[str, ...] = (),
     ) -> Round:
-        """What is to be written down of a round.
+        """Return what is to be written down of a round.
 
         Args:
           work: what it was to do.
@@ -182,7 +182,7 @@ class Retraining:
     def _try(
         self, number: int, force: bool, left_out: set[Span], stop: threading.Event, held: int
     ) -> tuple[Work, Result, int]:
-        """Tries until the round succeeds, fails for good, or has had its attempts or its time.
+        """Try until the round succeeds, fails for good, or has had its attempts or its time.
 
         Returns:
           The work, how it ended, and the number of attempts; 0 if there was nothing to do.
@@ -217,7 +217,7 @@ class Retraining:
         )
 
     def _champion(self) -> tuple[int, tuple[str, ...]]:
-        """The version that serves, 0 if there is none; and what kept it from being known."""
+        """Return the version that serves, 0 if there is none; and what kept it from being known."""
         try:
             registry = Registry(self._config.models)
             serving, faults = registry.serving(), registry.faults()
@@ -226,7 +226,7 @@ class Retraining:
         return (serving.number if serving else 0), tuple(faults)
 
     def _recipe_of(self, config: Config) -> Config:
-        """The configuration of this round: now and then training starts afresh, if so set."""
+        """Return the configuration of this round: now and then training starts afresh, if so set."""
         every = self._options.fresh_every
         trained = sum(line.outcome.settles for line in self.ledger.rounds())
         if not every or trained % every:
@@ -247,7 +247,7 @@ class Retraining:
         self.write_down(line)
 
     def write_down(self, line: Round) -> Round:
-        """Calls the hooks, then adds the line with what they said, which is returned.
+        """Call the hooks, then add the line with what they said, which is returned.
 
         Raises:
           NotWrittenDownError: no room, not even the one that was kept, or no right to write.
@@ -263,7 +263,7 @@ class Retraining:
 
 @contextlib.contextmanager
 def telling(config: Config) -> Iterator[None]:
-    """Tells hooks and watcher of an error that no line of the ledger can tell, such as a damaged ledger.
+    """Tell hooks and watcher of an error that no line of the ledger can tell, such as a damaged ledger.
 
     Raises:
       Exception: the error, all the same. That somebody else works in the workspace is none to be told.
@@ -285,7 +285,7 @@ def telling(config: Config) -> Iterator[None]:
 
 
 def _call_hooks(options: RetrainOptions, line: Round) -> list[str]:
-    """Calls the hooks for how the round ended; answers what went wrong."""
+    """Call the hooks for how the round ended; return what went wrong."""
     event = line.outcome.event
     hooks = options.hooks.get(event, ()) if event else ()  # type: ignore[call-overload]
     failures = call_hooks(hooks, str(event), line.model_dump_json(), options.hook_timeout_s)

@@ -19,7 +19,7 @@ from pipeline.retrain.result import result_of
 
 
 def run_spans(request: Request) -> Result:
-    """Runs the graph to its end; an error of a step is raised as it is."""
+    """Run the graph to its end; an error of a step is raised as it is."""
     config = request.config
     store = open_own(config.workspace, config.metadata)
     rounds = Ledger(request.result_file.parent / "rounds.jsonl").rounds()
@@ -51,7 +51,7 @@ def _round_off(config: Config, result: Result) -> Result:
 
 
 def _pushed_before_a_crash(config: Config, store: MetadataStore, rounds: list[Round]) -> Result | None:
-    """The result of a round that was ended right after its push, before that was written down.
+    """Return the result of a round that was ended right after its push, before that was written down.
 
     Run again it would start from the model that it has just pushed itself, and push another one.
     """
@@ -68,7 +68,7 @@ def _pushed_before_a_crash(config: Config, store: MetadataStore, rounds: list[Ro
 
 
 def _transform_cache(store: MetadataStore, rounds: list[Round]) -> str:
-    """URI of the cache that the last round which came to its end left; empty if there is none.
+    """Return the URI of the cache that the last round which came to its end left; empty if there is none.
 
     That round and no later one: a round that is run again after a crash then finds the same inputs, and its
     finished steps in TFX's cache.

@@ -70,12 +70,12 @@ class Work:
 
 
 def folder_name(number: int) -> str:
-    """The name of a span's folder."""
+    """Return the name of a span's folder."""
     return f"span-{number:06d}"
 
 
 def within_spans(path: Path, folder: Path) -> bool:
-    """Whether `path` is the folder of spans, a span in it, or below one."""
+    """Return whether `path` is the folder of spans, a span in it, or below one."""
     path, folder = path.resolve(), folder.resolve()
     return path == folder or any(
         above.parent == folder and SIX_DIGITS.fullmatch(above.name) for above in (path, *path.parents)
@@ -83,7 +83,7 @@ def within_spans(path: Path, folder: Path) -> bool:
 
 
 def find_spans(folder: Path, settle_s: float = 0.0, names: re.Pattern[str] = SIX_DIGITS) -> Arrivals:
-    """All spans in the folder, and all that looks like one.
+    """Return all spans in the folder, and all that looks like one.
 
     Args:
       folder: holds folders `span-<number, six digits>`, or links to folders.
@@ -129,7 +129,7 @@ def _misnamed(name: str) -> Waiting:
 
 
 def look(path: Path, number: int, now: float, settle_s: float) -> Span | Waiting:
-    """The span in the folder `path`, or what it waits for; `now` and `settle_s` in seconds."""
+    """Return the span in the folder `path`, or what it waits for; `now` and `settle_s` in seconds."""
     try:
         # The folder comes last: what vanishes from it meanwhile makes it young.
         paths = [inside for inside in (*path.rglob("*"), path) if inside.exists() or not inside.is_symlink()]
@@ -165,7 +165,7 @@ def look(path: Path, number: int, now: float, settle_s: float) -> Span | Waiting
 
 
 def look_at(place: str, number: int, now: float, settle_s: float) -> Span | Waiting:
-    """The span at an address, or what it waits for; `now` and `settle_s` in seconds.
+    """Return the span at an address, or what it waits for; `now` and `settle_s` in seconds.
 
     A web server tells no age: what is there counts as settled.
     """
@@ -191,12 +191,12 @@ def _visible(folder: Path, paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def _moment(seconds: float) -> datetime.datetime:
-    """The next full second, UTC."""
+    """Return the next full second, UTC."""
     return datetime.datetime.fromtimestamp(int(seconds) + 1, datetime.UTC)
 
 
 def choose(found: Arrivals, settled: Iterable[Span], refused: Iterable[Span], window: int) -> Work:
-    """The work of the next round.
+    """Return the work of the next round.
 
     Args:
       found: what lies in the folder.
@@ -229,7 +229,7 @@ def choose(found: Arrivals, settled: Iterable[Span], refused: Iterable[Span], wi
 
 
 def nothing_new(work: Work, folder: Path) -> str:
-    """Why there is nothing to do, with each span that waits."""
+    """Return why there is nothing to do, with each span that waits."""
     if work.window:
         words = f"no new span: {work.newest.number} is the newest and was used before (--force trains again)"
     elif work.waiting:
