@@ -5,10 +5,14 @@ steps that come from the cache, too. This one constructs an executor when it is 
 """
 
 import datetime
+from types import SimpleNamespace
 
 from absl import logging
 from ml_metadata.proto import metadata_store_pb2
 from tfx.dsl.compiler import constants
+from tfx.dsl.io.filesystem_registry import DEFAULT_FILESYSTEM_REGISTRY
+from tfx.dsl.io.plugins.local import LocalFilesystem
+from tfx.dsl.io.plugins.tensorflow_gfile import TensorflowFilesystem
 from tfx.orchestration import metadata
 from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import data_types, launcher, runtime_parameter_utils
@@ -17,6 +21,16 @@ from tfx.proto.orchestration import executable_spec_pb2, execution_result_pb2, p
 
 from pipeline import on_demand
 from pipeline.step_log import FINISHED, RUNNING
+
+
+class _LocalFiles(LocalFilesystem):
+    """TFX's, with what its ExampleGen driver asks of a file, which TensorFlow's has."""
+
+    @staticmethod
+    def stat(path: str) -> SimpleNamespace:
+        """Return `length` and `mtime_nsec` of a file."""
+        found = LocalFilesystem.stat(path)
+        return SimpleNamespace(length=found.st_size, mtime_nsec=found.st_mtime_ns)
 
 
 class _WhenItRuns(BaseExecutorOperator):
@@ -33,6 +47,7 @@ class _WhenItRuns(BaseExecutorOperator):
     ) -> execution_result_pb2.ExecutorOutput | None:
         """Run the step as TFX does, with everything loaded that waited until now."""
         on_demand.load_all()
+        DEFAULT_FILESYSTEM_REGISTRY.register(TensorflowFilesystem, priority=8)
         kind = launcher.DEFAULT_EXECUTOR_OPERATORS[type(self._executor_spec)]
         operator = kind(executor_spec=self._executor_spec, platform_config=self._platform_config)
         operator.with_execution_watcher(self._execution_watcher_address)
@@ -46,6 +61,8 @@ def run(graph: pipeline_pb2.Pipeline, connection: metadata_store_pb2.ConnectionC
       graph: as TFX's compiler made it.
       connection: the history.
     """
+    if on_demand.waits(on_demand.TENSORFLOW):  # until a step runs: TFX prefers it (10) for local paths, too
+        DEFAULT_FILESYSTEM_REGISTRY.register(_LocalFiles, priority=9)
     name = datetime.datetime.now().isoformat()
     runtime_parameter_utils.substitute_runtime_parameter(
         graph, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: name}

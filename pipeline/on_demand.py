@@ -68,11 +68,16 @@ def defer() -> None:
             sys.modules[_SDK] = module.sdk = ModuleType(_SDK)  # type: ignore[attr-defined]
 
 
+def waits(package: str) -> bool:
+    """Return whether a package waits until it is used."""
+    return isinstance(sys.modules.get(package), OnDemand)
+
+
 def load_all() -> None:
     """Load what still waits, for work that uses it: threads would otherwise load it at the same time."""
     for package in PACKAGES:
-        if isinstance(module := sys.modules.get(package), OnDemand):
-            _load(module)
+        if waits(package):
+            _load(sys.modules[package])
 
 
 def _load(package: ModuleType) -> None:
