@@ -102,7 +102,7 @@ class Record:
     run: str
     step: str
     inputs: tuple[str, ...]
-    """Places of the inputs that lie on the claim."""
+    """Places of the inputs that lie on the claim, one for each input."""
     outputs: tuple[Output, ...]
     ended: float = dataclasses.field(default_factory=time.time)
     """Seconds since 1970."""

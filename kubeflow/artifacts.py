@@ -57,13 +57,13 @@ def on_claim(
     """
     entries = executor_input.get("inputs", {}).get("artifacts", {}).values()
     given = [artifact for entry in entries for artifact in entry.get("artifacts", [])]
-    inputs = {a["uri"]: a["metadata"][ADDRESS] for a in given if Path(a["uri"]).is_relative_to(claim.runs)}
+    inputs = [artifact for artifact in given if Path(artifact["uri"]).is_relative_to(claim.runs)]
     staged = {name: artifact["uri"] for name, (artifact, _) in outputs.items()}
     run, _, _ = place_of(next(address for _, address in outputs.values()))
     with claim.publish(run, step) as draft:
         (draft / _TASK).mkdir()
         executor_input["outputs"]["outputFile"] = str(draft / _TASK / "output_metadata.json")
-        places = dict(inputs)
+        places = {artifact["uri"]: artifact["metadata"][ADDRESS] for artifact in inputs}
         for name, (artifact, address) in outputs.items():
             (draft / name).mkdir()
             artifact["uri"] = str(draft / name)
@@ -71,7 +71,8 @@ def on_claim(
         yield places
         shutil.rmtree(draft / _TASK)
     made = tuple(_published(claim, f"{run}/{step}/{name}", outputs[name][0]) for name in outputs)
-    claim.record(Record(run, step, tuple(str(Path(uri).relative_to(claim.runs)) for uri in inputs), made))
+    read = tuple(str(Path(artifact["uri"]).relative_to(claim.runs)) for artifact in inputs)
+    claim.record(Record(run, step, read, made))
     for output, folder in zip(made, staged.values(), strict=True):
         atomic.write(Path(folder, POINTER), output.text())
 

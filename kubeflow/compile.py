@@ -313,9 +313,8 @@ def compile_config(config: Any, target: Target = "kfp") -> Package:
     from pipeline.graph import create_pipeline  # it imports every component
 
     check_config(config, target)
-    if (
-        target == "kfp" and not config.ingest.cache_dir
-    ):  # by default it would go with the run, or even with the pod
+    # By default the indexes of ingest would go with the run, or even with the pod.
+    if target == "kfp" and not config.ingest.cache_dir:
         kept = config.ingest.model_copy(update={"cache_dir": str(Claim(config.workspace).root / "cache")})
         config = config.model_copy(update={"ingest": kept})
     pipeline = create_pipeline(config, config.kubeflow.pipeline_root)

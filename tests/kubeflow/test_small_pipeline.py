@@ -9,6 +9,7 @@ from conftest import OPTIONS
 from small_pipeline import small_pipeline
 from step_runner import Cluster
 
+from benchmarks.kubeflow_bytes import by_store
 from components.claim import POINTER, Claim, lift
 from kubeflow.compile import compile_pipeline
 from kubeflow.package import Package
@@ -64,6 +65,24 @@ def test_by_claim_the_object_store_holds_pointers_alone(cluster: Cluster, tmp_pa
     stored = [path.name for path in (cluster.folder / "bucket").rglob("*") if path.is_file()]
     assert stored == [POINTER, POINTER]
     assert [record.step for record in Claim(tmp_path / "workspace").records()] == ["Count", "ExampleGen"]
+
+
+@pytest.mark.e2e
+def test_the_records_tell_what_would_be_moved_by_store(
+    cluster: Cluster, small_package: Package, tmp_path: Path
+) -> None:
+    compile_pipeline(small_pipeline(), OPTIONS, workspace=str(tmp_path / "workspace")).write(
+        tmp_path / "p.yaml"
+    )
+    given = parameters(tmp_path, range_config='{"staticRange": {"startSpanNumber": 1, "endSpanNumber": 1}}')
+    cluster.run(tmp_path / "p.yaml", given)
+    expected = by_store(Claim(tmp_path / "workspace").records())
+    moved = cluster.up_bytes, cluster.down_bytes
+    small_package.write(tmp_path / "p.yaml")
+    cluster.run(tmp_path / "p.yaml", given)
+    assert expected == (6, 5)
+    # Pusher, which has no output here, leaves no record; it reads one byte.
+    assert (cluster.up_bytes - moved[0], cluster.down_bytes - moved[1]) == (6, 5 + 1)
 
 
 @pytest.mark.e2e

@@ -60,6 +60,15 @@ def test_the_backend_would_take_the_whole_pipeline(package: Package) -> None:
     }  # fmt: skip
 
 
+def test_every_step_that_the_cache_may_answer_takes_what_lifts_it(package: Package) -> None:
+    graphs = [component["dag"] for component in package.spec["components"].values() if "dag" in component]
+    tasks = {name: task for graph in graphs for name, task in graph["tasks"].items()}
+    cached = [task for task in tasks.values() if task.get("cachingOptions", {}).get("enableCache")]
+    assert len(cached) > 5
+    for task in cached:
+        assert task["inputs"]["parameters"]["lift"]
+
+
 def test_it_is_what_it_was(package: Package) -> None:
     """Shows what a change does to what is sent; `make golden` accepts it."""
     text = re.sub(r"\b[0-9a-f]{16}\b", "<code>", package.text())  # fingerprints change with every line
