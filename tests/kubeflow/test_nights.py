@@ -105,7 +105,8 @@ def test_a_repeated_run_is_cached_up_to_the_push_which_adds_nothing(nights: Nigh
         "Trainer": "CACHED", "Gate": "CACHED", "Pusher": "SUCCEEDED",
     }  # fmt: skip
     assert done["ExampleGen"].state == "CACHED"
-    assert len(nights.versions) == 2 - (nights.rounds[0].version == nights.rounds[1].version)
+    assert nights.trainings == len(nights.versions) == 1
+    assert nights.rounds[0].version == nights.rounds[1].version
     assert nights.rounds[1].accuracy == 0.5  # of the cached gate
 
 
@@ -163,6 +164,22 @@ def test_two_runs_at_once_do_not_train_the_same(nights: Nights) -> None:
     assert nights.run()["Pusher"].state == "SUCCEEDED"
     assert [line.outcome for line in nights.rounds] == ["crashed", "pushed"]
     assert "gave no sign of life" in nights.rounds[0].words
+
+
+def test_a_push_that_its_run_could_not_write_down_is_written_down_by_the_next_one(nights: Nights) -> None:
+    nights.deliver(1)
+    nights.run()
+    (pushed,) = nights.rounds
+    Path(nights.workspace, "retrain", "rounds.jsonl").unlink()  # as if its Report had never run
+    held = {"run": pushed.run, "name": "nightly", "started": "2026-01-01T03:00:00Z"}
+    Path(nights.workspace, "retrain", "cluster-run.json").write_text(json.dumps(held))
+    long_ago = time.time() - rounds.DEAD_AFTER_S - 60
+    os.utime(nights.workspace / "kubeflow" / "documents" / pushed.run / "alive", (long_ago, long_ago))
+    nights.run()
+    assert [(line.outcome, line.run == pushed.run) for line in nights.rounds] == [
+        ("pushed", True), ("no new data", False),
+    ]  # fmt: skip
+    assert nights.trainings == 1
 
 
 def test_hooks_are_called_with_secrets_from_the_environment(

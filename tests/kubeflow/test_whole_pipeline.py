@@ -32,7 +32,7 @@ SETTINGS = [
     "retrain.settle_s=0",
 ]
 Spec = dict[str, Any]
-WITHOUT_TENSORFLOW = ("WarmStart", "Schema", "DataGate", "Gate", "Pusher")
+WITHOUT_TENSORFLOW = ("Look", "Report", "WarmStart", "Schema", "DataGate", "Gate", "Pusher")
 """With TensorFlow each would take more than 800 MB."""
 VERTEX_SETTINGS = [
     *SETTINGS,
@@ -233,5 +233,5 @@ def test_every_step_logs_what_it_cost(runs: Runs) -> None:
         print(f"{name:<18} {cost['seconds']:7} {cost['cpu_seconds']:6} {cost['peak_memory_mb']:5}")
         assert cost["step"] == name
         assert cost["exit_code"] == 0
-        assert 100 < cost["peak_memory_mb"] < (500 if name in WITHOUT_TENSORFLOW else 4000)
+        assert 30 < cost["peak_memory_mb"] < (500 if name in WITHOUT_TENSORFLOW else 4000)
     print(f"{'all':<18} {sum(task.cost['cpu_seconds'] for task in ran.values()):14.1f}")
