@@ -12,7 +12,7 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11,<3.12",
     packages=find_packages(include=[pattern for name in PACKAGES for pattern in (name, f"{name}.*")]),
-    py_modules=["atomic", "nsynth"],
+    py_modules=["atomic", "cores", "nsynth"],
     package_data={
         "corpus": ["*.csv"],
         "kubeflow": ["config.yaml"],

@@ -5,6 +5,7 @@ is TFX's as it comes: it reads the notes with their sound and asks both models i
 sides take turns, and imports do not count.
 """
 
+import itertools
 import json
 import shutil
 import tempfile
@@ -16,25 +17,33 @@ import click
 from benchmarks import harness
 from benchmarks.stock import markdown, prepare_run, step_seconds
 
-SIDES = {"stock": "stock Evaluator asks the models", "ours": "the models are asked once"}
+SIDES = {
+    "stock": "stock Evaluator asks the models",
+    "ours": "the models are asked once",
+    "one core": "the same, pinned to one core",
+}
 STEPS = ("Predictor", "Evaluator", "Gate")
 SPLIT = "valid"
+_FILES = 4  # of notes, as ingest writes at least
 
 
 @click.command()
 @harness.sizes_option(500, 2000)
+@click.option(
+    "--side", multiple=True, type=click.Choice(list(SIDES)), default=list(SIDES), help="Of these alone."
+)
 @click.option("--size", default="small", show_default=True, help="Of the network.")
 @harness.output_option("judge")
 @harness.scratch_option("256 KB a note")
-def main(notes: tuple[int, ...], size: str, output: Path, scratch: str | None) -> None:
+def main(notes: tuple[int, ...], side: tuple[str, ...], size: str, output: Path, scratch: str | None) -> None:
     """Measure Predictor, Evaluator and Gate together, with a champion, against an Evaluator that asks by itself."""
     runs = []
     with tempfile.TemporaryDirectory(prefix="bench-judge-", dir=scratch) as folder:
         model = harness.fresh(train, "a model to judge", folder=folder, size=size)["model"]
         for count in sorted(notes):
-            for side in SIDES:
-                label = f"{count:,} notes: {SIDES[side]}"
-                runs.append(harness.fresh(measure, label, side=side, count=count, folder=folder, model=model))
+            for one in side:
+                label = f"{count:,} notes: {SIDES[one]}"
+                runs.append(harness.fresh(measure, label, side=one, count=count, folder=folder, model=model))
                 shutil.rmtree(Path(folder, "out"))
     result = {"machine": harness.machine(), "size": size, "runs": runs, "summary": summarize(runs)}
     click.echo(table(result))
@@ -43,12 +52,15 @@ def main(notes: tuple[int, ...], size: str, output: Path, scratch: str | None) -
 
 def measure(side: str, count: int, folder: str, model: str) -> dict[str, Any]:
     """Run one side in this process: seconds of wall and CPU time, wall time of each step, and peak memory."""
+    if side == "one core":
+        harness.pin_to_one_core()
     from benchmarks.synthetic import write_tfrecord
 
     notes, out = Path(folder, f"{count}", f"Split-{SPLIT}"), Path(folder, "out")
     if not notes.exists():
         notes.mkdir(parents=True)
-        write_tfrecord(notes / "notes", count)
+        for number in range(_FILES):
+            write_tfrecord(notes / f"notes-{number}", count // _FILES, seed=number)
     steps = _judging(side, notes.parent, Path(model))
     taken = harness.timed(prepare_run("judge", steps, out))
     seconds = step_seconds(out)
@@ -108,7 +120,7 @@ def _judging(side: str, notes: Path, model: Path) -> list[Any]:
     )
     predictions, champion = predictor.outputs["predictions"], predictor.outputs["champion"]
     options = GateOptions()
-    if side == "ours":
+    if side != "stock":
         evaluator = Evaluator(
             predictions, candidate, champion, options.min_accuracy, options.margin, options.edges
         )
@@ -160,7 +172,7 @@ def _stock_config(options: Any) -> Any:
 def summarize(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what a note costs each side: in the largest run, with start-up, and from the smallest to the largest."""
     summary: dict[str, Any] = {}
-    for side in SIDES:
+    for side in dict.fromkeys(run["side"] for run in runs):
         first, *_, last = sorted((run for run in runs if run["side"] == side), key=lambda run: run["notes"])
         summary[side] = {
             "notes": last["notes"],
@@ -185,9 +197,15 @@ def table(result: dict[str, Any]) -> str:
             f"{costs['cpu_ms_a_note_with_start']:.2f} and {costs['wall_ms_a_note_with_start']:.2f} ms; peak memory "
             f"grows by {costs['peak_rss_growth']:+.0%}."
         )
-    stock, ours = (result["summary"][side] for side in SIDES)
-    ratios = (stock[key] / ours[key] for key in ("cpu_ms_a_note", "wall_ms_a_note"))
-    return text + "\n\nStock takes {:.1f} times the CPU time and {:.1f} times as long a note.".format(*ratios)
+    summary = result["summary"]
+    if {"stock", "ours"} <= summary.keys():
+        ratios = (summary["stock"][key] / summary["ours"][key] for key in ("cpu_ms_a_note", "wall_ms_a_note"))
+        text += "\n\nStock takes {:.1f} times the CPU time and {:.1f} times as long a note.".format(*ratios)
+    for run, one in itertools.product(result["runs"], result["runs"]):
+        if (run["side"], one["side"], run["notes"]) == ("ours", "one core", one["notes"]):
+            gains = [f"{step} {one['parts_wall_s'][step] / run['parts_wall_s'][step]:.2f}" for step in STEPS]
+            text += f"\n\n{run['notes']:,} notes, all cores against one, times as fast: {', '.join(gains)}."
+    return text
 
 
 if __name__ == "__main__":

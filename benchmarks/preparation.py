@@ -6,7 +6,6 @@ judges. Each run is a fresh process, the sides take turns, and imports do not co
 """
 
 import itertools
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -64,7 +63,7 @@ def _compare(sizes: list[int], sides: tuple[str, ...], folder: Path) -> list[dic
 def measure(side: str, count: int, data: str, out: str) -> dict[str, Any]:
     """Run one side in this process: seconds of wall and CPU time, of each part too, and peak memory."""
     if side == "one core":
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # before TensorFlow counts its cores
+        harness.pin_to_one_core()
     steps = (_stock if side == "stock" else _ours)(data, Path(out))
     took = harness.timed(prepare_run("preparation", steps, Path(out)))
     seconds = step_seconds(Path(out))
@@ -146,8 +145,9 @@ def table(result: dict[str, Any]) -> str:
     text = markdown(runs, SIDES)
     for side, costs in result["summary"].items():
         text += (
-            f"\n\n{SIDES[side]}: {costs['fixed_wall_s']:.0f} s and {costs['wall_ms_a_note']:.2f} ms a note of wall "
-            f"time, {costs['cpu_ms_a_note']:.2f} ms a note of CPU time; peak memory grows by "
+            f"\n\n{SIDES[side]}: {costs['fixed_wall_s']:.1f} s and {costs['wall_ms_a_note']:.2f} ms a note of wall "
+            f"time, {costs['fixed_cpu_s']:.1f} s and {costs['cpu_ms_a_note']:.2f} ms a note of CPU time, start-up of "
+            f"workers included; peak memory grows by "
             f"{costs['peak_rss_growth']:+.0%}. EXTRAPOLATED from the slope to all {OFFICIAL_NOTES:,} notes: "
             f"{costs['extrapolated_official_wall_h']:.1f} h, {costs['extrapolated_official_cpu_h']:.1f} CPU hours."
         )

@@ -8,9 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+import cores
 import nsynth
 from components import storage, tfrecord
 from components.example_proto import Example, floats
@@ -138,7 +140,7 @@ def predict(files: Iterable[str], candidate: str, champion: str | None = None) -
 def ask(
     files: Iterable[str], candidate: str, champion: str | None = None
 ) -> Iterator[tuple[str, Predictions]]:
-    """Send every note once through the signature `serving_default` of both models, a batch after the other.
+    """Send every note once through the signature `serving_default` of both models, a file on each core.
 
     Args:
       files: TFRecords of raw Examples.
@@ -158,27 +160,34 @@ def ask(
     spec = {name: tf.io.FixedLenFeature([], tf.string) for name in (nsynth.NOTE_STR, nsynth.GROUP.key)}
     spec[nsynth.LABEL.id_key] = tf.io.FixedLenFeature([], tf.int64)
     spec |= {key: tf.io.FixedLenFeature([], tf.int64, ABSENT) for key in _ATTRIBUTES.values()}
-    for file in sorted(files):
+
+    def answers(file: str) -> list[Predictions]:
         kind = "GZIP" if file.endswith(".gz") else ""
-        for batch in tf.data.TFRecordDataset(file, kind).batch(BATCH_SIZE).prefetch(1):
-            notes = {name: values.numpy() for name, values in tf.io.parse_example(batch, spec).items()}
-            answers = {
-                name: _checked(
-                    model.signatures["serving_default"](examples=batch)["probabilities"].numpy(), name
-                )
-                for name, model in loaded.items()
-            }
-            yield (
-                file,
-                Predictions(
-                    note_str=_text(notes[nsynth.NOTE_STR]),
-                    instrument_str=_text(notes[nsynth.GROUP.key]),
-                    family=notes[nsynth.LABEL.id_key],
-                    attributes={word: notes[key] for word, key in _ATTRIBUTES.items()},
-                    candidate=answers[CANDIDATE],
-                    champion=answers.get(CHAMPION, _NO_ANSWERS),
-                ),
-            )
+        batches = tf.data.TFRecordDataset(file, kind).batch(BATCH_SIZE).prefetch(1)
+        return [_answers(loaded, batch, tf.io.parse_example(batch, spec)) for batch in batches]
+
+    ordered = sorted(files)
+    for file, answered in zip(ordered, cores.each(answers, ordered), strict=True):
+        yield from ((file, batch) for batch in answered)
+
+
+def _answers(models: Mapping[str, Any], serialized: Any, parsed: Mapping[str, Any]) -> Predictions:
+    """What the models answer to a batch of notes."""
+    notes = {name: values.numpy() for name, values in parsed.items()}
+    answers = {
+        name: _checked(
+            model.signatures["serving_default"](examples=serialized)["probabilities"].numpy(), name
+        )
+        for name, model in models.items()
+    }
+    return Predictions(
+        note_str=_text(notes[nsynth.NOTE_STR]),
+        instrument_str=_text(notes[nsynth.GROUP.key]),
+        family=notes[nsynth.LABEL.id_key],
+        attributes={word: notes[key] for word, key in _ATTRIBUTES.items()},
+        candidate=answers[CANDIDATE],
+        champion=answers.get(CHAMPION, _NO_ANSWERS),
+    )
 
 
 def slices(predictions: Predictions, edges: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:

@@ -20,7 +20,17 @@ if TYPE_CHECKING:  # seconds to import
     from tfx.proto.orchestration import pipeline_pb2
 
 FILE = "graph.cache"
-CODE = ("nsynth.py", "atomic.py", "pipeline", "components", "transform", "trainer", "kubeflow", "corpus")
+CODE = (
+    "nsynth.py",
+    "atomic.py",
+    "cores.py",
+    "pipeline",
+    "components",
+    "transform",
+    "trainer",
+    "kubeflow",
+    "corpus",
+)
 """All code of ours that the graph may depend on."""
 _VERSIONS = ("tfx", "ml-metadata", "apache-beam", "protobuf")
 

@@ -45,7 +45,7 @@ def files(*folders: str) -> list[Path]:
 
 def imported(sources: list[Path]) -> dict[str, str]:
     """Package → one of the files that import it; the standard library and this project left out."""
-    ours = {"atomic", "nsynth", *PACKAGES, *UNSHIPPED, *(file.stem for file in files("tests"))}
+    ours = {"atomic", "cores", "nsynth", *PACKAGES, *UNSHIPPED, *(file.stem for file in files("tests"))}
     known = distributions()
     found: dict[str, str] = {}
     for file in sources:

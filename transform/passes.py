@@ -2,20 +2,24 @@
 
     raw notes --Measure--> spectrograms not yet normalized, and sums --Finish--> transformed notes
 
-An element is the name of a file. Inside a DoFn tf.data reads, parses and computes on all cores that the process may
-use, with one thread an op: neither Python nor locks lie between two batches.
+An element is the name of a file. The files of a bundle are worked on side by side, one on each core that the process
+may use: within a file, writing waits for computing. tf.data reads, parses and computes with one thread an op: neither
+Python nor locks lie between two batches.
 """
 
 import os
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import apache_beam as beam
 import tensorflow as tf
+from apache_beam.transforms.window import GlobalWindows
 
 import atomic
+import cores
 import nsynth
 from transform import codec, features, graph, waist
 from transform.analysis import Sums, write_transform_graph
@@ -30,7 +34,7 @@ Mapped = Callable[..., dict[str, tf.Tensor]]
 
 
 class Measure(beam.DoFn):
-    """Runs the graph's upper half over a shard: writes what its waist gives, and the analyzers' sums."""
+    """Runs the graph's upper half over shards: writes what its waist gives, and the analyzers' sums."""
 
     def __init__(self, upper: graph.UpperHalf, feature_spec: FeatureSpec, temporary: str):
         self._upper = upper
@@ -39,21 +43,30 @@ class Measure(beam.DoFn):
         self._mapped: Mapped | None = None
         self._notes = beam.metrics.Metrics.counter("transform", "notes_measured")
 
-    def process(self, shard: Shard) -> Iterator[Shard]:
-        """Yields the shard once it is measured, at once if it was in an earlier run."""
-        if not shard.is_measured:
-            with _name_file_in_errors(shard.notes):
-                sums = self._measure(shard)
-            self._notes.inc(sums.notes)
-        yield shard
+    def start_bundle(self) -> None:
+        """Begins to collect shards."""
+        self._shards: list[Shard] = []
 
-    def _measure(self, shard: Shard) -> Sums:
-        if self._mapped is None:
+    def process(self, shard: Shard) -> None:
+        """Takes a shard in."""
+        self._shards.append(shard)
+
+    def finish_bundle(self) -> Iterator[Any]:
+        """Yields each shard once it is measured, at once if it was in an earlier run."""
+        unmeasured = [shard for shard in self._shards if not shard.is_measured]
+        if unmeasured and self._mapped is None:
             self._mapped = _traced(self._upper_half, tf.TensorSpec([None], tf.string))
+        for notes in cores.each(partial(self._measure, threads=_threads(unmeasured)), unmeasured):
+            self._notes.inc(notes)
+        yield from map(GlobalWindows.windowed_value, self._shards)
+
+    def _measure(self, shard: Shard, threads: int) -> int:
+        """Measures a shard and gives the number of its notes."""
+        assert self._mapped is not None
         sums, beside = Sums(self._upper.analysis.analyzers), waist.Beside(self._upper.travellers)
         records = tf.data.TFRecordDataset(shard.notes, buffer_size=_READ_BUFFER_BYTES).batch(BATCH_NOTES)
-        with self._file(shard.middle) as middle:
-            for batch in _parallel_map(records, self._mapped).as_numpy_iterator():
+        with _name_file_in_errors(shard.notes), self._file(shard.middle) as middle:
+            for batch in _parallel_map(records, self._mapped, threads).as_numpy_iterator():
                 spectrograms = batch[self._upper.waist]
                 middle.write(waist.numbers(spectrograms))
                 beside.add(batch)
@@ -61,7 +74,7 @@ class Measure(beam.DoFn):
         for path, content in ((shard.beside, beside.serialize()), (shard.sums, sums.store())):
             with self._file(path) as file:
                 file.write(content)
-        return sums
+        return sums.notes
 
     @contextmanager
     def _file(self, path: str) -> Iterator[tf.io.gfile.GFile]:
@@ -113,7 +126,7 @@ class Analyse(beam.DoFn):
 
 
 class Finish(beam.DoFn):
-    """Runs the transform graph's lower half over a measured shard and writes the transformed notes."""
+    """Runs the transform graph's lower half over measured shards and writes the transformed notes."""
 
     def __init__(self, upper: graph.UpperHalf, feature_spec: FeatureSpec, temporary: str):
         self._waist, self._shape = upper.waist, upper.waist_shape
@@ -122,21 +135,37 @@ class Finish(beam.DoFn):
         self._mapped: Mapped | None = None
         self._notes = beam.metrics.Metrics.counter("transform", "notes_transformed")
 
-    def process(self, shard: Shard, transform_fn: str) -> Iterator[str]:
-        """Yields the file of transformed notes, made by the graph in the folder `transform_fn`."""
+    def start_bundle(self) -> None:
+        """Begins to collect shards."""
+        self._shards: list[Shard] = []
+
+    def process(self, shard: Shard, transform_fn: str) -> None:
+        """Takes a shard in, to be finished by the graph in the folder `transform_fn`."""
         if self._mapped is None:
             self._mapped = self._lower_half(transform_fn)
+        self._shards.append(shard)
+
+    def finish_bundle(self) -> Iterator[Any]:
+        """Yields the files of transformed notes."""
+        for notes in cores.each(partial(self._finish, threads=_threads(self._shards)), self._shards):
+            self._notes.inc(notes)
+        yield from (GlobalWindows.windowed_value(shard.transformed) for shard in self._shards)
+
+    def _finish(self, shard: Shard, threads: int) -> int:
+        """Writes a shard's transformed notes and gives their number."""
+        assert self._mapped is not None
+        written = 0
         with (
             _name_file_in_errors(shard.middle),
             atomic.remote_file(shard.transformed, self._temporary) as path,
             tf.io.TFRecordWriter(path) as writer,
         ):
             notes = waist.read(shard.middle, shard.beside, self._types, self._shape, BATCH_NOTES)
-            for batch in _parallel_map(notes, self._mapped).as_numpy_iterator():
+            for batch in _parallel_map(notes, self._mapped, threads).as_numpy_iterator():
                 for note in codec.encode_batch(batch):
                     writer.write(note)
-                self._notes.inc(len(batch[features.LOG_MEL]))
-        yield shard.transformed
+                written += len(batch[features.LOG_MEL])
+        return written
 
     def _lower_half(self, transform_fn: str) -> Mapped:
         lower = graph.load_lower_half(transform_fn, self._waist)
@@ -155,9 +184,17 @@ def _traced(function: Mapped, *specs: Any) -> Mapped:
     return tf.autograph.experimental.do_not_convert(lambda *notes: concrete(*notes))
 
 
-def _parallel_map(records: tf.data.Dataset, function: Mapped) -> tf.data.Dataset:
-    """Maps in order on every core of this process, each op on one thread."""
-    threads = len(os.sched_getaffinity(0))
+def _threads(shards: Sequence[Shard]) -> int:
+    """Threads for each of some shards that are worked on side by side.
+
+    Two at least: a core whose shard is being written computes for another one. More if there are fewer shards than
+    cores.
+    """
+    return max(min(cores.count(), 2), -(-cores.count() // max(1, len(shards))))
+
+
+def _parallel_map(records: tf.data.Dataset, function: Mapped, threads: int) -> tf.data.Dataset:
+    """Maps in order on some threads, each op on one of them."""
     options = tf.data.Options()
     options.threading.private_threadpool_size = threads
     options.threading.max_intra_op_parallelism = 1

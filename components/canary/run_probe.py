@@ -16,6 +16,7 @@ FOREIGN = (
     "apache_beam",
     "tensorflow_transform",
     "atomic",
+    "cores",
     "nsynth",
     "trainer",
     "transform",

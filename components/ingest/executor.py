@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import traceback
-from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import apache_beam as beam
@@ -19,6 +19,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import Artifact, artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
+import cores
 import nsynth
 from components import sample as sample_of_notes
 from components.documents import IngestAccount
@@ -36,6 +37,7 @@ QUARANTINE_KEY = "quarantine"
 OPTIONS_KEY = "options"
 CODE_KEY = "code"
 
+_WORTH_PROCESSES = 4000  # notes whose writing takes longer than the start of worker processes
 _SCALARS_BYTES = 2_000  # upper bound of what is written of a note besides its record
 _USER_ERROR = re.compile(r"nsynth\.UserError: (.*?)(?: \[while running .*\])?$", re.MULTILINE)
 
@@ -46,11 +48,23 @@ class WriteShard(beam.DoFn):
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
 
-    def process(self, shard: Shard) -> Iterator[None]:
-        """Write one shard."""
-        for name, count in write_shard(shard, self._layout).items():
-            beam.metrics.Metrics.counter("nsynth_ingest", f"notes_{name}").inc(count)
-        return iter(())
+    def start_bundle(self) -> None:
+        """Begin to collect shards."""
+        self._shards: list[Shard] = []
+
+    def process(self, shard: Shard) -> None:
+        """Take a shard in."""
+        self._shards.append(shard)
+
+    def finish_bundle(self) -> None:
+        """Write the shards, side by side."""
+        notes = sum(len(shard.offsets) for shard in self._shards)
+        write = partial(write_shard, layout=self._layout)
+        for written in cores.each(
+            write, self._shards, processes=notes >= _WORTH_PROCESSES and cores.count() > 1
+        ):
+            for name, count in written.items():
+                beam.metrics.Metrics.counter("nsynth_ingest", f"notes_{name}").inc(count)
 
 
 class Executor(BaseBeamExecutor):

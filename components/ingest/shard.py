@@ -172,7 +172,8 @@ def _examined(
     )
     if readers.are_remote:
         return threads.mapped(lambda record: _examine(readers.take(record)), wanted, _REQUESTS)
-    return threads.mapped(_examine, map(readers.take, wanted))
+    # The other cores have shards of their own.
+    return threads.mapped(_examine, map(readers.take, wanted), threads=1)
 
 
 def _examine(taken: Taken) -> Examined:

@@ -14,7 +14,7 @@ from pipeline.history import past_runs
 
 PROJECT = Path(__file__).parents[2]
 MODULES, PACKAGES = (
-    ("atomic.py", "nsynth.py", "setup.py"),
+    ("atomic.py", "cores.py", "nsynth.py", "setup.py"),
     ("components", "corpus", "pipeline", "trainer", "transform"),
 )
 SOURCES = (*MODULES, "configs", *PACKAGES)

@@ -117,6 +117,7 @@ def test_a_gpu_needs_its_libraries_alone_on_top() -> None:
     ("path", "inside"),
     [
         ("atomic.py", True),
+        ("cores.py", True),
         ("nsynth.py", True),
         ("components/ingest/executor.py", True),
         ("transform/schema.py", True),

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import cores
 import nsynth
 from benchmarks.synthetic import make_note, make_notes
 from components import tfrecord
@@ -130,6 +131,23 @@ def test_workers_runner_and_cache_do_not_change_a_byte(any_form: Path, tmp_path:
     ingest((any_form, tmp_path / "b"), beam_args=threads, cache_dir=str(tmp_path / "cache"))
     ingest((any_form, tmp_path / "c"), cache_dir=str(tmp_path / "cache"))
     assert shards(tmp_path / "a") == shards(tmp_path / "b") == shards(tmp_path / "c")
+
+
+@pytest.mark.slow
+def test_worker_processes_do_not_change_a_byte(
+    folders: Folders, notes: list[dict], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(
+        folders[0] / "notes.tfrecord",
+        [*broken_notes(notes[:3], sample_rate=8000), *map(serialize, notes[3:])],
+    )
+    ingest(folders, max_quarantine_fraction=1)
+    monkeypatch.setattr("components.ingest.executor._WORTH_PROCESSES", 0)
+    monkeypatch.setattr(cores, "count", lambda: 2)
+    other = folders[0], folders[1].parent / "processes"
+    ingest(other, max_quarantine_fraction=1)
+    assert shards(other[1]) == shards(folders[1])
+    assert summary(other[1])["quarantined"] == 3
 
 
 def test_official_splits_are_kept_and_dev_is_carved(folders: Folders) -> None:
