@@ -172,7 +172,7 @@ def ask(
 
 
 def _answers(models: Mapping[str, Any], serialized: Any, parsed: Mapping[str, Any]) -> Predictions:
-    """What the models answer to a batch of notes."""
+    """Return what the models answer to a batch of notes."""
     notes = {name: values.numpy() for name, values in parsed.items()}
     answers = {
         name: _checked(
