@@ -9,6 +9,7 @@ import functools
 import math
 import os
 import pickle
+import signal
 import subprocess
 import sys
 from collections import deque
@@ -134,6 +135,7 @@ class _Workers(contextlib.ExitStack):
 
 
 def _work() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal it reaches all; the caller decides
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what the work prints is no answer
     keep_memory()
