@@ -84,8 +84,8 @@ def timed(function: Callable[[], object]) -> Run:
 
 
 def _cpu_s() -> float:
-    taken = os.times()
-    return taken.user + taken.system + taken.children_user + taken.children_system
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(of.ru_utime + of.ru_stime for of in used)
 
 
 def peak_rss_bytes() -> int:
