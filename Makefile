@@ -125,6 +125,18 @@ bench-accuracy: $(READY)  ## measure accuracy on instruments not in train; goes 
 bench-travel: $(READY)  ## measure accuracy on sounds from elsewhere, which recipes are chosen by (ARGS=--final: the part put aside)
 	@$(BIN)/python -m benchmarks.travel $(ARGS)
 
+.PHONY: bench-first-run
+bench-first-run: $(READY)  ## measure what the seed does to a first run's figures (after make run)
+	@$(BIN)/python -m benchmarks.first_run $(ARGS)
+
+.PHONY: bench-novelty
+bench-novelty: $(READY)  ## measure how often novelty speaks up about notes, recordings and noises (after make run)
+	@$(BIN)/python -m benchmarks.novelty $(ARGS)
+
+.PHONY: bench-distill
+bench-distill: $(READY)  ## measure a student against its teachers, all tiny, on instruments that none has heard
+	@$(BIN)/python -m benchmarks.distill $(ARGS)
+
 .PHONY: golden
 golden: $(READY)  ## accept what compiling for a cluster yields now as tests/kubeflow/golden.yaml
 	@UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q -k it_is_what_it_was tests/kubeflow/test_whole_pipeline.py

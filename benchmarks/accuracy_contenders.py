@@ -1,6 +1,6 @@
 """The contenders: each learns from a fold's notes and answers with a family for any note."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 import nsynth
-from benchmarks.accuracy_data import IMAGE, Notes, normalizer, write_split
+from benchmarks.accuracy_data import IMAGE, Normalize, Notes, normalizer, write_split
 from benchmarks.accuracy_folds import Fold
 from pipeline.fingerprint import step_fingerprint
 from trainer import index
 from trainer.checkpoint import Checkpoint
+from trainer.distill import mean_answers
 from trainer.fit import fit
 from trainer.options import AugmentOptions, AuxiliaryOptions, RecipeOptions
 from transform.options import SpectrogramOptions
@@ -125,6 +126,14 @@ def ancestor(task: Task) -> Answer:
 def ours(task: Task, per_bin: bool = True) -> Answer:
     """Our network, trained by the Trainer's own code on files like Transform's."""
     keras.backend.clear_session()
+    network, normalize = trained(task, per_bin)
+    return lambda notes, chosen: probabilities(network, normalize, notes, chosen).argmax(axis=1)
+
+
+def trained(
+    task: Task, per_bin: bool = True, teachers: Sequence[keras.Model] = ()
+) -> tuple[keras.Model, Normalize]:
+    """Trains our network; the function that comes with it normalizes spectrograms for it."""
     recipe = task.recipe.model_copy(update={"seed": task.seed})
     normalize = normalizer(task.notes, task.fold.train, per_bin)
     train, dev = (
@@ -134,6 +143,7 @@ def ours(task: Task, per_bin: bool = True) -> Answer:
         )
         for name, part in (("train", task.fold.train), ("dev", task.fold.dev))
     )
+    answers = mean_answers(teachers, train, task.spectrogram)
     checkpoint = Checkpoint(
         task.folder,
         recipe=recipe.model_dump(mode="json"),
@@ -141,26 +151,26 @@ def ours(task: Task, per_bin: bool = True) -> Answer:
         train=train.fingerprint,
         dev=dev.fingerprint,
     )
-    trained = fit(recipe, task.spectrogram, train, dev, checkpoint)
+    done = fit(recipe, task.spectrogram, train, dev, checkpoint, answers=answers)
     task.told.update(
-        kept_epoch=trained.state.kept_epoch,
-        parameters=trained.parameters,
-        multiply_accumulates_per_note=trained.macs,
-        history=trained.state.rows(),
+        kept_epoch=done.state.kept_epoch,
+        parameters=done.parameters,
+        multiply_accumulates_per_note=done.macs,
+        history=done.state.rows(),
     )
+    return done.network, normalize
 
-    def answer(notes: Notes, chosen: np.ndarray) -> np.ndarray:
-        return trained.network.predict(_Batches(notes, chosen, normalize), verbose=0).argmax(axis=1)
 
-    return answer
+def probabilities(network: keras.Model, normalize: Normalize, notes: Notes, chosen: np.ndarray) -> np.ndarray:
+    """What a network of `trained` answers: float32 [chosen, classes]."""
+    answers: np.ndarray = network.predict(_Batches(notes, chosen, normalize), verbose=0)
+    return answers
 
 
 class _Batches(keras.utils.PyDataset):
     """Normalized spectrograms, some at a time."""
 
-    def __init__(
-        self, notes: Notes, chosen: np.ndarray, normalize: Callable[[np.ndarray], np.ndarray], size: int = 64
-    ):
+    def __init__(self, notes: Notes, chosen: np.ndarray, normalize: Normalize, size: int = 64):
         super().__init__()
         self._notes, self._chosen, self._normalize, self._size = notes, chosen, normalize, size
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from trainer import devices
 from trainer.checkpoint import Checkpoint
@@ -45,6 +46,7 @@ def fit(
     checkpoint: Checkpoint,
     start_weights: Path | None = None,
     logs: Path | None = None,
+    answers: np.ndarray | None = None,
 ) -> Trained:
     """Trains on `train` and keeps the last weights that `dev` does not find worse than the best.
 
@@ -59,6 +61,7 @@ def fit(
       checkpoint: resumed from if it holds a state; saved to after each epoch.
       start_weights: a weights file of a network of the same architecture to start from.
       logs: folder for TensorBoard.
+      answers: of teachers about each train note, float32 [notes, classes], learned beside the labels; see distill.py.
     """
     devices.make_repeatable(recipe.seed)
     per_epoch = steps_per_epoch(train, recipe.batch_size)
@@ -83,7 +86,7 @@ def fit(
     done = len(state.history)
     if not progress.finished:
         model.fit(
-            training_batches(train, recipe, spectrogram, first_step=done * per_epoch),
+            training_batches(train, recipe, spectrogram, done * per_epoch, answers),
             initial_epoch=done,
             epochs=recipe.epochs,
             steps_per_epoch=per_epoch,

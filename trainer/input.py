@@ -70,9 +70,20 @@ def steps_per_epoch(index: NoteIndex, batch_size: int) -> int:
 
 
 def training_batches(
-    index: NoteIndex, recipe: RecipeOptions, spectrogram: SpectrogramOptions, first_step: int = 0
+    index: NoteIndex,
+    recipe: RecipeOptions,
+    spectrogram: SpectrogramOptions,
+    first_step: int = 0,
+    answers: np.ndarray | None = None,
 ) -> tf.data.Dataset:
     """Endless batches from `first_step` on.
+
+    Args:
+      index: notes to draw from.
+      recipe: gives batch size, balance, heads, augmentation and seed.
+      spectrogram: options the notes were transformed with.
+      first_step: batches that an earlier part of the training has seen.
+      answers: float32 [notes, classes], of teachers; the label's targets are the mean of these and the labels.
 
     Returns:
       dataset of (float32 [batch, frames, n_mels], targets): those of `targets_of` that the recipe's heads want, mixed
@@ -80,6 +91,7 @@ def training_batches(
     """
     instrument = tf.constant(index.instrument)
     cumulated = tf.cumsum(draw_probabilities(index, recipe.balance))
+    taught = None if answers is None else tf.constant(answers, tf.float32)
     heads = active_heads(recipe)
     read = Reader(index)
 
@@ -89,6 +101,8 @@ def training_batches(
         serialized = tf.numpy_function(read, [drawn], tf.string, stateful=False)
         notes = codec.parse_batch(tf.ensure_shape(serialized, [recipe.batch_size]), spectrogram)
         targets = targets_of(notes, tf.gather(instrument, drawn), len(index.instruments))
+        if taught is not None:
+            targets[LABEL] = (targets[LABEL] + tf.gather(taught, drawn)) / 2
         wanted = {head: targets[head] for head in heads}
         seed = tf.stack([tf.constant(recipe.seed * 8 + _SALT_AUGMENT, tf.int64), step])
         return augment(notes[features.LOG_MEL], wanted, recipe.augment, seed)

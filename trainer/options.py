@@ -22,6 +22,7 @@ class AugmentOptions(BaseModel, frozen=True, extra="forbid"):
     envelope: float = Field(
         0.3, ge=0, description="deviation of a slope over time, at its end: decays change"
     )
+    room: float = Field(0.5, ge=0, le=1, description="share of the notes that get the tail of a room")
     stretch: float = Field(
         0.7, ge=0, description="largest change of speed, as a natural logarithm: 0.7 is half to twice as fast"
     )
@@ -76,6 +77,11 @@ class RecipeOptions(BaseModel, frozen=True, extra="forbid"):
     )
     augment: AugmentOptions = AugmentOptions()
     auxiliary: AuxiliaryOptions = AuxiliaryOptions()
+    distill: tuple[str, ...] = Field(
+        (),
+        description="folders of exported models, trained on the same data, whose mean answer is learned beside the "
+        "labels",
+    )
     warm_start: bool = Field(True, description="start from the champion's weights where they fit")
     seed: int = Field(0, ge=0, lt=2**31)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import tensorflow_transform as tft
 
-from trainer import index
+from trainer import distill, index
 from trainer.checkpoint import Checkpoint
 from trainer.export import export, start_weights
 from trainer.fit import Trained, fit
@@ -35,7 +35,7 @@ def run_fn(fn_args: "FnArgs") -> None:
         configuration whose values, by dotted names of recipe fields, replace the recipe's.
 
     Raises:
-      UserError: the transformed examples are missing or damaged, or the training diverged.
+      UserError: the transformed examples are missing or damaged, a teacher does not fit, or the training diverged.
     """
     config = fn_args.custom_config
     recipe = RecipeOptions(**config["recipe"])
@@ -48,6 +48,9 @@ def run_fn(fn_args: "FnArgs") -> None:
     dev = index.scan(index.expand(fn_args.eval_files), spectrogram)
     champion = Path(fn_args.base_model) if fn_args.base_model else None
     weights = start_weights(champion, recipe, spectrogram, config["splits"])
+    transform_output = tft.TFTransformOutput(fn_args.transform_graph_path)
+    teachers = distill.load_teachers(recipe.distill, spectrogram, transform_output)
+    answers = distill.mean_answers(teachers, train, spectrogram)
     run_dir = Path(fn_args.model_run_dir)
     checkpoint = Checkpoint(
         Path(config.get("checkpoint_dir") or run_dir / "checkpoints"),
@@ -57,11 +60,11 @@ def run_fn(fn_args: "FnArgs") -> None:
         train=train.fingerprint,
         dev=dev.fingerprint,
         start=index.file_hash(weights) if weights else None,
+        teachers=distill.fingerprint(recipe.distill),
     )
-    trained = fit(recipe, spectrogram, train, dev, checkpoint, weights, run_dir / TENSORBOARD)
+    trained = fit(recipe, spectrogram, train, dev, checkpoint, weights, run_dir / TENSORBOARD, answers)
     write_history(trained, recipe, run_dir / HISTORY)
     write_variations(index.expand(fn_args.train_files), recipe.augment, spectrogram, run_dir / FILE)
-    transform_output = tft.TFTransformOutput(fn_args.transform_graph_path)
     folder = Path(fn_args.serving_model_dir)
     novelty = fit_novelty(trained.network, train, dev, spectrogram)
     export(trained.network, novelty, transform_output, recipe, spectrogram, config["splits"], folder)

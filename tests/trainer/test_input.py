@@ -119,6 +119,16 @@ def test_targets_belong_to_the_note_beside_them(uneven, plain):
     assert seen == 5 * BATCH
 
 
+def test_the_label_is_learned_half_from_the_teachers(uneven, plain):
+    answers = np.random.default_rng(0).dirichlet(np.ones(len(nsynth.CLASSES)), len(uneven)).astype(np.float32)
+    labels = [targets[LABEL].numpy() for _, targets in training_batches(uneven, plain, SPECTROGRAM).take(3)]
+    taught = training_batches(uneven, plain, SPECTROGRAM, answers=answers).take(3)
+    cumulated = tf.cumsum(draw_probabilities(uneven, plain.balance))
+    for step, (_, targets) in enumerate(taught):
+        drawn = draw(tf.constant(step, tf.int64), cumulated, plain.batch_size, plain.seed).numpy()
+        np.testing.assert_allclose(targets[LABEL], (labels[step] + answers[drawn]) / 2, atol=1e-6)
+
+
 def test_only_the_targets_of_active_heads_are_made(uneven, plain):
     auxiliary = AuxiliaryOptions(instrument=0, source=0.1, pitch=0)
     _, targets = next(

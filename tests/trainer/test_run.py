@@ -306,3 +306,31 @@ def test_a_training_without_a_champion_says_that_it_starts_fresh(champion, tmp_p
     path = champion and tmp_path / champion
     assert export.start_weights(path, RecipeOptions(), SPECTROGRAM, SPLITS) is None
     assert "there is no champion" in caplog.text
+
+
+def test_a_student_learns_from_exported_teachers(prepared, exported, tmp_path, caplog):
+    caplog.set_level("INFO", "trainer")
+    teacher = str(exported / "Format-Serving")
+    recipe = RecipeOptions(size="tiny", epochs=1, batch_size=8, seed=1, distill=(teacher, teacher))
+    run.run_fn(fn_args(prepared[0], tmp_path, recipe))
+    assert f"2 teachers answer {NOTES} notes" in caplog.text
+    described = json.loads((tmp_path / "Format-Serving" / export.RECIPE).read_text())
+    assert described["recipe"]["distill"] == [teacher, teacher]
+
+
+@pytest.mark.parametrize("fault", ["nothing", "options", "normalization"])
+def test_a_teacher_that_does_not_fit_is_refused(prepared, exported, fault, tmp_path):
+    """A network that hears normalized spectrograms of other data would teach nonsense."""
+    teacher = tmp_path / "teacher"
+    if fault != "nothing":
+        shutil.copytree(exported / "Format-Serving", teacher)
+    if fault == "options":
+        described = json.loads((teacher / export.RECIPE).read_text())
+        described["spectrogram"]["top_db"] = 0
+        (teacher / export.RECIPE).write_text(json.dumps(described))
+    if fault == "normalization":  # then its network answers the same spectrogram otherwise
+        build(RecipeOptions(size="tiny"), SPECTROGRAM.n_mels).save_weights(teacher / export.WEIGHTS)
+    recipe = RecipeOptions(size="tiny", epochs=1, batch_size=8, distill=(str(teacher),))
+    says = "is not an exported model" if fault == "nothing" else "was trained on other spectrograms"
+    with pytest.raises(nsynth.UserError, match=says):
+        run.run_fn(fn_args(prepared[0], tmp_path, recipe))
