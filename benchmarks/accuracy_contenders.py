@@ -59,7 +59,7 @@ class Task:
 
 
 def majority(task: Task) -> Answer:
-    """The family that most train notes have."""
+    """Answer the family that most train notes have."""
     most = np.bincount(task.notes.family[task.fold.known]).argmax()
     return lambda notes, chosen: np.full(len(chosen), most)
 
@@ -71,13 +71,13 @@ def extra_trees(task: Task) -> Answer:
 
 
 def svm(task: Task) -> Answer:
-    """A support vector machine with a Gaussian kernel on the same statistics."""
+    """Train a support vector machine with a Gaussian kernel on the same statistics."""
     machine = SVC(C=_SVM_C, class_weight="balanced", random_state=task.seed)
     return _classical(task, make_pipeline(StandardScaler(), machine))
 
 
 def frozen_svm(task: Task) -> Answer:
-    """The same machine on the features of a network that others trained on music."""
+    """Train the same machine on the features of a network that others trained on music."""
     machine = SVC(C=_SVM_C, class_weight="balanced", random_state=task.seed)
     return _classical(task, make_pipeline(StandardScaler(), machine), "frozen")
 
@@ -95,7 +95,7 @@ def _classical(task: Task, model: Any, features: str = "statistics") -> Answer:
 
 
 def ancestor(task: Task) -> Answer:
-    """The network that this project grew out of, trained by its own recipe; the epoch that does best on dev."""
+    """Train the network that this project grew out of by its own recipe; keep the epoch that does best on dev."""
     keras.utils.set_random_seed(task.seed)
     model = keras.Sequential(
         [
@@ -162,7 +162,7 @@ def trained(
 
 
 def probabilities(network: keras.Model, normalize: Normalize, notes: Notes, chosen: np.ndarray) -> np.ndarray:
-    """What a network of `trained` answers: float32 [chosen, classes]."""
+    """Return what a network of `trained` answers: float32 [chosen, classes]."""
     answers: np.ndarray = network.predict(_Batches(notes, chosen, normalize), verbose=0)
     return answers
 

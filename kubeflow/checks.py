@@ -26,7 +26,7 @@ VERTEX_BUCKETS = "/gcs"
 
 
 def check_config(config: Any, target: Target) -> None:
-    """Makes sure that the steps can run elsewhere.
+    """Make sure that the steps can run elsewhere.
 
     Args:
       config: pipeline.config.Config.
@@ -49,7 +49,7 @@ def check_config(config: Any, target: Target) -> None:
 
 
 def _check_pattern(pattern: str) -> None:
-    """The first step looks for span folders by their names."""
+    """Refuse other patterns: the first step looks for span folders by their names."""
     if "{SPAN" in pattern and not pattern.startswith(SPAN_PATTERNS):
         raise nsynth.UserError(
             f"kubeflow.pattern = {pattern}: span folders are found by the names span-000001, span-000002 …; write "

@@ -127,7 +127,7 @@ def _own_artifact_types_as_files() -> Iterator[None]:
 
 
 def _refuse_unknown_steps(options: KubeflowOptions, spec: Spec) -> None:
-    """A misspelt step would quietly get what `default` gives."""
+    """Refuse a misspelt step, which would quietly get what `default` gives."""
     known = {*spec["root"]["dag"]["tasks"], *DEFAULT_STEPS}
     if unknown := set(options.steps) - known:
         raise nsynth.UserError(
@@ -141,7 +141,7 @@ def _container(spec: Spec, task: Spec) -> Spec:
 
 
 def _drop_local_paths(spec: Spec, options: KubeflowOptions) -> None:
-    """Replaces the set-up file or wheel, a path of this machine, by the image, which holds our code.
+    """Replace the set-up file or wheel, a path of this machine, by the image, which holds our code.
 
     Workers of an engine on other machines are sent the wheel in the step's image, so that both run the same code.
     """
@@ -168,7 +168,7 @@ def _connect_dynamic_properties(spec: Spec) -> None:
 
 
 def _choose_files(spec: Spec, options: KubeflowOptions) -> None:
-    """Sets the pattern of every split that ExampleGen is to read."""
+    """Set the pattern of every split that ExampleGen is to read."""
     task = spec["root"]["dag"]["tasks"].get(SPAN_STEP)
     if task and options.pattern != "*":
         constant = task["inputs"]["parameters"]["input_config"]["runtimeValue"]
@@ -179,7 +179,7 @@ def _choose_files(spec: Spec, options: KubeflowOptions) -> None:
 
 
 def _offer_run_parameters(spec: Spec) -> None:
-    """Makes parameters of the run, each with its default, of properties that would be constants."""
+    """Make parameters of the run, each with its default, of properties that would be constants."""
     declared = spec["root"].setdefault("inputDefinitions", {}).setdefault("parameters", {})
     tasks = spec["root"]["dag"]["tasks"]
     for parameter, property_name in RUN_PARAMETERS.items():
@@ -217,7 +217,7 @@ def _text_parameter(default: str) -> Spec:
 
 
 def _set_resources(container: Spec, step: StepOptions, target: Target) -> None:
-    """Requests what is also the limit, so that the step is never starved and never evicted first."""
+    """Request what is also the limit, so that the step is never starved and never evicted first."""
     assert step.cpu
     assert step.memory
     resources: Spec = {"cpuLimit": quantity(step.cpu), "memoryLimit": quantity(step.memory) / 1e9}
@@ -247,7 +247,7 @@ def _set_retries(task: Spec, step: StepOptions, options: KubeflowOptions) -> Non
 def _tell_entrypoint(
     name: str, container: Spec, target: Target, options: KubeflowOptions, workspace: str | None
 ) -> None:
-    """Gives our command the step, the place of artifacts, and the driver, which TFX puts into a hook of Vertex AI."""
+    """Give our command the step, the place of artifacts, and the driver, which TFX puts into a hook of Vertex AI."""
     args = ["--step", name]
     if target == "kfp" and workspace:
         args += ["--workspace", workspace]

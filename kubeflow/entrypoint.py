@@ -62,7 +62,7 @@ _running: list[subprocess.Popen[bytes]] = []
 
 
 def main(argv: list[str]) -> int:
-    """Runs one step; answers its exit code."""
+    """Run one step; return its exit code."""
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--step", required=True, help="name of the step, for the log")
     parser.add_argument("--driver", help="module to run first; it resolves {SPAN} of an ExampleGen")
@@ -129,7 +129,7 @@ def run_step(
     driver: str | None,
     tfx_args: list[str],
 ) -> int:
-    """Fixes the input, runs the driver, if any, and the executor, and fixes the output.
+    """Fix the input, run the driver, if any, and the executor, and fix the output.
 
     Raises:
       nsynth.UserError: an input is not there as it was published.
@@ -183,7 +183,7 @@ def _execute(
 def fix_input(
     executor_input: dict[str, Any], inputs_spec: dict[str, Any], claim: Claim | None = None
 ) -> None:
-    """Makes KFP's ExecutorInput one that TFX understands, in place.
+    """Make KFP's ExecutorInput one that TFX understands, in place.
 
     Raises:
       nsynth.UserError: an input is not there as it was published.
@@ -211,14 +211,14 @@ def fix_input(
 
 
 def take_over_metadata(executor_input: dict[str, Any], driver_output: dict[str, Any]) -> None:
-    """Adds what the driver found out about the output artifacts (span, fingerprint), in place."""
+    """Add what the driver found out about the output artifacts (span, fingerprint), in place."""
     found = {name: artifact.get("metadata", {}) for name, artifact in _artifacts({"": driver_output}, "")}
     for name, artifact in _artifacts(executor_input, "outputs"):
         artifact["metadata"] = {**artifact.get("metadata", {}), **found.get(name, {})}
 
 
 def fix_files(folder: Path, places: Mapping[str, str]) -> None:
-    """Writes addresses where the JSON files of an output name folders that only this attempt of the step has."""
+    """Write addresses where the JSON files of an output name folders that only this attempt of the step has."""
     for path in folder.rglob("*.json") if folder.is_dir() else ():
         text = path.read_text(errors="replace")
         if not any(place in text for place in places):
@@ -243,7 +243,7 @@ def staged_places() -> dict[str, str]:
 
 
 def to_addresses(value: Any, places: Mapping[str, str] | None = None, drop_null: bool = True) -> Any:
-    """The way back, for every string in `value`: the launcher uploads and records addresses, not folders.
+    """Go the way back, for every string in `value`: the launcher uploads and records addresses, not folders.
 
     Metadata too, since properties such as the Evaluator's `current_model` hold addresses of artifacts. Properties
     without a value are left out (`drop_null`): the launcher fails the step over a null.
@@ -262,7 +262,7 @@ def to_addresses(value: Any, places: Mapping[str, str] | None = None, drop_null:
 
 
 def unwrapped(value: Any) -> Any:
-    """The list or dict inside of KFP's wrapping; another value stays as it is."""
+    """Return the list or dict inside of KFP's wrapping; another value stays as it is."""
     if isinstance(value, dict) and len(value) == 1:
         return value.get("list", value.get("struct", value))
     return value
@@ -285,7 +285,7 @@ def _run(
     tfx_args: list[str],
     documents: StepDocuments = NOWHERE,
 ) -> None:
-    """Runs a module of TFX's as a child; a child killed by signal n answers 128 + n, as shells have it.
+    """Run a module of TFX's as a child; a child killed by signal n answers 128 + n, as shells have it.
 
     Raises:
       Failed: it answered something else than 0.

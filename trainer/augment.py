@@ -21,7 +21,7 @@ _CURVES = 3  # cosines of 1.5 to 3 half-waves over the mel axis that make up an 
 def augment(
     log_mel: tf.Tensor, targets: dict[str, tf.Tensor], options: AugmentOptions, seed: tf.Tensor
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """Applies every variation that is switched on.
+    """Apply every variation that is switched on.
 
     Args:
       log_mel: float32 [batch, frames, n_mels].
@@ -71,7 +71,7 @@ def mixup(
 def timbre_curve(
     log_mel: tf.Tensor, gain: float, tilt: float, equalizer: float, seed: tf.Tensor
 ) -> tf.Tensor:
-    """A random filter for each note, constant over time: float32 [batch, 1, n_mels] to be added.
+    """Draw a random filter for each note, constant over time: float32 [batch, 1, n_mels] to be added.
 
     The curve is offset + slope + slow cosines, each with a normal random amplitude of the given deviation.
     """
@@ -84,13 +84,13 @@ def timbre_curve(
 
 
 def envelope_slope(log_mel: tf.Tensor, deviation: float, seed: tf.Tensor) -> tf.Tensor:
-    """A random slope over time for each note, 0 at its start: float32 [batch, frames, 1] to be added."""
+    """Draw a random slope over time for each note, 0 at its start: float32 [batch, frames, 1] to be added."""
     amplitude = tf.random.stateless_normal([tf.shape(log_mel)[0], 1, 1], seed, stddev=deviation)
     return amplitude * tf.linspace(0.0, 1.0, tf.shape(log_mel)[1])[tf.newaxis, :, tf.newaxis]
 
 
 def room(log_mel: tf.Tensor, share: float, seed: tf.Tensor) -> tf.Tensor:
-    """Puts a share of the notes into rooms: behind each sound a tail of its own level and decay lingers.
+    """Put a share of the notes into rooms: behind each sound a tail of its own level and decay lingers.
 
     Rendered notes end abruptly, recordings do not. On a log spectrogram, a decay is a straight line downwards; the tail
     is the highest of the lines that begin at all earlier frames, and noise, as a diffuse sound's level fluctuates.
@@ -110,7 +110,7 @@ def room(log_mel: tf.Tensor, share: float, seed: tf.Tensor) -> tf.Tensor:
 
 
 def _later(log_mel: tf.Tensor, frames: int) -> tf.Tensor:
-    """Notes some frames late, with silence before them."""
+    """Delay notes by some frames, with silence before them."""
     return tf.pad(log_mel[:, :-frames], [[0, 0], [frames, 0], [0, 0]], constant_values=log_mel.dtype.min / 2)
 
 
@@ -128,7 +128,7 @@ def stretch(log_mel: tf.Tensor, largest: float, seed: tf.Tensor) -> tf.Tensor:
 
 
 def shift(log_mel: tf.Tensor, frames: int, bins: int, seed: tf.Tensor) -> tf.Tensor:
-    """Moves notes by up to `frames` in time and `bins` in frequency; the edge is repeated into the gap."""
+    """Move notes by up to `frames` in time and `bins` in frequency; the edge is repeated into the gap."""
     seeds = tf.random.split(seed, 2)
     time = _shift_frames(log_mel, frames, seeds[0]) if frames else log_mel
     return _shift_bins(time, bins, seeds[1]) if bins else time

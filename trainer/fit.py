@@ -98,7 +98,7 @@ def fit(
 
 
 def compile_model(model: keras.Model, recipe: RecipeOptions, per_epoch: int, replicas: int = 1) -> None:
-    """Gives the training model its optimizer and losses.
+    """Give the training model its optimizer and losses.
 
     Args:
       model: with all heads.
@@ -137,7 +137,7 @@ def _tensorboard(logs: Path | None) -> list[keras.callbacks.Callback]:
 
 
 def _served(recipe: RecipeOptions, spectrogram: SpectrogramOptions, state: State) -> keras.Model:
-    """The network outside of any strategy and in full precision."""
+    """Return the network outside of any strategy and in full precision."""
     network = build(recipe, spectrogram.n_mels)
     network.set_weights(state.kept_weights)
     return network

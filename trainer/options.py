@@ -86,7 +86,7 @@ class RecipeOptions(BaseModel, frozen=True, extra="forbid"):
     seed: int = Field(0, ge=0, lt=2**31)
 
     def value(self, name: str) -> Any:
-        """The value of a field by its dotted name, such as `augment.mixup`.
+        """Return the value of a field by its dotted name, such as `augment.mixup`.
 
         Raises:
           UserError: there is no such field.
@@ -101,7 +101,7 @@ class RecipeOptions(BaseModel, frozen=True, extra="forbid"):
         return found
 
     def replaced(self, values: Mapping[str, Any]) -> Self:
-        """The recipe with other values by dotted name.
+        """Return the recipe with other values by dotted name.
 
         Raises:
           UserError: there is no such field, or it does not take the value.

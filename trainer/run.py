@@ -72,7 +72,7 @@ def run_fn(fn_args: "FnArgs") -> None:
 
 
 def write_history(trained: Trained, recipe: RecipeOptions, path: Path) -> None:
-    """Writes what happened as JSON: a row an epoch, the kept epoch, the recipe, parameters and operations."""
+    """Write what happened as JSON: a row an epoch, the kept epoch, the recipe, parameters and operations."""
     kept = trained.state.kept_epoch
     log.info("kept: epoch %d, accuracy on dev %.3f", kept, trained.state.history[kept - 1].dev_accuracy)
     path.parent.mkdir(parents=True, exist_ok=True)

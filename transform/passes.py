@@ -48,11 +48,11 @@ class Measure(beam.DoFn):
         self._shards: list[Shard] = []
 
     def process(self, shard: Shard) -> None:
-        """Takes a shard in."""
+        """Take a shard in."""
         self._shards.append(shard)
 
     def finish_bundle(self) -> Iterator[Any]:
-        """Yields each shard once it is measured, at once if it was in an earlier run."""
+        """Yield each shard once it is measured, at once if it was in an earlier run."""
         unmeasured = [shard for shard in self._shards if not shard.is_measured]
         if unmeasured and self._mapped is None:
             self._mapped = _traced(self._upper_half, tf.TensorSpec([None], tf.string))
@@ -108,7 +108,7 @@ class Analyse(beam.DoFn):
         self._temporary = temporary
 
     def process(self, _: None, measured: Iterable[Shard]) -> Iterator[str]:
-        """Yields the folder of the SavedModel, one and the same whatever order the shards come in."""
+        """Yield the folder of the SavedModel, one and the same whatever order the shards come in."""
         sums = Sums(self._analysis.analyzers)
         for shard in sorted(measured, key=lambda shard: shard.place):
             if shard.analysed:
@@ -140,19 +140,19 @@ class Finish(beam.DoFn):
         self._shards: list[Shard] = []
 
     def process(self, shard: Shard, transform_fn: str) -> None:
-        """Takes a shard in, to be finished by the graph in the folder `transform_fn`."""
+        """Take a shard in, to be finished by the graph in the folder `transform_fn`."""
         if self._mapped is None:
             self._mapped = self._lower_half(transform_fn)
         self._shards.append(shard)
 
     def finish_bundle(self) -> Iterator[Any]:
-        """Yields the files of transformed notes."""
+        """Yield the files of transformed notes."""
         for notes in cores.each(partial(self._finish, threads=_threads(self._shards)), self._shards):
             self._notes.inc(notes)
         yield from (GlobalWindows.windowed_value(shard.transformed) for shard in self._shards)
 
     def _finish(self, shard: Shard, threads: int) -> int:
-        """Writes a shard's transformed notes and gives their number."""
+        """Write a shard's transformed notes and return their number."""
         assert self._mapped is not None
         written = 0
         with (
@@ -194,7 +194,7 @@ def _threads(shards: Sequence[Shard]) -> int:
 
 
 def _parallel_map(records: tf.data.Dataset, function: Mapped, threads: int) -> tf.data.Dataset:
-    """Maps in order on some threads, each op on one of them."""
+    """Map in order on some threads, each op on one of them."""
     options = tf.data.Options()
     options.threading.private_threadpool_size = threads
     options.threading.max_intra_op_parallelism = 1
@@ -207,7 +207,7 @@ def _parallel_map(records: tf.data.Dataset, function: Mapped, threads: int) -> t
 
 @contextmanager
 def _name_file_in_errors(path: str) -> Iterator[None]:
-    """Turns what TensorFlow says about a bad file into a message for the user."""
+    """Turn what TensorFlow says about a bad file into a message for the user."""
     try:
         yield
     except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:

@@ -75,7 +75,7 @@ class Used(NamedTuple):
 
     @classmethod
     def of(cls, split: str, note: Note, sound: str, place: Record) -> "Used":
-        """The entry of a note."""
+        """Return the entry of a note."""
         return cls(split, note.note_str, sound, note.group, note.attributes, note.lacks, *place)
 
 
@@ -94,7 +94,7 @@ class Refused(NamedTuple):
 
     @classmethod
     def of(cls, source: Source, place: Record, why: ContractError) -> "Refused":
-        """The entry of a record that breaks the contract."""
+        """Return the entry of a record that breaks the contract."""
         if why.file:
             return cls(why.file, 0, len(why.raw), source.split, why.note_str, why.reason, why.detail)
         return cls(
@@ -165,7 +165,7 @@ def _copy(shard: Shard, layout: Layout) -> tuple[list[Used], list[Refused]]:
 def _examined(
     shard: Shard, readers: Readers
 ) -> contextlib.AbstractContextManager[Iterator[tuple[Wanted | Taken, Callable[[], Examined]]]]:
-    """The shard's records, in order, and what waits to be known of each."""
+    """Yield the shard's records, in order, and what waits to be known of each."""
     wanted = (
         Wanted(shard.sources[source], Record(int(offset), int(length)), int(source))
         for source, offset, length in zip(shard.source_ids, shard.offsets, shard.lengths, strict=True)
@@ -183,7 +183,7 @@ def _examine(taken: Taken) -> Examined:
 
 
 def described(note: Note) -> bytes:
-    """The note's sound scalars as a serialized tf.Example of their own.
+    """Return the note's sound scalars as a serialized tf.Example of their own.
 
     Appended to the record's bytes they become part of it: protobuf merges concatenated messages.
     """
@@ -194,7 +194,7 @@ def described(note: Note) -> bytes:
 
 
 def waveform_name(note: Note) -> str:
-    """A name for a waveform: equal for byte-identical samples only."""
+    """Return a name for a waveform: equal for byte-identical samples only."""
     return hashlib.sha256(note.audio.data).hexdigest()[:32]
 
 
@@ -224,7 +224,7 @@ class Quarantine(contextlib.AbstractContextManager["Quarantine"]):
 
 
 def reports(shards: list[Shard], layout: Layout) -> Iterator[tuple[list[Used], list[Refused]]]:
-    """What the workers told, shard by shard."""
+    """Return what the workers told, shard by shard."""
     for shard in shards:
         with files.open_to_read(layout.report(shard)) as file:
             report = json.loads(file.read())

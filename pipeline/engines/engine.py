@@ -65,7 +65,7 @@ class EngineOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
         return self.runner == "dataflow" and "sdk_container_image" in self.dataflow
 
     def check(self, paths: Iterable[str]) -> None:
-        """Makes sure before a run that this machine has what the engine wants.
+        """Make sure before a run that this machine has what the engine wants.
 
         Args:
           paths: where the run reads and writes.
@@ -96,7 +96,7 @@ class EngineOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
             _check_job_server(self.flink)
 
     def _check_dataflow(self) -> None:
-        """What Beam's validator would ask Google about if it were not set."""
+        """Return what Beam's validator would ask Google about if it were not set."""
         if absent := [name for name in ("project", "region", "temp_location") if name not in self.dataflow]:
             raise nsynth.UserError(f"engine.dataflow needs {', '.join(absent)}")
         if not str(self.dataflow["temp_location"]).startswith("gs://"):
