@@ -149,6 +149,7 @@ def test_novelty_is_told_where_the_model_tells_it(server, models, notes, tmp_pat
         (wav(np.zeros(0)), "holds no sound"),
         (wav(np.array([np.nan])), "not finite numbers"),
     ],
+    ids=["text", "nothing", "silence", "no samples", "not a number"],  # a WAV holds the time of its writing
 )
 def test_what_is_no_sound_is_refused(server, content, message):
     answer = server.ask("/classify", content)
