@@ -57,7 +57,7 @@ def lighten(beam: bool = False) -> None:
                 importlib.import_module(name)
         finally:
             del sys.modules["apache_beam"]
-    from kubeflow import local_files  # it imports TFX
+    from pipeline import local_files  # it imports TFX
 
     local_files.prefer()
 

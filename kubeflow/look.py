@@ -5,7 +5,6 @@
 By the rules and the code of `nsynth retrain`; seconds, without TensorFlow.
 """
 
-import argparse
 import json
 import resource
 import sys
@@ -23,9 +22,9 @@ from kubeflow.groups import LOOK, LOOK_OUTPUTS
 from kubeflow.rounds import (
     ClusterRetraining,
     Found,
-    config_of,
     digest_of_versions,
     names_of,
+    read_arguments,
     with_width,
 )
 from pipeline import exit_codes
@@ -38,17 +37,12 @@ YES, NO = "yes", "no"
 
 def main(argv: list[str]) -> int:
     """Look, and return the exit code."""
-    parser = argparse.ArgumentParser(allow_abbrev=False)
-    parser.add_argument("--settings", required=True)
-    parser.add_argument("--executor_input", required=True, type=json.loads)
-    args = parser.parse_args(argv)
     started = time.monotonic()
-    given = args.executor_input["inputs"]["parameterValues"]
-    config = config_of(args.settings, given["data"], given["models"])
+    config, given, outputs = read_arguments(argv)
     retraining = ClusterRetraining(config, given["run"], given["run_name"], span_of(given["range_config"]))
     answer, code = look(retraining, given)
     content = json.dumps({"parameterValues": answer})
-    atomic.write(Path(args.executor_input["outputs"]["outputFile"]), content)
+    atomic.write(Path(outputs["outputFile"]), content)
     print(json.dumps({"step": LOOK, **cost(started, resource.RUSAGE_SELF), "exit_code": code}), flush=True)
     return code
 

@@ -5,7 +5,6 @@
 It is given no artifacts; it reads the documents that the steps left on the claim. No TensorFlow.
 """
 
-import argparse
 import json
 import logging
 import resource
@@ -24,7 +23,7 @@ from kubeflow.conclude import conclude, load
 from kubeflow.documents import of_workspace
 from kubeflow.entrypoint import cost, to_staged
 from kubeflow.groups import REPORT
-from kubeflow.rounds import ClusterRetraining, Found, config_of
+from kubeflow.rounds import ClusterRetraining, Found, read_arguments
 from pipeline.history.ledger import Round
 from pipeline.report import INDEX, report_path
 from pipeline.report.facts import facts_of, facts_path
@@ -40,18 +39,12 @@ _log = logging.getLogger(__name__)
 
 def main(argv: list[str]) -> None:
     """Write down what came of the run."""
-    parser = argparse.ArgumentParser(allow_abbrev=False)
-    parser.add_argument("--settings", required=True)
-    parser.add_argument("--executor_input", required=True, type=json.loads)
-    args = parser.parse_args(argv)
     started = time.monotonic()
-    given = args.executor_input["inputs"]["parameterValues"]
-    config = config_of(args.settings, given["data"], given["models"])
+    config, given, outputs = read_arguments(argv)
     retraining = ClusterRetraining(config, given["run"], given["run_name"])
     line = write_down(retraining, _words_of(given.get("status")))
     if line:
         print(f"round {line.number}: {line.outcome}: {line.words}", flush=True)
-    outputs = args.executor_input["outputs"]
     answer = {"artifacts": artifacts(retraining, line, outputs["artifacts"])}
     atomic.write(Path(outputs["outputFile"]), json.dumps(answer))
     print(json.dumps({"step": REPORT, **cost(started, resource.RUSAGE_SELF), "exit_code": 0}), flush=True)

@@ -3,6 +3,7 @@
 The step Look decides what a run is to do, the step Report writes down what came of it. Imports no TensorFlow.
 """
 
+import argparse
 import contextlib
 import datetime
 import hashlib
@@ -207,7 +208,17 @@ def settings_of(config: Config) -> str:
     return json.dumps(config.model_dump(mode="json", exclude={"metadata_server", "corpus", "engine"}))
 
 
-def config_of(settings: str, data: str, models: str) -> Config:
+def read_arguments(argv: list[str]) -> tuple[Config, dict[str, Any], dict[str, Any]]:
+    """Parse the command line of Look and Report: the configuration, the parameters, and where the outputs go."""
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    parser.add_argument("--settings", required=True)
+    parser.add_argument("--executor_input", required=True, type=json.loads)
+    args = parser.parse_args(argv)
+    given = args.executor_input["inputs"]["parameterValues"]
+    return _config_of(args.settings, given["data"], given["models"]), given, args.executor_input["outputs"]
+
+
+def _config_of(settings: str, data: str, models: str) -> Config:
     """Read it in the container, with the folders of this run; ${NAME} in hooks is from the environment."""
     content: dict[str, Any] = json.loads(settings)
     retrain = content["retrain"]

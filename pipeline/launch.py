@@ -5,13 +5,11 @@ steps that come from the cache, too. This one constructs an executor when it is 
 """
 
 import datetime
-from types import SimpleNamespace
 
 from absl import logging
 from ml_metadata.proto import metadata_store_pb2
 from tfx.dsl.compiler import constants
 from tfx.dsl.io.filesystem_registry import DEFAULT_FILESYSTEM_REGISTRY
-from tfx.dsl.io.plugins.local import LocalFilesystem
 from tfx.dsl.io.plugins.tensorflow_gfile import TensorflowFilesystem
 from tfx.orchestration import metadata
 from tfx.orchestration.local import runner_utils
@@ -20,17 +18,8 @@ from tfx.orchestration.portable.base_executor_operator import BaseExecutorOperat
 from tfx.proto.orchestration import executable_spec_pb2, execution_result_pb2, pipeline_pb2
 
 from pipeline import on_demand
+from pipeline.local_files import LocalFiles
 from pipeline.step_log import FINISHED, RUNNING
-
-
-class _LocalFiles(LocalFilesystem):
-    """TFX's, with what its ExampleGen driver asks of a file, which TensorFlow's has."""
-
-    @staticmethod
-    def stat(path: str) -> SimpleNamespace:
-        """Return `length` and `mtime_nsec` of a file."""
-        found = LocalFilesystem.stat(path)
-        return SimpleNamespace(length=found.st_size, mtime_nsec=found.st_mtime_ns)
 
 
 class _WhenItRuns(BaseExecutorOperator):
@@ -62,7 +51,7 @@ def run(graph: pipeline_pb2.Pipeline, connection: metadata_store_pb2.ConnectionC
       connection: the history.
     """
     if on_demand.waits(on_demand.TENSORFLOW):  # until a step runs: TFX prefers it (10) for local paths, too
-        DEFAULT_FILESYSTEM_REGISTRY.register(_LocalFiles, priority=9)
+        DEFAULT_FILESYSTEM_REGISTRY.register(LocalFiles, priority=9)
     name = datetime.datetime.now().isoformat()
     runtime_parameter_utils.substitute_runtime_parameter(
         graph, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: name}
