@@ -255,7 +255,9 @@ def test_a_mark_under_the_pointer_shows_its_values(show, of, mark):
 
     driver = show(of=of)
     found = driver.find_element("css selector", mark)
-    driver.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", found)
+    # The browser tells of a scroll with the next frame, and the page hides the values then.
+    scrolled = "const [mark, done] = arguments; mark.scrollIntoView({block: 'center', behavior: 'instant'});"
+    driver.execute_async_script(f"{scrolled} requestAnimationFrame(() => requestAnimationFrame(done))", found)
     ActionChains(driver).move_to_element(found).perform()
     text = "const t = document.querySelector('.tip'); return t.hidden ? '' : t.textContent"
     shown = driver.execute_script(text)
