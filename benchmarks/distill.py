@@ -22,7 +22,7 @@ from benchmarks import travel_sets
 from benchmarks.accuracy_contenders import Task, probabilities, trained
 from benchmarks.accuracy_data import Notes
 from benchmarks.accuracy_folds import Fold, cross_validation
-from components.documents import Figure
+from components.documents.document import Figure
 from components.gate.bootstrap import Resampling
 from pipeline.config import Config, load_config
 from pipeline.fingerprint import step_fingerprint

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 import nsynth
-from components.documents import Figure
+from components.documents.document import Figure
 from components.gate.bootstrap import Resampling
 from components.gate.figures import overall
 from pipeline.config import Config, load_config

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.travel_sets import Set
-from components.documents import Figure
+from components.documents.document import Figure
 from components.gate.bootstrap import Resampling, figure
 
 _RESAMPLES, _CONFIDENCE, _SEED = 2000, 0.95, 0

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from components.documents import EvaluatorReport, Figure, GateReport
+from components.documents.document import Figure
+from components.documents.models import EvaluatorReport, GateReport
 
 
 def read_report(gate: str | Path, evaluator: str | Path | None = None) -> GateReport:

@@ -7,7 +7,7 @@ import pydantic
 
 import nsynth
 from components import storage
-from components.documents import Figure
+from components.documents.document import Figure
 
 EXTRA = "assets.extra"
 RECORD_FILE = f"{EXTRA}/nsynth.json"

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 
 import nsynth
-from components.documents import IngestAccount
+from components.documents.ingest import IngestAccount
 from corpus.fonts import KNOWN_FONTS, Font
 from corpus.options import CorpusOptions
 from corpus.plan import Delivery, Instrument

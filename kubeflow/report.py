@@ -18,7 +18,7 @@ from markupsafe import escape
 
 import atomic
 import nsynth
-from components.documents import GateReport
+from components.documents.models import GateReport
 from kubeflow.conclude import conclude, load
 from kubeflow.documents import of_workspace
 from kubeflow.entrypoint import cost, to_staged

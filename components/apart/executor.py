@@ -8,7 +8,7 @@ from tfx import types
 from tfx.dsl.components.base.base_executor import BaseExecutor
 
 import nsynth
-from components.documents import IngestAccount
+from components.documents.ingest import IngestAccount
 
 _NAMED = 5  # instruments or spans in a message
 _CARVED_FROM = {"dev": "train"}

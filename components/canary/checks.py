@@ -5,7 +5,7 @@ from typing import Any
 
 import nsynth
 from components.canary.options import CanaryOptions
-from components.documents import CanaryReport, Check, ServerAnswer
+from components.documents.models import CanaryReport, Check, ServerAnswer
 
 SUM_TOLERANCE = 1e-4
 OUTPUTS: dict[str, tuple[str, int | None]] = {

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from components.documents import ServerAnswer
+from components.documents.models import ServerAnswer
 
 BINARY = "tensorflow_model_server"
 IMAGE = "tensorflow/serving"

@@ -7,7 +7,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_p
 import nsynth
 from components.data_gate.options import DataGateOptions, Limit
 from components.distances import distances
-from components.documents import DataCheck
+from components.documents.data import DataCheck
 
 
 def check_all(

@@ -13,7 +13,8 @@ from tfx.utils import io_utils
 from components import accepted
 from components.data_gate.checks import check_all, family_shares
 from components.data_gate.options import DataGateOptions
-from components.documents import DataCheck, DataGateVerdict, IngestAccount
+from components.documents.data import DataCheck, DataGateVerdict
+from components.documents.ingest import IngestAccount
 
 TRAIN = "train"
 _SYMBOL = {"ok": "ok", "warn": "WARNING", "stop": "STOP"}

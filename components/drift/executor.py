@@ -13,7 +13,7 @@ from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
 from components import accepted
-from components.documents import AnswerSummary, DataCheck, DriftVerdict
+from components.documents.data import AnswerSummary, DataCheck, DriftVerdict
 from components.drift.measures import Answers, check_answers, check_distances, distances_by_span, in_words
 from components.drift.options import DriftOptions
 from components.predictions import predict

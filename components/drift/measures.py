@@ -8,7 +8,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 import nsynth
 from components.distances import distances
-from components.documents import DataCheck
+from components.documents.data import DataCheck
 
 FEATURES = tuple(nsynth.DRIFT)
 """Features with drift: class balance, numbers, and audio scalars."""

@@ -14,7 +14,7 @@ from tfx.utils import path_utils
 import nsynth
 from components import storage
 from components.blessing import is_blessed, withdraw
-from components.documents import AnsweringModels, EvaluatorReport, GateCheck
+from components.documents.models import AnsweringModels, EvaluatorReport, GateCheck
 from components.predictions import Predictions
 from components.version import model_digest
 

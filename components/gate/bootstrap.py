@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from components.documents import Figure
+from components.documents.document import Figure
 
 
 def figure(value: float, low: float, high: float) -> Figure:

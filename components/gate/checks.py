@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from components.documents import Calibration, Figure, GateCheck, GateReport, Slice
+from components.documents.document import Figure
+from components.documents.models import Calibration, GateCheck, GateReport, Slice
 from components.gate import figures
 from components.gate.bootstrap import Resampling, figure
 from components.gate.options import GateOptions

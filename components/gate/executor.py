@@ -7,7 +7,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
 from components.blessing import BASELINE_URI, CURRENT_ID, CURRENT_URI, bless_model
-from components.documents import AnsweringModels, GateReport
+from components.documents.models import AnsweringModels, GateReport
 from components.gate.checks import judge
 from components.gate.markdown import markdown
 from components.gate.options import GateOptions

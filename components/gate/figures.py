@@ -3,7 +3,8 @@
 import numpy as np
 
 import nsynth
-from components.documents import Calibration, CalibrationBin, FamilyRow, Figure
+from components.documents.document import Figure
+from components.documents.models import Calibration, CalibrationBin, FamilyRow
 from components.gate.bootstrap import Resampling, figure
 
 CLASSES = len(nsynth.CLASSES)

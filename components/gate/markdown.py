@@ -3,7 +3,8 @@
 from typing import Any
 
 import nsynth
-from components.documents import Figure, GateReport
+from components.documents.document import Figure
+from components.documents.models import GateReport
 from components.gate_report import interval
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import nsynth
-from components.documents import TABLES, IngestAccount
+from components.documents.ingest import TABLES, IngestAccount
 from components.ingest import files
 from components.ingest.contract import CATEGORIES, WORDS
 from components.ingest.index import Index

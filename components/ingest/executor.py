@@ -22,7 +22,7 @@ from tfx.utils import proto_utils
 import cores
 import nsynth
 from components import sample as sample_of_notes
-from components.documents import IngestAccount
+from components.documents.ingest import IngestAccount
 from components.ingest import account, files
 from components.ingest.index import Index, open_indexes
 from components.ingest.options import IngestOptions

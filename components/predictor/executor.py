@@ -14,7 +14,7 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 import nsynth
-from components.documents import AnsweringModels, CandidateArtifact, ChampionArtifact
+from components.documents.models import AnsweringModels, CandidateArtifact, ChampionArtifact
 from components.predictions import ask
 from components.serving_model import copy_serving
 from components.version import model_digest

@@ -9,7 +9,8 @@ from tfx.types import artifact_utils
 
 from components import storage
 from components.blessing import all_blessed
-from components.documents import CanaryReport, IngestAccount
+from components.documents.ingest import IngestAccount
+from components.documents.models import CanaryReport
 from components.gate_report import read_report
 from components.pusher.copies import copy_versions
 from components.pusher.options import PushOptions

@@ -7,7 +7,8 @@ from typing import Any
 import yaml
 
 import nsynth
-from components.documents import TABLES, CanaryReport, GateReport, IngestAccount
+from components.documents.ingest import TABLES, IngestAccount
+from components.documents.models import CanaryReport, GateReport
 from components.version import Record
 
 LIMITS = f"""\

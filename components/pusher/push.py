@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import nsynth
 from components import storage
-from components.documents import CanaryReport, GateReport, IngestAccount
+from components.documents.ingest import IngestAccount
+from components.documents.models import CanaryReport, GateReport
 from components.pusher.model_card import model_card
 from components.pusher.warmup import check_warmup
 from components.registry import Registry

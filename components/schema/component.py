@@ -8,7 +8,7 @@ from tfx.types.system_executions import Process
 
 from components import storage
 from components.artifacts import QuarantinedNotes
-from components.documents import IngestAccount
+from components.documents.ingest import IngestAccount
 from transform.schema import make_schema, missing_in
 
 SCHEMA_FILE = "schema.pbtxt"

@@ -13,7 +13,7 @@ import nsynth
 from pipeline.cli.options import PathOrAddress, json_option
 
 if TYPE_CHECKING:
-    from components.documents import IngestAccount
+    from components.documents.ingest import IngestAccount
     from components.ingest.index import Index
     from components.ingest.shard import Refused, Used
 
@@ -101,7 +101,7 @@ def _stops(account: "IngestAccount") -> list[str]:
 
 
 def _print(account: "IngestAccount", stops: list[str]) -> None:
-    from components.documents import TABLES
+    from components.documents.ingest import TABLES
     from pipeline.cli.console import make_console
     from pipeline.tables import listing
 

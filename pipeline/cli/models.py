@@ -12,7 +12,9 @@ import rich.markup
 import rich.table
 
 import nsynth
-from components.documents import CanaryReport, Figure, IngestAccount
+from components.documents.document import Figure
+from components.documents.ingest import IngestAccount
+from components.documents.models import CanaryReport
 from components.gate_report import read_report
 from components.registry import Registry
 from components.version import Record, Version, model_digest

@@ -16,7 +16,8 @@ import soundfile
 
 import nsynth
 from components import storage
-from components.documents import GateReport, IngestAccount
+from components.documents.ingest import IngestAccount
+from components.documents.models import GateReport
 from components.registry import Registry
 from pipeline.cli.console import short
 from pipeline.config import Config

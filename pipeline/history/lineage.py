@@ -8,7 +8,7 @@ from typing import Any
 from ml_metadata.metadata_store import MetadataStore
 
 import nsynth
-from components.documents import IngestAccount
+from components.documents.ingest import IngestAccount
 from components.registry import Registry
 from components.version import Version
 from pipeline.fingerprint import STEP_CODE, step_fingerprint

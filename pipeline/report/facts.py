@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pydantic
 
-from components.documents import DataGateVerdict, DriftVerdict, Figure
+from components.documents.data import DataGateVerdict, DriftVerdict
+from components.documents.document import Figure
 from pipeline.report.outcome import or_none, outcome_of
 from pipeline.report.record import RunRecord
 from pipeline.step_names import span_of

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from components.documents import Figure
+from components.documents.document import Figure
 from components.gate.bootstrap import Resampling
 from components.predictions import Predictions
 from corpus.overview import lineages

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 import nsynth
-from components.documents import GateReport
+from components.documents.models import GateReport
 from pipeline.history.endings import INTERRUPTED
 from pipeline.report.html import capital
 from pipeline.report.record import Absent, RunRecord

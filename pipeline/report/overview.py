@@ -11,7 +11,8 @@ import pydantic
 
 import atomic
 import nsynth
-from components.documents import DriftVerdict, Figure
+from components.documents.data import DriftVerdict
+from components.documents.document import Figure
 from components.registry import Registry
 from components.storage import disk_use
 from components.version import Version

@@ -6,15 +6,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from components.documents import (
-    AnsweringModels,
-    CanaryReport,
-    DataGateVerdict,
-    Document,
-    DriftVerdict,
-    GateReport,
-    IngestAccount,
-)
+from components.documents.data import DataGateVerdict, DriftVerdict
+from components.documents.document import Document
+from components.documents.ingest import IngestAccount
+from components.documents.models import AnsweringModels, CanaryReport, GateReport
 from components.gate_report import read_report
 from components.predictions import Predictions
 from pipeline.config import Config

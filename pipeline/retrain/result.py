@@ -3,7 +3,9 @@
 import contextlib
 from typing import Any, TypeVar
 
-from components.documents import CanaryReport, DataGateVerdict, Document, DriftVerdict, Figure, GateReport
+from components.documents.data import DataGateVerdict, DriftVerdict
+from components.documents.document import Document, Figure
+from components.documents.models import CanaryReport, GateReport
 from components.gate_report import read_report
 from pipeline.history import past_runs
 from pipeline.retrain.child import Result

@@ -12,7 +12,7 @@ import pytest
 
 import nsynth
 from components import storage, tfrecord
-from components.documents import AnsweringModels, CandidateArtifact, ChampionArtifact
+from components.documents.models import AnsweringModels, CandidateArtifact, ChampionArtifact
 from components.predictions import Predictions
 
 BANDS = 32

@@ -6,7 +6,10 @@ import math
 import pytest
 
 import nsynth
-from components.documents import DriftVerdict, Figure, GateReport, IngestAccount, Verdict
+from components.documents.data import DriftVerdict, Verdict
+from components.documents.document import Figure
+from components.documents.ingest import IngestAccount
+from components.documents.models import GateReport
 
 FIGURE = {"value": 0.5, "low": 0.25, "high": 0.75}
 GATE = {"confidence": 0.95, "notes": 8, "instruments": 2, "overall": {"accuracy": FIGURE}}

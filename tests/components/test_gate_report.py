@@ -2,7 +2,8 @@
 
 import pytest
 
-from components.documents import EvaluatorReport, Figure, GateCheck, GateReport
+from components.documents.document import Figure
+from components.documents.models import EvaluatorReport, GateCheck, GateReport
 from components.gate_report import headline, read_report
 
 ACCURACY = Figure(value=0.7, low=0.6, high=0.8)

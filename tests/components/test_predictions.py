@@ -7,7 +7,7 @@ import pytest
 
 import nsynth
 from components import storage, tfrecord
-from components.documents import AnsweringModels
+from components.documents.models import AnsweringModels
 from components.example_proto import Example
 from components.predictions import ABSENT, Predictions
 from tests.components.conftest import CLASSES, Note, predictions_of, write_predictions

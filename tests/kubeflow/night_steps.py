@@ -10,14 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import nsynth
-from components.documents import (
-    CandidateArtifact,
-    DataCheck,
-    DataGateVerdict,
-    Figure,
-    GateReport,
-    IngestAccount,
-)
+from components.documents.data import DataCheck, DataGateVerdict
+from components.documents.document import Figure
+from components.documents.ingest import IngestAccount
+from components.documents.models import CandidateArtifact, GateReport
 from components.registry import Registry
 from components.storage import copy_folder
 from components.version import Record, model_digest

@@ -8,7 +8,8 @@ from markupsafe import Markup
 
 import nsynth
 from components import accepted
-from components.documents import TABLES, DataGateVerdict, IngestAccount
+from components.documents.data import DataGateVerdict
+from components.documents.ingest import TABLES, IngestAccount
 from pipeline.report import charts
 from pipeline.report.record import Absent, RunRecord
 from pipeline.step_names import span_of

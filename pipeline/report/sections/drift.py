@@ -5,7 +5,7 @@ from typing import Any
 import altair as alt
 from markupsafe import Markup
 
-from components.documents import DriftVerdict
+from components.documents.data import DriftVerdict
 from pipeline.history.ledger import Ledger
 from pipeline.report import charts
 from pipeline.report.record import Absent, RunRecord

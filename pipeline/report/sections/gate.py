@@ -5,7 +5,8 @@ from typing import Any
 import altair as alt
 from markupsafe import Markup
 
-from components.documents import Calibration, Figure, GateReport
+from components.documents.document import Figure
+from components.documents.models import Calibration, GateReport
 from pipeline.report import charts
 from pipeline.report.html import capital, percent
 from pipeline.report.record import RunRecord

@@ -5,7 +5,9 @@ from typing import Any
 import altair as alt
 from markupsafe import Markup
 
-from components.documents import Figure, GateReport, IngestAccount
+from components.documents.document import Figure
+from components.documents.ingest import IngestAccount
+from components.documents.models import GateReport
 from pipeline.history import past_runs
 from pipeline.report import charts
 from pipeline.report.html import duration, moment, percent

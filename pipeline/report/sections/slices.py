@@ -7,7 +7,7 @@ import altair as alt
 from markupsafe import Markup
 
 import nsynth
-from components.documents import Slice
+from components.documents.models import Slice
 from pipeline.report import charts
 from pipeline.report.html import capital
 from pipeline.report.record import RunRecord

@@ -7,7 +7,7 @@ import pytest
 import nsynth
 from components.apart.executor import ApartExecutor, Ingested, Place, shared_instruments
 from components.artifacts import QuarantinedNotes
-from components.documents import IngestAccount
+from components.documents.ingest import IngestAccount
 
 
 def content(path: str, **splits: list[str]) -> dict:

@@ -14,7 +14,8 @@ from components import accepted, storage
 from components.artifacts import DataVerdict, QuarantinedNotes
 from components.data_gate.executor import DataGateExecutor
 from components.data_gate.options import DataGateOptions
-from components.documents import DataGateVerdict, DriftVerdict, IngestAccount
+from components.documents.data import DataGateVerdict, DriftVerdict
+from components.documents.ingest import IngestAccount
 from tests.components.data_gate.test_checks import SCHEMA
 
 STATISTICS = """

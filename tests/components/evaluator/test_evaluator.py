@@ -12,7 +12,7 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.proto import example_gen_pb2
 
 import nsynth
-from components.documents import EvaluatorReport
+from components.documents.models import EvaluatorReport
 from components.evaluator.bands import band_key
 from components.evaluator.component import BANDS
 from components.evaluator.eval_config import eval_config

@@ -8,7 +8,7 @@ import pytest
 
 import nsynth
 from components import predictions as module
-from components.documents import AnsweringModels
+from components.documents.models import AnsweringModels
 from components.predictions import Predictions, ask, predict
 from components.version import model_digest
 from tests.components.conftest import CLASSES, make_notes, write_notes

@@ -13,7 +13,8 @@ import yaml
 
 import nsynth
 from components import storage
-from components.documents import GateReport, IngestAccount
+from components.documents.ingest import IngestAccount
+from components.documents.models import GateReport
 from components.pusher.executor import PushExecutor
 from components.pusher.model_card import model_card
 from components.pusher.push import Evidence, push_model

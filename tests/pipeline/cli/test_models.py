@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 import nsynth
 from components import storage
-from components.documents import Figure
+from components.documents.document import Figure
 from components.registry import Registry
 from components.version import RECORD_FILE, Record, model_digest
 from pipeline.cli import main, models

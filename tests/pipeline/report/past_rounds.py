@@ -4,7 +4,7 @@ import datetime
 import random
 from pathlib import Path
 
-from components.documents import Figure
+from components.documents.document import Figure
 from components.registry import Registry
 from components.version import Record
 from pipeline.config import Config

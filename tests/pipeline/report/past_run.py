@@ -12,7 +12,8 @@ import nsynth
 from components.canary.checks import judge as judge_canary
 from components.canary.checks import report_of
 from components.canary.options import CanaryOptions
-from components.documents import CandidateArtifact, ChampionArtifact, Figure, ServerAnswer
+from components.documents.document import Figure
+from components.documents.models import CandidateArtifact, ChampionArtifact, ServerAnswer
 from components.gate.checks import judge
 from components.gate.markdown import markdown
 from components.gate.options import GateOptions

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import pytest
 
 import nsynth
-from components.documents import DataGateVerdict, DriftVerdict
+from components.documents.data import DataGateVerdict, DriftVerdict
 from pipeline.config import Config
 from pipeline.history import past_runs
 from pipeline.history.endings import record_ending
