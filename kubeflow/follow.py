@@ -9,6 +9,8 @@ import rich.console
 import rich.markup
 import rich.table
 
+import nsynth
+from kubeflow import metadata
 from kubeflow.command_options import connect, load_options, server_of, server_options, tell
 from kubeflow.groups import CONDITION, EVERYTHING
 
@@ -53,18 +55,20 @@ def runs(limit: int, as_json: bool, **given: Any) -> None:
 @click.argument("run")
 @server_options
 def show(run: str, as_json: bool, **given: Any) -> None:
-    """Show RUN (its id, the beginning of it, or its name): steps, durations, state, why it stopped, link."""
+    """Show RUN (its id, the beginning of it, or its name): verdict, figures, steps, durations, why, link."""
     server, pipelines = _reach(given)
     found = pipelines.find_run(run)
-    facts = _run_facts(server, found) | {"steps": _steps(found)}
-    facts["why"] = _why(found, facts["steps"])
+    facts = _run_facts(server, found) | {"steps": _steps(found)} | _verdict(server, found.run_id)
+    facts["why"] = facts["why"] or _why(found, facts["steps"])
     grid = rich.table.Table.grid(padding=(0, 2))
-    for name in ("name", "run", "state", "created", "seconds", "why", "page"):
-        value = {"created": _shown(facts["created"]) + " UTC", "seconds": _time(facts["seconds"])}.get(
-            name, facts[name]
-        )
-        if value:
-            grid.add_row(f"[bold]{'time' if name == 'seconds' else name}[/]", _plain(str(value)))
+    shown = facts | {"created": _shown(facts["created"]) + " UTC", "time": _time(facts["seconds"])}
+    shown["version"] = shown["pushed_version"]
+    shown["figures"] = ", ".join(f"{name} {value:.4g}" for name, value in facts["figures"].items())
+    shown["no verdict"] = facts["verdict_unknown"]
+    for name in ("name", "run", "state", "verdict", "no verdict", "why", "version", "figures", "created",
+                 "time", "page"):  # fmt: skip
+        if shown[name]:
+            grid.add_row(f"[bold]{name}[/]", _plain(str(shown[name])))
     drawn = _table("step", "state", "started (UTC)", "time", "why")
     for step in facts["steps"]:
         drawn.add_row(
@@ -157,6 +161,27 @@ def _run_facts(server: Any, run: Any) -> dict[str, Any]:
         "seconds": _seconds(run.created_at, run.finished_at),
         "schedule": run.recurring_run_id,
         "page": run_page(server, run.run_id),
+    }
+
+
+def _verdict(server: Any, run_id: str) -> dict[str, Any]:
+    """Return what the step Report recorded of the run, or why that is not known."""
+    unknown = ""
+    recorded: dict[str, dict[str, Any]] = {}
+    try:
+        recorded = metadata.recorded(server, run_id)
+        unknown = "" if recorded else "the step Report has recorded nothing yet"
+    except nsynth.UserError as error:
+        unknown = str(error)
+    page, figures = recorded.get("page", {}), recorded.get("figures", {})
+    numbers = {name: value for name, value in sorted(figures.items()) if isinstance(value, float)}
+    version = numbers.pop("pushed_version", None)
+    return {
+        "verdict": page.get("verdict"),
+        "why": page.get("why", ""),
+        "pushed_version": int(version) if version else None,
+        "figures": numbers,
+        "verdict_unknown": unknown,
     }
 
 

@@ -52,9 +52,9 @@ def main(argv: list[str]) -> None:
 
 def _words_of(status: Any) -> str:
     """Return what Kubeflow says of the steps before (PipelineTaskFinalStatus), if they failed."""
-    told = json.loads(status) if isinstance(status, str) and status else status or {}
-    words = (told.get("error") or {}).get("message", "")
-    state = told.get("state", "")
+    content = json.loads(status) if isinstance(status, str) and status else status or {}
+    words = (content.get("error") or {}).get("message", "")
+    state = content.get("state", "")
     return words or ("" if state in ("", "SUCCEEDED", "COMPLETE") else f"Kubeflow says {state}")
 
 
@@ -90,7 +90,7 @@ def _clear(retraining: ClusterRetraining) -> None:
 
 
 def artifacts(retraining: ClusterRetraining, line: Round | None, outputs: dict[str, Any]) -> dict[str, Any]:
-    """Fill Report's output artifacts: the page as a file, the figures as metadata.
+    """Fill Report's output artifacts: the page as a file, verdict and figures as metadata.
 
     Args:
       retraining: of the run.
@@ -105,7 +105,12 @@ def artifacts(retraining: ClusterRetraining, line: Round | None, outputs: dict[s
     trained = bool(record.run.steps) and found is not None and found.ending == "work"
     gate = or_none(record.gate_report) if trained else None
     page = run_page(retraining, record) if trained else plain_page(line, found)
-    metadata: dict[str, dict[str, Any]] = {"figures": figures(record, line, gate), "confusion": {}}
+    verdict, why = told(line, found)
+    metadata: dict[str, dict[str, Any]] = {
+        "page": {"verdict": verdict, "why": why},
+        "figures": figures(record, line, gate),
+        "confusion": {},
+    }
     if gate and gate.confusion:
         metadata["confusion"] = {"confusionMatrix": confusion(gate)}
     answer = {}
@@ -125,10 +130,16 @@ def run_page(retraining: ClusterRetraining, record: RunRecord) -> str:
     return render(record)
 
 
+def told(line: Round | None, found: Found | None) -> tuple[str, str]:
+    """Return what came of the run in a word or two, and why."""
+    if line:
+        return str(line.outcome), line.words
+    return "another run is at work", found.words if found else "the step Look left nothing"
+
+
 def plain_page(line: Round | None, found: Found | None) -> str:
     """Render the page of a run that trained nothing: why."""
-    words = line.words if line else found.words if found else "the step Look left nothing"
-    heading = str(line.outcome) if line else "another run is at work"
+    heading, words = told(line, found)
     waiting = "".join(f"<li>{escape(one)}</li>" for one in (line.waiting if line else ()))
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(heading)}</title>'

@@ -1,4 +1,5 @@
-"""A server on loopback that speaks Kubeflow Pipelines' v2beta1 API as far as the client uses it.
+"""A server on loopback that speaks Kubeflow Pipelines' v2beta1 API as far as the client uses it, and, as the server
+behind Kubeflow's page does, passes requests on to ML Metadata.
 
 Every query and body is checked, field by field and down to the last object, against the API's swagger (swagger.py);
 an unknown field or a wrong type is a 400, as in the real server. So is every reply: the client must not be tested
@@ -9,7 +10,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,6 +21,7 @@ from urllib.parse import parse_qs, urlparse
 import yaml
 from swagger import PREFIX, Unlike, check, operation
 
+SERVICE, CONTENT_TYPE = "/ml_metadata.MetadataStoreService/", "application/grpc-web+proto"
 START = datetime(2026, 1, 2, 3, 4, 5)
 
 
@@ -36,6 +38,8 @@ class FakeApi:
     """The server's state, its moods, and all that it was sent."""
 
     url: str = ""
+    metadata: Callable[[str, bytes], bytes] | None = None
+    """Answers a method of ML Metadata; without it this is the bare API server."""
     multi_user: bool = False
     namespaces: tuple[str, ...] = ("team-a",)
     token: str | None = None
@@ -243,16 +247,30 @@ def serve(api: FakeApi) -> Iterator[FakeApi]:
             multipart = "multipart" in self.headers.get("Content-Type", "")
             status, answer = 200, None
             try:
+                if url.path.startswith(SERVICE):
+                    return self._pass_on(url.path.removeprefix(SERVICE), raw)
                 body = _file_of(raw) if multipart else json.loads(raw) if raw else None
                 path = re.sub(f"^{PREFIX}", "", url.path)
                 answer = api.answer(self.command, path, query, body, self.headers.get("Authorization", ""))
             except Trouble as trouble:
                 status, answer = trouble.status, {"error": str(trouble), "code": 3, "message": str(trouble)}
             content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+            self._send(status, content, "application/json")
+
+        def _pass_on(self, method: str, body: bytes) -> None:
+            """Answer for ML Metadata, which asks for the token as the API does."""
+            if api.token and self.headers.get("Authorization") != f"Bearer {api.token}":
+                self._send(401, b"Authentication required for metadata access", "text/plain")
+            elif api.metadata is None or self.headers["Content-Type"] != CONTENT_TYPE:
+                self._send(404, b"Not Found", "text/plain")
+            else:
+                self._send(200, api.metadata(method, body), CONTENT_TYPE)
+
+        def _send(self, status: int, content: bytes, kind: str) -> None:
             self.send_response(status)
             if 300 <= status < 400:
                 self.send_header("Location", api.elsewhere)
-            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             with suppress(BrokenPipeError):  # the client had no patience

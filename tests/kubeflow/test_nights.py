@@ -59,6 +59,9 @@ def test_report_shows_kubeflow_page_figures_and_confusion_matrix(nights: Nights)
     made = nights.run()["Report"].artifacts
     assert made["figures"]["metadata"]["accuracy"] == 0.5
     assert made["figures"]["metadata"]["notes_used"] == 9.0
+    assert made["figures"]["metadata"]["pushed_version"] == nights.rounds[0].version
+    assert made["page"]["metadata"]["verdict"] == "pushed"
+    assert made["page"]["metadata"]["why"] == nights.rounds[0].words == "blessed"
     matrix = made["confusion"]["metadata"]["confusionMatrix"]["struct"]
     assert [len(row["row"]) for row in matrix["rows"]] == [11] * 11
     assert matrix["annotationSpecs"][0] == {"displayName": "bass"}
@@ -88,6 +91,7 @@ def test_refused_data_is_left_out_until_forced(nights: Nights) -> None:
 def test_a_broken_span_is_tried_each_night_until_another_comes(nights: Nights) -> None:
     nights.deliver(1, "broken")
     page = nights.run()["Report"].artifacts["page"]
+    assert (page["metadata"]["verdict"], page["metadata"]["why"]) == ("failed", "span-000001 cannot be read")
     assert "cannot be read" in nights.cluster.path(page["uri"]).read_text()
     nights.run()
     nights.deliver(2)
