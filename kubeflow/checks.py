@@ -6,6 +6,7 @@ from posixpath import normpath
 from typing import Any
 
 import nsynth
+from components.remote.address import is_web
 from kubeflow.options import EVERY_STEP, KubeflowOptions
 from kubeflow.package import Target
 
@@ -42,14 +43,19 @@ def check_config(config: Any, target: Target) -> None:
         )
     _check_places(config, target)
     if target == "kfp":
-        _check_pattern(config.kubeflow.pattern)
+        _check_pattern(config.kubeflow.pattern, config.input_base)
         _check_retraining(config)
     if target == "vertex":
         refuse_what_vertex_lacks(config.kubeflow)
 
 
-def _check_pattern(pattern: str) -> None:
+def _check_pattern(pattern: str, data: str) -> None:
     """Refuse other patterns: the first step looks for span folders by their names."""
+    if "{SPAN" in pattern and is_web(data):
+        raise nsynth.UserError(
+            f"kubeflow.pattern = {pattern}: a web server lists no folders, so no spans are found at data = {data}. "
+            "Give a folder or an address in a bucket, or a pattern without {SPAN}"
+        )
     if "{SPAN" in pattern and not pattern.startswith(SPAN_PATTERNS):
         raise nsynth.UserError(
             f"kubeflow.pattern = {pattern}: span folders are found by the names span-000001, span-000002 …; write "

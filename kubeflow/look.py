@@ -96,7 +96,7 @@ def answers(
       fingerprint: of its files.
     """
     config, ranges, patterns = retraining.config, given["range_config"], given["input_config"]
-    if names_of(config.kubeflow.pattern) and config.retrain.spans:
+    if names_of(config.kubeflow.pattern):
         ranges = json.dumps({"staticRange": {"startSpanNumber": span, "endSpanNumber": span}})
         patterns = with_width(patterns, given["data"], span)
     return {

@@ -19,6 +19,7 @@ import pydantic
 
 import atomic
 import nsynth
+from components.ingest import files
 from components.registry import Registry
 from components.storage import is_remote
 from kubeflow.documents import last_sign_of_life, of_workspace
@@ -85,8 +86,8 @@ class ClusterRetraining(Retraining):
           name: what people call it.
           span: train on this one, also if it was used before; None: the newest.
         """
-        folder = None if is_remote(config.input_base) else Path(config.input_base)
-        retrain = config.retrain.model_copy(update={"spans": folder, "window": 1, "holdout": None})
+        alone = {"spans": config.input_base, "window": 1, "holdout": None}
+        retrain = config.retrain.model_copy(update=alone)
         self.config = config.model_copy(update={"retrain": retrain})
         super().__init__(self.config, names=names_of(config.kubeflow.pattern) or SIX_DIGITS)
         self.run, self.name, self._span = run, name, span
@@ -94,7 +95,7 @@ class ClusterRetraining(Retraining):
         self._holder = self.folder / "cluster-run.json"
 
     def work(self, force: bool = False, left_out: Iterable[Span] = ()) -> Work:
-        """Decide what this run is to do; a folder without spans, or one in an object store, counts as span 0.
+        """Decide what this run is to do; a folder without spans counts as span 0.
 
         Raises:
           nsynth.UserError: no folder of spans, no such span, or a damaged ledger.
@@ -127,14 +128,14 @@ class ClusterRetraining(Retraining):
     def _arrivals(self) -> Arrivals:
         data = self.config.input_base
         options = self.config.retrain
+        if names := names_of(self.config.kubeflow.pattern):
+            return find_spans(data, options.settle_s, names)
         if is_remote(data):
             found = look_at(data, 0, time.time(), options.settle_s)
-            return Arrivals((found,)) if isinstance(found, Span) else Arrivals((), (found,))
-        if names := names_of(self.config.kubeflow.pattern):
-            return find_spans(Path(data), options.settle_s, names)
-        if not Path(data).is_dir():
+        elif not Path(data).is_dir():
             raise nsynth.UserError(f"{data}: no such folder; the notes go there (data)")
-        found = look(Path(data), 0, time.time(), options.settle_s)
+        else:
+            found = look(Path(data), 0, time.time(), options.settle_s)
         return Arrivals((found,)) if isinstance(found, Span) else Arrivals((), (found,))
 
     @contextlib.contextmanager
@@ -191,7 +192,7 @@ def with_width(input_config: str, data: str, span: int) -> str:
     """ExampleGen's input_config with the digits of the folder's name: TFX looks for span-7 where it is told {SPAN}."""
     if "{SPAN}" not in input_config:
         return input_config
-    names = (_ANY_DIGITS.fullmatch(name) for name in sorted(os.listdir(data)))
+    names = (_ANY_DIGITS.fullmatch(name) for name in sorted(files.names(data)))
     digits = next((name[1] for name in names if name and int(name[1]) == span), str(span))
     return input_config.replace("{SPAN}", f"{{SPAN:{len(digits)}}}")
 

@@ -25,6 +25,9 @@ data's."""
 WEB_NAMES = tuple(f"nsynth-{split}.tfrecord" for split in ("train", "valid", "test"))
 """A web server lists no folders: these files of one are found, or a single one that is named."""
 
+ASKED_EACH = 32
+"""Of so many remote files in a folder each is asked for its ETag."""
+
 
 class Stat(NamedTuple):
     """Size in bytes and time of the last change in nanoseconds since 1970, 0 where nobody tells."""
@@ -150,6 +153,9 @@ def listing(folder: str, pattern: str) -> dict[str, Stat | None]:
 def marks(place: str) -> dict[str, tuple[str, int]]:
     """List the files at an address, each with what changes with it and when it changed (ns since 1970, 0: not known).
 
+    What changes is size and ETag, which stay when the same content is uploaded again; of many files size and time, as
+    the listing tells them, since an ETag takes a request for each.
+
     Raises:
         OSError: there is nothing, or the store refuses or does not answer.
     """
@@ -160,7 +166,10 @@ def marks(place: str) -> dict[str, tuple[str, int]]:
         raise FileNotFoundError(errno.ENOENT, "no such file or folder", place)
     if not found.is_folder:
         return {place: (identity(place), found.changed_ns)}
-    return {path: (f"{told.size} {told.changed_ns}", told.changed_ns) for path, told in below(place) if told}
+    listed = {path: told for path, told in below(place) if told}
+    if len(listed) > ASKED_EACH:
+        return {path: (f"{told.size} {told.changed_ns}", told.changed_ns) for path, told in listed.items()}
+    return {path: (identity(posixpath.join(place, path)), told.changed_ns) for path, told in listed.items()}
 
 
 def names(folder: str) -> dict[str, bool]:
@@ -170,7 +179,8 @@ def names(folder: str) -> dict[str, bool]:
         OSError: it cannot be read.
     """
     if is_local(folder):
-        return {entry.name: entry.is_dir() for entry in os.scandir(folder)}
+        with os.scandir(folder) as entries:  # of a loop of links, is_dir() is an error
+            return {e.name: os.path.isdir(e) if e.is_symlink() else e.is_dir() for e in entries}
     return {posixpath.basename(entry.address): entry.is_folder for entry in bucket.children(folder)}
 
 

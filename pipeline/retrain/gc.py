@@ -21,6 +21,7 @@ from rich.filesize import decimal
 
 import nsynth
 from components.claim import Claim
+from components.ingest import files
 from components.storage import disk_use
 from pipeline.config import Config
 from pipeline.history import past_runs
@@ -232,9 +233,15 @@ def remove(paths: Iterable[Path]) -> None:
 
 
 def _window(config: Config) -> list[int]:
-    if config.retrain.spans is None or not config.retrain.spans.is_dir():
-        return []
-    return [span.number for span in Retraining(config).work().window]
+    spans = config.retrain.spans
+    try:
+        if spans is None or not files.is_folder(spans):
+            return []
+        return [span.number for span in Retraining(config).work().window]
+    except OSError as error:
+        raise nsynth.UserError(
+            f"nothing was removed: {spans} cannot be read ({error.strerror or error}), and what its spans need stays"
+        ) from error
 
 
 def _last_complete(config: Config) -> str:

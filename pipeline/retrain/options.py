@@ -10,6 +10,7 @@ import pydantic
 from pydantic import Field
 
 from components.drift.options import DriftOptions
+from components.remote import address
 
 _ADDRESS = re.compile(r"https?://[^\s/]+(/\S*)?")
 
@@ -100,10 +101,10 @@ class CleanupOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
 class RetrainOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
     """Rounds of retraining on data that arrives in folders `span-<number>`."""
 
-    spans: Path | None = None
-    """Folder with the span folders."""
-    holdout: Path | None = None
-    """Folder with the fixed notes that every candidate is judged on, beside the newest span."""
+    spans: str | None = None
+    """Folder with the span folders, or its address in a bucket (s3://, gs://)."""
+    holdout: str | None = None
+    """Folder with the fixed notes that every candidate is judged on, beside the newest span; or its address."""
     window: int = Field(default=10, ge=1)
     """How many of the newest spans are trained on."""
     settle_s: float = Field(default=60.0, ge=0)
@@ -124,6 +125,20 @@ class RetrainOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
     hook_timeout_s: float = Field(default=30.0, gt=0)
     """For each hook and each call of the watcher, as a whole."""
     watcher: WatcherOptions = WatcherOptions()
+
+    @pydantic.field_validator("spans", "holdout", mode="before")
+    @classmethod
+    def _place(cls, place: object, info: pydantic.ValidationInfo) -> object:
+        """Return a folder or an address as text, always the same text for the same one."""
+        if not isinstance(place, str | Path):
+            return place
+        if not address.is_remote(str(place)):
+            return str(Path(place))
+        if fault := address.fault(str(place)):
+            raise ValueError(fault)
+        if info.field_name == "spans" and address.is_web(str(place)):
+            raise ValueError("a web server lists no folders; give a folder, or an address in a bucket")
+        return str(place).rstrip("/")
 
     @pydantic.field_validator("hooks")
     @classmethod

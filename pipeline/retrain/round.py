@@ -7,7 +7,6 @@ import re
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import nsynth
 from components.pusher.copies import copy_versions
@@ -118,7 +117,7 @@ class Retraining:
         words = nothing_new(work, self._folder_of_spans())
         return Result(ending="failed" if misnamed else "no new data", words=words)
 
-    def _folder_of_spans(self) -> Path:
+    def _folder_of_spans(self) -> str:
         if self._options.spans is None:
             raise nsynth.UserError(
                 "retrain.spans is not set: name the folder in which span-000001, span-000002 … arrive"

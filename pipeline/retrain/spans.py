@@ -3,6 +3,8 @@
 import dataclasses
 import datetime
 import hashlib
+import os
+import posixpath
 import re
 import stat
 import time
@@ -11,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import nsynth
-from components.ingest.files import marks
+from components.ingest import files
 from pipeline.history.ledger import Span
 
 SIX_DIGITS = re.compile(r"span-([0-9]{6})")
 """How span folders are called: the number is the group."""
 _LIKE_A_FOLDER = re.compile(r"span[\W_]*(\d+)", re.IGNORECASE)
 _LAST = 999_999
+_NO_FOLDER = "not a folder: a span is a folder with the files of its notes"
 _NAMED = 3  # other entries of the folder in a message
 _CLOCK_S = 60.0  # by so much two clocks may differ
 
@@ -74,26 +77,32 @@ def folder_name(number: int) -> str:
     return f"span-{number:06d}"
 
 
-def within_spans(path: Path, folder: Path) -> bool:
-    """Return whether `path` is the folder of spans, a span in it, or below one."""
-    path, folder = path.resolve(), folder.resolve()
+def within_spans(place: str, spans: str) -> bool:
+    """Return whether `place` is the folder of spans, a span in it, or below one; both are folders or addresses."""
+    if files.is_local(place) != files.is_local(spans):
+        return False
+    path, folder = (
+        Path(one).resolve() if files.is_local(one) else Path(posixpath.normpath(one))
+        for one in (place, spans)
+    )
     return path == folder or any(
         above.parent == folder and SIX_DIGITS.fullmatch(above.name) for above in (path, *path.parents)
     )
 
 
-def find_spans(folder: Path, settle_s: float = 0.0, names: re.Pattern[str] = SIX_DIGITS) -> Arrivals:
+def find_spans(folder: str | Path, settle_s: float = 0.0, names: re.Pattern[str] = SIX_DIGITS) -> Arrivals:
     """Return all spans in the folder, and all that looks like one.
 
     Args:
-      folder: holds folders `span-<number, six digits>`, or links to folders.
+      folder: holds folders `span-<number, six digits>`, or links to folders; or its address in a bucket.
       settle_s: a span in which anything changed or arrived within so many seconds may be half copied: it waits.
       names: how they are called, if otherwise.
 
     Raises:
       nsynth.UserError: no such folder.
+      OSError: it cannot be read, or its store does not answer.
     """
-    if not folder.is_dir():
+    if not files.is_folder(str(folder)):
         raise nsynth.UserError(
             f"{folder}: no such folder. Set retrain.spans to the folder in which span-000001, span-000002 … arrive."
         )
@@ -102,18 +111,24 @@ def find_spans(folder: Path, settle_s: float = 0.0, names: re.Pattern[str] = SIX
     waiting: list[Waiting] = []
     others: list[str] = []
     numbers: set[int] = set()
-    for path in sorted(folder.iterdir()):
-        if not path.name.lower().startswith("span"):
-            others += [path.name] if path.is_dir() else []
-        elif (name := names.fullmatch(path.name)) and int(name[1]) in numbers:
-            why = f"another folder is span {int(name[1])} already: give it the next number"
-            waiting.append(Waiting(path.name, why, misnamed=True))
-        elif name:
-            numbers.add(int(name[1]))
-            found = look(path, int(name[1]), now, settle_s)
+    for name, is_folder in sorted(files.names(str(folder)).items()):
+        if not name.lower().startswith("span"):
+            others += [name] if is_folder else []
+        elif (named := names.fullmatch(name)) and int(named[1]) in numbers:
+            why = f"another folder is span {int(named[1])} already: give it the next number"
+            waiting.append(Waiting(name, why, misnamed=True))
+        elif named:
+            numbers.add(int(named[1]))
+            place = os.path.join(folder, name)
+            if files.is_local(place):
+                found = look(Path(place), int(named[1]), now, settle_s)
+            elif is_folder:
+                found = look_at(place, int(named[1]), now, settle_s, name)
+            else:
+                found = Waiting(name, _NO_FOLDER)
             (spans if isinstance(found, Span) else waiting).append(found)  # type: ignore[arg-type]
-        elif path.is_dir() or path.is_symlink():
-            waiting.append(_misnamed(path.name))
+        elif is_folder or os.path.islink(os.path.join(folder, name)):
+            waiting.append(_misnamed(name))
     return Arrivals(tuple(sorted(spans, key=lambda span: span.number)), tuple(waiting), tuple(others))
 
 
@@ -141,46 +156,54 @@ def look(path: Path, number: int, now: float, settle_s: float) -> Span | Waiting
     if path not in found:
         return Waiting(path.name, f"a link to {path.readlink()}, which is not there")
     if not stat.S_ISDIR(found[path].st_mode):
-        return Waiting(path.name, "not a folder: a span is a folder with the files of its notes")
-    files = sorted(inside for inside in _visible(path, found) if stat.S_ISREG(found[inside].st_mode))
-    if not files:
-        return Waiting(path.name, "no files in it yet")
+        return Waiting(path.name, _NO_FOLDER)
+    regular = sorted(inside for inside in _visible(path, found) if stat.S_ISREG(found[inside].st_mode))
     # When a file came here, also where a copy keeps an older or a later date (rsync -a, cp -p, tar).
     arrived = max(status.st_ctime for status in found.values())
-    if arrived > now + _CLOCK_S:
-        why = f"arrived at {_moment(arrived):%Y-%m-%d %H:%M} UTC, later than this machine's clock: set the clock"
-        return Waiting(path.name, why, _moment(arrived + settle_s))
-    if arrived > now - settle_s:
-        return Waiting(
-            path.name,
-            f"nothing in it may change for {settle_s:g} s (retrain.settle_s)",
-            _moment(arrived + settle_s),
-        )
-    lines = "\n".join(
-        f"{inside.relative_to(path)} {found[inside].st_size} {found[inside].st_mtime_ns}" for inside in files
-    )
-    return Span(
-        number=number, fingerprint=hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    )
+    lines = [
+        f"{inside.relative_to(path)} {found[inside].st_size} {found[inside].st_mtime_ns}"
+        for inside in regular
+    ]
+    return _at_rest(path.name, number, lines, arrived, now, settle_s)
 
 
-def look_at(place: str, number: int, now: float, settle_s: float) -> Span | Waiting:
+def look_at(place: str, number: int, now: float, settle_s: float, name: str = "") -> Span | Waiting:
     """Return the span at an address, or what it waits for; `now` and `settle_s` in seconds.
 
-    A web server tells no age: what is there counts as settled.
+    A web server tells no age: what is there counts as settled. `name` is what the span is called; none: by its address.
     """
     try:
-        found = marks(place)
+        found = files.marks(place)
     except OSError as error:
-        return Waiting(place, f"cannot be read: {error.strerror or error}")
-    if not found:
-        return Waiting(place, "no files in it yet")
-    arrived = max(changed_ns for _, changed_ns in found.values()) / 1e9
+        return Waiting(name or place, f"cannot be read: {error.strerror or error}")
+    lines = [f"{path} {mark}" for path, (mark, _) in sorted(found.items())]
+    arrived = max((changed_ns for _, changed_ns in found.values()), default=0) / 1e9
+    return _at_rest(name or place, number, lines, arrived, now, settle_s)
+
+
+def _at_rest(
+    name: str, number: int, lines: list[str], arrived: float, now: float, settle_s: float
+) -> Span | Waiting:
+    """Return the span, unless it is empty or anything in it has arrived within `settle_s`.
+
+    Args:
+      name: of the span.
+      number: of the span.
+      lines: one for each file, with what changes with it.
+      arrived: when anything last did, in unix seconds.
+      now: likewise.
+      settle_s: in seconds.
+    """
+    if not lines:
+        return Waiting(name, "no files in it yet")
+    if arrived > now + _CLOCK_S:
+        why = f"arrived at {_moment(arrived):%Y-%m-%d %H:%M} UTC, later than this machine's clock: set the clock"
+        return Waiting(name, why, _moment(arrived + settle_s))
     if arrived > now - settle_s:
         why = f"nothing in it may change for {settle_s:g} s (retrain.settle_s)"
-        return Waiting(place, why, _moment(arrived + settle_s))
-    lines = "\n".join(f"{name} {mark}" for name, (mark, _) in sorted(found.items()))
-    return Span(number=number, fingerprint=hashlib.sha256(lines.encode()).hexdigest()[:16])
+        return Waiting(name, why, _moment(arrived + settle_s))
+    text = "\n".join(lines).encode("utf-8", "surrogateescape")
+    return Span(number=number, fingerprint=hashlib.sha256(text).hexdigest()[:16])
 
 
 def _visible(folder: Path, paths: Iterable[Path]) -> Iterator[Path]:
@@ -228,7 +251,7 @@ def choose(found: Arrivals, settled: Iterable[Span], refused: Iterable[Span], wi
     )
 
 
-def nothing_new(work: Work, folder: Path) -> str:
+def nothing_new(work: Work, folder: str) -> str:
     """Return why there is nothing to do, with each span that waits."""
     if work.window:
         words = f"no new span: {work.newest.number} is the newest and was used before (--force trains again)"

@@ -33,6 +33,13 @@ def test_folders_that_the_cluster_lacks_are_refused(changes: dict, expected: str
         check_config(config(**changes), "kfp")
 
 
+def test_a_web_server_has_no_span_folders() -> None:
+    check_config(config(data="https://host/data"), "kfp")
+    check_config(config(data="s3://bucket/data", **{"kubeflow.pattern": "span-{SPAN:6}/*"}), "kfp")
+    with pytest.raises(nsynth.UserError, match="a web server lists no folders"):
+        check_config(config(data="https://host/data", **{"kubeflow.pattern": "span-{SPAN:6}/*"}), "kfp")
+
+
 def test_engines_whose_workers_see_no_artifacts_are_refused() -> None:
     server = {"engine.runner": "flink", "engine.flink.job_endpoint": "beam-job-server:8099"}
     for target in ("kfp", "vertex"):
