@@ -12,6 +12,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -43,17 +44,23 @@ def each(
 ) -> Iterator[Result]:
     """Call `function` for every item, side by side on as many cores as there are, and yield the results in order.
 
+    On one core it is called in this thread, whenever the next result is asked for.
+
     Args:
       function: with `processes`, it and what it takes and returns must be picklable.
       items: what to call it for.
-      processes: let a process for each core do the work. That pays where Python itself takes much of the time, if the
-        work is longer than its start: a few tenths of a second of CPU time, and what `function` imports.
+      processes: let a process for each further core do the work; one core works in this process. That pays where
+        Python itself takes much of the time, if the work is longer than the start of a process: a few tenths of a
+        second of CPU time, and what `function` imports.
 
     Raises:
       nsynth.UserError: a worker process was killed.
       Exception: what `function` raised; nothing of the work goes on then.
     """
     keep_memory()
+    if count() == 1:
+        yield from map(function, items)
+        return
     with _Workers() if processes else contextlib.nullcontext() as workers:
         call = functools.partial(workers.call, function) if workers else function
         waiting = deque(_threads().submit(call, item) for item in items)
@@ -88,7 +95,7 @@ def _threads() -> ThreadPoolExecutor:
 
 
 class _Workers(contextlib.ExitStack):
-    """Worker processes, started as they are needed; all end with the block.
+    """Worker processes, started as they are needed, beside this one, which needs no start; all end with the block.
 
     Not multiprocessing's: these neither import the caller's main module anew nor outlive a caller that was killed.
     """
@@ -96,13 +103,19 @@ class _Workers(contextlib.ExitStack):
     def __init__(self) -> None:
         super().__init__()
         self._idle: SimpleQueue[subprocess.Popen[bytes]] = SimpleQueue()
+        self._here = threading.Lock()
 
     def call(self, function: Callable[[Item], Result], item: Item) -> Result:
-        """Let a worker call the function; raise what it raised.
+        """Call the function here or, where another call goes on here, let a worker do so; raise what it raised.
 
         Raises:
           nsynth.UserError: the worker was killed.
         """
+        if self._here.acquire(blocking=False):
+            try:
+                return function(item)
+            finally:
+                self._here.release()
         try:
             worker = self._idle.get_nowait()
         except Empty:

@@ -1,11 +1,13 @@
 """What the benchmarks share: options, fresh processes, clocks, tables, and the file of the result."""
 
+import contextlib
 import importlib
 import json
 import os
 import resource
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -15,11 +17,12 @@ import click
 import psutil
 
 import atomic
-import cores
 
 OFFICIAL_NOTES = 289_205 + 12_678 + 4_096  # train, valid, test
 
 Run = dict[str, Any]
+
+_MEMORY_EVERY_S = 0.2
 
 
 def sizes_option(*default: int) -> Callable[[Any], Any]:
@@ -77,10 +80,12 @@ def timed(function: Callable[[], object]) -> Run:
 
     Worker processes that it has started and waited for count, with their imports.
     """
+    memory = _Memory()
+    memory.start()
     cpu, wall = _cpu_s(), time.monotonic()
     function()
     wall, cpu = time.monotonic() - wall, _cpu_s() - cpu
-    return {"wall_s": wall, "cpu_s": cpu, "peak_rss_bytes": peak_rss_bytes()}
+    return {"wall_s": wall, "cpu_s": cpu, "peak_rss_bytes": memory.end()}
 
 
 def _cpu_s() -> float:
@@ -89,11 +94,33 @@ def _cpu_s() -> float:
 
 
 def peak_rss_bytes() -> int:
-    """Return the most memory that this process has had, and as many workers as cores with as much as the largest."""
-    own, largest_child = (
-        resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
-    return (own + cores.count() * largest_child) * 1024
+    """Return the most memory that this process has had, without its children."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+class _Memory(threading.Thread):
+    """Watches the memory of this process and of the processes that it starts.
+
+    The kernel's own peak of children is of no use: a child begins with that of its parent.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._ended = threading.Event()
+        self.peak_bytes = 0
+
+    def run(self) -> None:
+        this = psutil.Process()
+        while not self._ended.wait(_MEMORY_EVERY_S):
+            with contextlib.suppress(psutil.Error):  # a child that ends just now
+                processes = (this, *this.children(recursive=True))
+                self.peak_bytes = max(self.peak_bytes, sum(one.memory_info().rss for one in processes))
+
+    def end(self) -> int:
+        """Stop watching; return the peak in bytes, at least that of this process alone, which the kernel knows."""
+        self._ended.set()
+        self.join()
+        return max(self.peak_bytes, peak_rss_bytes())
 
 
 def pin_to_one_core() -> None:

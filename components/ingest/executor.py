@@ -37,7 +37,7 @@ QUARANTINE_KEY = "quarantine"
 OPTIONS_KEY = "options"
 CODE_KEY = "code"
 
-_WORTH_PROCESSES = 4000  # notes whose writing takes longer than the start of worker processes
+_WORTH_PROCESSES = 2000  # notes whose writing takes longer than the start of worker processes
 _SCALARS_BYTES = 2_000  # upper bound of what is written of a note besides its record
 _USER_ERROR = re.compile(r"nsynth\.UserError: (.*?)(?: \[while running .*\])?$", re.MULTILINE)
 
@@ -60,9 +60,7 @@ class WriteShard(beam.DoFn):
         """Write the shards, side by side."""
         notes = sum(len(shard.offsets) for shard in self._shards)
         write = partial(write_shard, layout=self._layout)
-        for written in cores.each(
-            write, self._shards, processes=notes >= _WORTH_PROCESSES and cores.count() > 1
-        ):
+        for written in cores.each(write, self._shards, processes=notes >= _WORTH_PROCESSES):
             for name, count in written.items():
                 beam.metrics.Metrics.counter("nsynth_ingest", f"notes_{name}").inc(count)
 
