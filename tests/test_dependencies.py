@@ -18,7 +18,6 @@ USED_WITHOUT_IMPORT = {
     "pretty-midi": "brings the SoundFont of the demo notes (corpus/fonts.py)",
     "setuptools": "builds what is shipped to workers",
     "tensorboard": "Keras' callback writes for it",
-    "vl-convert-python": "draws Altair's charts",
 }
 SEVERAL = {  # modules that many packages share
     "google.protobuf": "protobuf",

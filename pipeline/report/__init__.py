@@ -27,6 +27,7 @@ def write_report(config: Config, run: str | None = None, path: Path | None = Non
       nsynth.UserError: there is no such run.
     """
     from pipeline.history import past_runs
+    from pipeline.report import charts
     from pipeline.report.facts import facts_of, facts_path
     from pipeline.report.page import render
     from pipeline.report.record import RunRecord
@@ -37,7 +38,8 @@ def write_report(config: Config, run: str | None = None, path: Path | None = Non
     reports = config.workspace / "reports"
     atomic.write(facts_path(reports, loaded.name), facts_of(record).model_dump_json(indent=1))
     index = INDEX if path.absolute().parent == reports.absolute() else ""
-    atomic.write(path, render(record, index))
+    with charts.taken_from(path):
+        atomic.write(path, render(record, index))
     return path
 
 

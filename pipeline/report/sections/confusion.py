@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-import altair as alt
 from markupsafe import Markup
 
 import nsynth
-from pipeline.report import charts
+from pipeline.report import charts, vega
 from pipeline.report.html import percent
 from pipeline.report.record import RunRecord
 
@@ -63,32 +62,32 @@ def matrix(counts: Sequence[Sequence[int]]) -> Markup:
         for predicted, n in zip(names, row, strict=True)
         if n
     ]
-    x = alt.X(
+    x = vega.field(
         "predicted:N",
         sort=names,
         title=f"Predicted {nsynth.LABEL.word}",
-        scale=alt.Scale(domain=names),
-        axis=alt.Axis(orient="top", labelAngle=-45, domain=False, ticks=False),
+        scale={"domain": names},
+        axis={"orient": "top", "labelAngle": -45, "domain": False, "ticks": False},
     )
-    y = alt.Y(
+    y = vega.field(
         "true:N",
         sort=names,
         title=f"True {nsynth.LABEL.word}",
-        scale=alt.Scale(domain=names),
-        axis=alt.Axis(domain=False, ticks=False),
+        scale={"domain": names},
+        axis={"domain": False, "ticks": False},
     )
-    base = alt.Chart(charts.values(cells)).encode(x=x, y=y)
-    colour = alt.condition("datum.correct", alt.value(charts.CANDIDATE), alt.value(charts.BAD))
-    ink = alt.condition("datum.share > 0.55", alt.value("var(--on-colour)"), alt.value(charts.INK))
+    base = vega.Chart.of(cells).encode(x=x, y=y)
+    colour = vega.condition("datum.correct", charts.CANDIDATE, charts.BAD)
+    ink = vega.condition("datum.share > 0.55", "var(--on-colour)", charts.INK)
     layers = [
-        base.mark_rect(cornerRadius=2).encode(
+        base.mark("rect", cornerRadius=2).encode(
             color=colour,
-            opacity=alt.Opacity("share:Q", legend=None, scale=alt.Scale(domain=[0, 1], range=[0.08, 1])),
+            opacity=vega.field("share:Q", legend=None, scale={"domain": [0, 1], "range": [0.08, 1]}),
             description=charts.TIP,
         ),
-        base.mark_text(fontSize=12).encode(text="notes:Q", color=ink),
+        base.mark("text", fontSize=12).encode(text="notes:Q", color=ink),
     ]
-    drawn = alt.layer(*layers).properties(width=alt.Step(36), height=alt.Step(30))
+    drawn = vega.layer(*layers).properties(width=vega.step(36), height=vega.step(30))
     return charts.svg(
         drawn, f"Confusion matrix: rows are the true {nsynth.LABEL.word}, columns the predicted one"
     )

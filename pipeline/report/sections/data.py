@@ -3,14 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-import altair as alt
 from markupsafe import Markup
 
 import nsynth
 from components import accepted
 from components.documents.data import DataGateVerdict
 from components.documents.ingest import TABLES, IngestAccount
-from pipeline.report import charts
+from pipeline.report import charts, vega
 from pipeline.report.record import Absent, RunRecord
 from pipeline.step_names import span_of
 
@@ -55,18 +54,18 @@ def balance(account: IngestAccount, what: str, names: tuple[str, ...]) -> Markup
         if table.table(what).get(name)
     ]
     chart = (
-        alt.Chart(charts.values(rows))
-        .mark_bar(height={"band": 0.72})
+        vega.Chart.of(rows)
+        .mark("bar", height={"band": 0.72})
         .encode(
-            x=alt.X("notes:Q", title="notes", axis=alt.Axis(tickCount=5)),
-            y=alt.Y("name:N", title=None, sort=list(names), axis=alt.Axis(domain=False, ticks=False)),
-            color=alt.Color(
-                "split:N", scale=alt.Scale(domain=list(nsynth.SPLITS), range=list(charts.SERIES)), title=None
+            x=vega.field("notes:Q", title="notes", axis={"tickCount": 5}),
+            y=vega.field("name:N", title=None, sort=list(names), axis={"domain": False, "ticks": False}),
+            color=vega.field(
+                "split:N", scale={"domain": list(nsynth.SPLITS), "range": list(charts.SERIES)}, title=None
             ),
             order="place:Q",
             tooltip=["name:N", "split:N", "notes:Q"],
         )
-        .properties(width=370, height=alt.Step(22))
+        .properties(width=370, height=vega.step(22))
     )
     return charts.svg(chart, f"Notes by {what} and split")
 
@@ -146,22 +145,22 @@ def _histogram(scalar: str, label: str, shown: dict[str, dict[str, list[dict[str
             (rows if split == "train" else steps).append(row)
         if split != "train" and steps and scalars.get(scalar):
             steps.append({**steps[-1], "low": steps[-1]["high"]})
-    colour = alt.Color("split:N", legend=None, scale=alt.Scale(domain=list(shown), range=list(charts.SERIES)))
-    x = alt.X(
-        "low:Q", title=label, scale=alt.Scale(zero=False, nice=True), axis=alt.Axis(tickCount=5, grid=False)
+    colour = vega.field("split:N", legend=None, scale={"domain": list(shown), "range": list(charts.SERIES)})
+    x = vega.field(
+        "low:Q", title=label, scale={"zero": False, "nice": True}, axis={"tickCount": 5, "grid": False}
     )
-    y = alt.Y("density:Q", title=None, axis=None)
-    tooltip = [alt.Tooltip(key, format=",.4~g") for key in ("low:Q", "high:Q")] + [
-        alt.Tooltip("share:Q", format=".1%")
+    y = vega.field("density:Q", title=None, axis=None)
+    tooltip = [vega.field(key, format=",.4~g") for key in ("low:Q", "high:Q")] + [
+        vega.field("share:Q", format=".1%")
     ]
     bars = (
-        alt.Chart(charts.values(rows))
-        .mark_bar(opacity=0.45, binSpacing=1)
-        .encode(x=x, x2="high:Q", y=y, y2=alt.datum(0), color=colour, tooltip=tooltip)
+        vega.Chart.of(rows)
+        .mark("bar", opacity=0.45, binSpacing=1)
+        .encode(x=x, x2="high:Q", y=y, y2={"datum": 0}, color=colour, tooltip=tooltip)
     )
     lines = (
-        alt.Chart(charts.values(steps))
-        .mark_line(interpolate="step-after", strokeWidth=2)
+        vega.Chart.of(steps)
+        .mark("line", interpolate="step-after", strokeWidth=2)
         .encode(x=x, y=y, color=colour)
     )
-    return charts.svg(alt.layer(bars, lines).properties(width=236, height=110), f"Histogram of {label}")
+    return charts.svg(vega.layer(bars, lines).properties(width=236, height=110), f"Histogram of {label}")

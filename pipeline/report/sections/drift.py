@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import altair as alt
 from markupsafe import Markup
 
 from components.documents.data import DriftVerdict
 from pipeline.history.ledger import Ledger
-from pipeline.report import charts
+from pipeline.report import charts, vega
 from pipeline.report.record import Absent, RunRecord
 
 _MOVED = "prediction drift"
@@ -42,19 +41,19 @@ def _map(distances: dict[int, dict[str, float]], newest: int) -> Markup:
         for span, row in sorted(distances.items())
         for feature, distance in row.items()
     ]
-    base = alt.Chart(charts.values(rows)).encode(
-        x=alt.X("span:O", title="span", axis=alt.Axis(labelAngle=0, grid=False)),
-        y=alt.Y("feature:N", title=None, axis=alt.Axis(domain=False, ticks=False)),
+    base = vega.Chart.of(rows).encode(
+        x=vega.field("span:O", title="span", axis={"labelAngle": 0, "grid": False}),
+        y=vega.field("feature:N", title=None, axis={"domain": False, "ticks": False}),
     )
     # Opacity, not colours of its own: it reads on light and dark paper alike.
-    squares = base.mark_rect(fill=charts.CHAMPION).encode(
-        opacity=alt.Opacity(
-            "distance:Q", scale=alt.Scale(domain=[0, 0.5], range=[0.04, 1], clamp=True), legend=None
+    squares = base.mark("rect", fill=charts.CHAMPION).encode(
+        opacity=vega.field(
+            "distance:Q", scale={"domain": [0, 0.5], "range": [0.04, 1], "clamp": True}, legend=None
         ),
         tooltip=["span:O", "feature:N", "distance:Q"],
     )
-    numbers = base.mark_text(fontSize=11).encode(text=alt.Text("distance:Q", format=".2f"))
-    chart = (squares + numbers).properties(width=alt.Step(40), height=alt.Step(22))
+    numbers = base.mark("text", fontSize=11).encode(text=vega.field("distance:Q", format=".2f"))
+    chart = vega.layer(squares, numbers).properties(width=vega.step(40), height=vega.step(22))
     return charts.svg(chart, f"Distance of span {newest} from every accepted span, by feature")
 
 
@@ -83,17 +82,17 @@ def _answers(seen: list[dict[str, Any]]) -> Markup:
     kinds = {"agreement": "label agreement", "moved": "prediction drift from the previous span"}
     rows = [{"span": row["span"], "what": kinds[kind], "value": row[kind]} for row in seen for kind in kinds]
     chart = (
-        alt.Chart(charts.values(rows))
-        .mark_line(point=True, strokeWidth=2)
+        vega.Chart.of(rows)
+        .mark("line", point=True, strokeWidth=2)
         .encode(
-            x=alt.X("span:O", title="span", axis=alt.Axis(labelAngle=0, grid=False)),
-            y=alt.Y("value:Q", title=None, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(tickCount=5)),
-            color=alt.Color(
+            x=vega.field("span:O", title="span", axis={"labelAngle": 0, "grid": False}),
+            y=vega.field("value:Q", title=None, scale={"domain": [0, 1]}, axis={"tickCount": 5}),
+            color=vega.field(
                 "what:N",
-                scale=alt.Scale(domain=list(kinds.values()), range=list(charts.SERIES[:2])),
+                scale={"domain": list(kinds.values()), "range": list(charts.SERIES[:2])},
                 title=None,
             ),
-            tooltip=["span:O", "what:N", alt.Tooltip("value:Q", format=".3f")],
+            tooltip=["span:O", "what:N", vega.field("value:Q", format=".3f")],
         )
         .properties(width=480, height=150)
     )

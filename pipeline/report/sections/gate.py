@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import altair as alt
 from markupsafe import Markup
 
 from components.documents.document import Figure
 from components.documents.models import Calibration, GateReport
-from pipeline.report import charts
+from pipeline.report import charts, vega
 from pipeline.report.html import capital, percent
 from pipeline.report.record import RunRecord
 
@@ -38,22 +37,22 @@ def figures(report: GateReport) -> list[tuple[str, Figure, Figure | None]]:
 
 def calibration(found: Calibration) -> Markup:
     """Draw accuracy over confidence (reliability diagram); on the dashed line both are equal."""
-    base = alt.Chart(charts.values([bin.model_dump() for bin in found.bins]))
-    scale = alt.Scale(domain=[0, 1])
-    x = alt.X("confidence:Q", scale=scale, title="Confidence", axis=alt.Axis(format=".0%", tickCount=5))
-    y = alt.Y("accuracy:Q", scale=scale, title="Accuracy", axis=alt.Axis(format=".0%", tickCount=5))
+    base = vega.Chart.of([bin.model_dump() for bin in found.bins])
+    scale = {"domain": [0, 1]}
+    x = vega.field("confidence:Q", scale=scale, title="Confidence", axis={"format": ".0%", "tickCount": 5})
+    y = vega.field("accuracy:Q", scale=scale, title="Accuracy", axis={"format": ".0%", "tickCount": 5})
     tooltip = [
         "notes:Q",
-        alt.Tooltip("confidence:Q", title="confidence", format=".1%"),
-        alt.Tooltip("accuracy:Q", title="accuracy", format=".1%"),
+        vega.field("confidence:Q", title="confidence", format=".1%"),
+        vega.field("accuracy:Q", title="accuracy", format=".1%"),
     ]
-    ideal = alt.Chart(charts.values([{"x": 0, "y": 0}, {"x": 1, "y": 1}]))
+    ideal = vega.Chart.of([{"x": 0, "y": 0}, {"x": 1, "y": 1}])
     layers = [
-        ideal.mark_line(strokeDash=[4, 3], color=charts.MUTED, strokeWidth=1).encode(x="x:Q", y="y:Q"),
-        base.mark_line(color=charts.CANDIDATE, strokeWidth=1, opacity=0.5).encode(x=x, y=y),
-        base.mark_circle(color=charts.CANDIDATE, opacity=0.85).encode(
-            x=x, y=y, size=alt.Size("notes:Q", legend=None, scale=alt.Scale(range=[30, 400])), tooltip=tooltip
+        ideal.mark("line", strokeDash=[4, 3], color=charts.MUTED, strokeWidth=1).encode(x="x:Q", y="y:Q"),
+        base.mark("line", color=charts.CANDIDATE, strokeWidth=1, opacity=0.5).encode(x=x, y=y),
+        base.mark("circle", color=charts.CANDIDATE, opacity=0.85).encode(
+            x=x, y=y, size=vega.field("notes:Q", legend=None, scale={"range": [30, 400]}), tooltip=tooltip
         ),
     ]
-    chart = alt.layer(*layers).properties(width=260, height=260)
+    chart = vega.layer(*layers).properties(width=260, height=260)
     return charts.svg(chart, f"Calibration: expected calibration error {percent(found.error)}")

@@ -2,14 +2,13 @@
 
 from typing import Any
 
-import altair as alt
 from markupsafe import Markup
 
 from components.documents.document import Figure
 from components.documents.ingest import IngestAccount
 from components.documents.models import GateReport
 from pipeline.history import past_runs
-from pipeline.report import charts
+from pipeline.report import charts, vega
 from pipeline.report.html import duration, moment, percent
 from pipeline.report.outcome import or_none, outcome_of
 from pipeline.report.record import RunRecord
@@ -66,37 +65,38 @@ def _interval(gate: GateReport, options: dict[str, Any] | None) -> Markup:
     if gate.champion_overall:
         name = f"version {gate.champion.version}"
         rows.append({"who": name, **gate.champion_overall["accuracy"].model_dump()})
-    axis = alt.Axis(format=".0%", tickCount=5, grid=False)
-    x = alt.X("low:Q", title=None, scale=alt.Scale(domain=[0, 1]), axis=axis)
-    y = alt.Y("who:N", title=None, sort=None, axis=alt.Axis(domain=False, ticks=False))
-    colours = alt.Color("who:N", legend=None, sort=None,
-                        scale=alt.Scale(range=[charts.CANDIDATE, charts.CHAMPION]))  # fmt: skip
+    axis = {"format": ".0%", "tickCount": 5, "grid": False}
+    x = vega.field("low:Q", title=None, scale={"domain": [0, 1]}, axis=axis)
+    y = vega.field("who:N", title=None, sort=None, axis={"domain": False, "ticks": False})
+    colours = vega.field(
+        "who:N", legend=None, sort=None, scale={"range": [charts.CANDIDATE, charts.CHAMPION]}
+    )
     for row in rows:
         row["tip"] = charts.tip_of(row["who"], row["value"], row["low"], row["high"], gate.notes)
-    base = alt.Chart(charts.values(rows))
+    base = vega.Chart.of(rows)
     layers = [
-        base.mark_rule(strokeWidth=6, strokeCap="round", opacity=0.35).encode(
+        base.mark("rule", strokeWidth=6, strokeCap="round", opacity=0.35).encode(
             x=x, x2="high:Q", y=y, color=colours, description=charts.TIP
         ),
-        base.mark_point(filled=True, size=170, opacity=1).encode(
+        base.mark("point", filled=True, size=170, opacity=1).encode(
             x="value:Q", y=y, color=colours, description=charts.TIP
         ),
     ]
     if options and options["min_accuracy"] > 0:
         least = options["min_accuracy"]
         row = {"threshold": least, "text": "threshold", "tip": f"threshold {percent(least)}"}
-        threshold = alt.Chart(charts.values([row]))
+        threshold = vega.Chart.of([row])
         layers.append(
-            threshold.mark_rule(strokeDash=[4, 3], color=charts.INK).encode(
+            threshold.mark("rule", strokeDash=[4, 3], color=charts.INK).encode(
                 x="threshold:Q", description=charts.TIP
             )
         )
         layers.append(
-            threshold.mark_text(align="left", dx=4, baseline="top", color=charts.MUTED).encode(
-                x="threshold:Q", y=alt.value(0), text="text:N", description=charts.TIP
+            threshold.mark("text", align="left", dx=4, baseline="top", color=charts.MUTED).encode(
+                x="threshold:Q", y={"value": 0}, text="text:N", description=charts.TIP
             )
         )
-    chart = alt.layer(*layers).properties(width=WIDTH - 120, height=alt.Step(30))
+    chart = vega.layer(*layers).properties(width=WIDTH - 120, height=vega.step(30))
     accuracy = gate.overall["accuracy"]
     return charts.svg(chart, f"Accuracy {accuracy.value:.1%}, {_range(accuracy)}")
 

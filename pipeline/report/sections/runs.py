@@ -2,10 +2,9 @@
 
 from typing import Any
 
-import altair as alt
 from markupsafe import Markup
 
-from pipeline.report import charts
+from pipeline.report import charts, vega
 from pipeline.report.facts import RunFacts, facts_of, read_facts
 from pipeline.report.html import moment, percent
 from pipeline.report.record import Absent, RunRecord
@@ -63,25 +62,25 @@ def chart(rows: list[dict[str, Any]]) -> Markup:
         }
         for number, row in enumerate(rows)
     ]
-    base = alt.Chart(charts.values(ordered))
-    axis = alt.Axis(labels=False, ticks=False, grid=False)
-    x = alt.X("number:O", title=None, axis=axis)
-    scale = alt.Scale(domain=[0, min(1.0, 1.15 * max(row["high"] for row in rows) or 1.0)])
-    y_axis = alt.Axis(format=".0%", tickCount=5)
-    colours = alt.Scale(domain=present, range=[outcomes[name] for name in present])
-    colour = alt.Color("outcome:N", scale=colours, legend=alt.Legend())
+    base = vega.Chart.of(ordered)
+    axis = {"labels": False, "ticks": False, "grid": False}
+    x = vega.field("number:O", title=None, axis=axis)
+    scale = {"domain": [0, min(1.0, 1.15 * max(row["high"] for row in rows) or 1.0)]}
+    y_axis = {"format": ".0%", "tickCount": 5}
+    colours = {"domain": present, "range": [outcomes[name] for name in present]}
+    colour = vega.field("outcome:N", scale=colours, legend={})
     layers = [
-        base.mark_rule(strokeWidth=2, opacity=0.5).encode(
+        base.mark("rule", strokeWidth=2, opacity=0.5).encode(
             x=x,
-            y=alt.Y("low:Q", title=None, scale=scale, axis=y_axis),
+            y=vega.field("low:Q", title=None, scale=scale, axis=y_axis),
             y2="high:Q",
             color=colour,
             description=charts.TIP,
         ),
-        base.mark_point(filled=True, size=90, opacity=1).encode(
-            x=x, y=alt.Y("accuracy:Q", scale=scale), color=colour, description=charts.TIP
+        base.mark("point", filled=True, size=90, opacity=1).encode(
+            x=x, y=vega.field("accuracy:Q", scale=scale), color=colour, description=charts.TIP
         ),
     ]
-    drawn = alt.layer(*layers).properties(width=max(220, 34 * len(rows)), height=180)
+    drawn = vega.layer(*layers).properties(width=max(220, 34 * len(rows)), height=180)
     last = rows[-1]
     return charts.svg(drawn, f"Accuracy of the last {len(rows)} runs; this run {percent(last['accuracy'])}")

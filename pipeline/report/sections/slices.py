@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-import altair as alt
 from markupsafe import Markup
 
 import nsynth
 from components.documents.models import Slice
-from pipeline.report import charts
+from pipeline.report import charts, vega
 from pipeline.report.html import capital
 from pipeline.report.record import RunRecord
 
@@ -75,30 +74,30 @@ def chart(kind: str, parts: Sequence[Slice], version: int) -> Markup:
     data = rows(kind, parts, version)
     models = list(dict.fromkeys(row["model"] for row in data))
     order = list(dict.fromkeys(row["slice"] for row in data))
-    base = alt.Chart(charts.values(data))
-    y = alt.Y("slice:N", sort=order, title=None, axis=alt.Axis(domain=False, ticks=False))
-    offset = alt.YOffset("model:N", sort=models)
-    axis = alt.Axis(format=".0%", tickCount=5)
-    x = alt.X("value:Q", scale=alt.Scale(domain=[0, 1]), title=None, axis=axis)
-    legend = alt.Legend() if len(models) > 1 else None
-    colour = alt.Color(
+    base = vega.Chart.of(data)
+    y = vega.field("slice:N", sort=order, title=None, axis={"domain": False, "ticks": False})
+    offset = vega.field("model:N", sort=models)
+    axis = {"format": ".0%", "tickCount": 5}
+    x = vega.field("value:Q", scale={"domain": [0, 1]}, title=None, axis=axis)
+    legend: vega.Spec | None = {} if len(models) > 1 else None
+    colour = vega.field(
         "model:N",
         sort=models,
         legend=legend,
-        scale=alt.Scale(domain=models, range=[charts.CANDIDATE, charts.CHAMPION]),
+        scale={"domain": models, "range": [charts.CANDIDATE, charts.CHAMPION]},
     )
-    pale = alt.condition("datum.judged", alt.value(0.9), alt.value(0.3))
+    pale = vega.condition("datum.judged", 0.9, 0.3)
     layers = [
-        base.mark_bar().encode(x=x, y=y, yOffset=offset, color=colour, opacity=pale, description=charts.TIP),
-        base.mark_rule(color=charts.INK, strokeWidth=1.5).encode(
+        base.mark("bar").encode(x=x, y=y, yOffset=offset, color=colour, opacity=pale, description=charts.TIP),
+        base.mark("rule", color=charts.INK, strokeWidth=1.5).encode(
             x="low:Q",
             x2="high:Q",
             y=y,
             yOffset=offset,
             description=charts.TIP,
-            opacity=alt.condition("datum.judged", alt.value(0.8), alt.value(0.35)),
+            opacity=vega.condition("datum.judged", 0.8, 0.35),
         ),
     ]
-    height = alt.Step(20 if len(models) == 1 else 13, **{"for": "offset" if len(models) > 1 else "position"})
-    drawn = alt.layer(*layers).properties(width=320, height=height, title=capital(TITLES[kind]))
+    height = vega.step(20 if len(models) == 1 else 13, **{"for": "offset" if len(models) > 1 else "position"})
+    drawn = vega.layer(*layers).properties(width=320, height=height, title=capital(TITLES[kind]))
     return charts.svg(drawn, f"Accuracy by {TITLES[kind]}")

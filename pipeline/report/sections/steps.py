@@ -2,11 +2,10 @@
 
 from typing import Any
 
-import altair as alt
 from markupsafe import Markup
 
 from pipeline.history.step_memory import PEAK_MEMORY
-from pipeline.report import charts
+from pipeline.report import charts, vega
 from pipeline.report.html import duration
 from pipeline.report.record import RunRecord
 
@@ -53,28 +52,28 @@ def timeline(rows: list[dict[str, Any]]) -> Markup:
         "running": charts.CHAMPION,
     }
     present = [state for state in states if any(row["state"] == state for row in rows)]
-    base = alt.Chart(charts.values(rows))
-    y = alt.Y("step:N", sort=names, title=None, axis=alt.Axis(domain=False, ticks=False))
-    colour = alt.Color(
+    base = vega.Chart.of(rows)
+    y = vega.field("step:N", sort=names, title=None, axis={"domain": False, "ticks": False})
+    colour = vega.field(
         "state:N",
-        scale=alt.Scale(domain=present, range=[states[state] for state in present]),
-        legend=alt.Legend(),
+        scale={"domain": present, "range": [states[state] for state in present]},
+        legend={},
     )
     tooltip = [
         "step:N",
         "state:N",
-        alt.Tooltip("start:Q", format=".1f"),
-        alt.Tooltip("seconds:Q", format=".2f"),
+        vega.field("start:Q", format=".1f"),
+        vega.field("seconds:Q", format=".2f"),
     ]
     drawn = (
-        base.mark_bar(height={"band": 0.65}, cornerRadius=2, minBandSize=2)
+        base.mark("bar", height={"band": 0.65}, cornerRadius=2, minBandSize=2)
         .encode(
-            x=alt.X("start:Q", title="seconds since the first step began"),
+            x=vega.field("start:Q", title="seconds since the first step began"),
             x2="end:Q",
             y=y,
             color=colour,
             tooltip=tooltip,
         )
-        .properties(width=340, height=alt.Step(22))
+        .properties(width=340, height=vega.step(22))
     )
     return charts.svg(drawn, "Timeline of the steps")

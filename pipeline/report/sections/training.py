@@ -4,11 +4,10 @@ import json
 import statistics
 from typing import Any
 
-import altair as alt
 from markupsafe import Markup
 
 from pipeline.history.past_runs import Step
-from pipeline.report import charts
+from pipeline.report import charts, vega
 from pipeline.report.record import Absent, RunRecord
 
 _LEGEND_HEIGHT = 30  # px; the chart without a legend is to stand level with the others
@@ -74,47 +73,47 @@ def curve(epochs: list[dict[str, Any]], kept: int, train: str, dev: str, title: 
         for split, key in (("train", train), ("dev", dev))
         if row.get(key) is not None
     ]
-    data = alt.Chart(charts.values(rows))
-    x = alt.X("epoch:Q", title="epoch", axis=_epoch_axis(epochs), scale=alt.Scale(nice=False, zero=False))
-    y = alt.Y(
-        "value:Q", title=None, axis=alt.Axis(format=form, tickCount=5), scale=alt.Scale(zero=title != "Loss")
+    data = vega.Chart.of(rows)
+    x = vega.field("epoch:Q", title="epoch", axis=_epoch_axis(epochs), scale={"nice": False, "zero": False})
+    y = vega.field(
+        "value:Q", title=None, axis={"format": form, "tickCount": 5}, scale={"zero": title != "Loss"}
     )
-    colour = alt.Color(
-        "split:N", sort=None, scale=alt.Scale(domain=["train", "dev"], range=list(charts.SERIES))
+    colour = vega.field(
+        "split:N", sort=None, scale={"domain": ["train", "dev"], "range": list(charts.SERIES)}
     )
-    tooltip = ["split:N", "epoch:Q", alt.Tooltip("value:Q", title=title, format=".3f")]
-    marker = alt.Chart(charts.values([{"epoch": kept}])).mark_rule(strokeDash=[4, 3], color=charts.MUTED)
+    tooltip = ["split:N", "epoch:Q", vega.field("value:Q", title=title, format=".3f")]
+    marker = vega.Chart.of([{"epoch": kept}]).mark("rule", strokeDash=[4, 3], color=charts.MUTED)
     layers = [
         marker.encode(x="epoch:Q"),
-        data.mark_line(strokeWidth=2).encode(x=x, y=y, color=colour),
-        data.mark_point(filled=True, size=30).encode(x=x, y=y, color=colour, tooltip=tooltip),
+        data.mark("line", strokeWidth=2).encode(x=x, y=y, color=colour),
+        data.mark("point", filled=True, size=30).encode(x=x, y=y, color=colour, tooltip=tooltip),
     ]
-    chart = alt.layer(*layers).properties(width=232, height=190, title=title)
+    chart = vega.layer(*layers).properties(width=232, height=190, title=title)
     return charts.svg(chart, f"{title} by epoch on train and dev")
 
 
 def _learning_rate(epochs: list[dict[str, Any]]) -> Markup:
     rows = [{"epoch": row["epoch"], "rate": row["learning_rate"]} for row in epochs]
     chart = (
-        alt.Chart(charts.values(rows))
-        .mark_line(strokeWidth=2, color="var(--green)", point={"color": "var(--green)", "size": 30})
+        vega.Chart.of(rows)
+        .mark("line", strokeWidth=2, color="var(--green)", point={"color": "var(--green)", "size": 30})
         .encode(
-            x=alt.X(
-                "epoch:Q", title="epoch", axis=_epoch_axis(epochs), scale=alt.Scale(nice=False, zero=False)
+            x=vega.field(
+                "epoch:Q", title="epoch", axis=_epoch_axis(epochs), scale={"nice": False, "zero": False}
             ),
-            y=alt.Y("rate:Q", title=None, axis=alt.Axis(format=".0e", tickCount=4)),
-            tooltip=["epoch:Q", alt.Tooltip("rate:Q", format=".2e")],
+            y=vega.field("rate:Q", title=None, axis={"format": ".0e", "tickCount": 4}),
+            tooltip=["epoch:Q", vega.field("rate:Q", format=".2e")],
         )
         .properties(
             width=232,
             height=190,
-            title=alt.TitleParams("Learning rate at the epoch's end", offset=_LEGEND_HEIGHT),
+            title={"text": "Learning rate at the epoch's end", "offset": _LEGEND_HEIGHT},
         )
     )
     return charts.svg(chart, "Learning rate by epoch")
 
 
-def _epoch_axis(epochs: list[dict[str, Any]]) -> alt.Axis:
+def _epoch_axis(epochs: list[dict[str, Any]]) -> vega.Spec:
     """Whole epochs, at most some 8 of them."""
     step = -(-len(epochs) // 8)
-    return alt.Axis(values=[row["epoch"] for row in epochs[::step]], format="d", grid=False)
+    return {"values": [row["epoch"] for row in epochs[::step]], "format": "d", "grid": False}
