@@ -157,7 +157,7 @@ def figures(answers: Answers, settings: Config) -> dict[str, Figure]:
 
 
 def show(name: str, answers: Sequence[Answers], settings: Config) -> None:
-    """Print a row for each model and their mean."""
+    """Print a row for each model, their mean, and what the mean of their probabilities would reach."""
     first = answers[0]
     columns = {"accuracy": settings.gate.min_accuracy, "macro_recall": settings.gate.min_macro_recall}
     instruments = len(np.unique(first.instruments))
@@ -168,6 +168,10 @@ def show(name: str, answers: Sequence[Answers], settings: Config) -> None:
         table.add_row(str(seed), *(_percent(row[column]) for column in columns))
     means, lows = ({c: [getattr(row[c], end) for row in told] for c in columns} for end in ("value", "low"))
     table.add_row("mean", *(f"{100 * np.mean(means[c]):.1f} ± {100 * np.std(means[c]):.1f}" for c in columns))
+    if len(answers) > 1:
+        together = first._replace(probabilities=np.mean([model.probabilities for model in answers], axis=0))
+        found = figures(together, settings)
+        table.add_row("all together", *(_percent(found[column]) for column in columns))
     table.add_row("lowest lower bound", *(f"{100 * min(lows[c]):.1f}" for c in columns))
     if name == "valid":
         table.add_row("threshold of the gate", *(f"{100 * columns[c]:.1f}" for c in columns))

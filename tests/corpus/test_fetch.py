@@ -45,7 +45,7 @@ def npm(tmp_path, monkeypatch):
             "#!/bin/sh\n"
             f'[ {exit_code} = 0 ] || {{ echo "npm error network unreachable" >&2; exit {exit_code}; }}\n'
             '[ "$1 $2" = "pack @maker/sounds@1.2.3" ] || exit 9\n'
-            f'cp {archive} "$4/maker-sounds-1.2.3.tgz"\n'
+            f"cp {archive} maker-sounds-1.2.3.tgz\n"
         )
         script.chmod(script.stat().st_mode | stat.S_IXUSR)
         monkeypatch.setenv("PATH", f"{script.parent}{os.pathsep}{os.environ['PATH']}")
@@ -79,6 +79,13 @@ def test_what_cannot_be_had_is_said_and_leaves_nothing(font, npm, members, exit_
         raise error
     assert list(fonts.SHARED_FOLDER.iterdir()) == []
     assert fetch.missing(["Font"]) == [font]
+
+
+def test_an_archive_lands_in_a_folder_named_from_where_one_is(npm, tmp_path, monkeypatch):
+    npm({"package/a": CONTENT})
+    monkeypatch.chdir(tmp_path)
+    Path("packages").mkdir()
+    assert fetch.pack("@maker/sounds@1.2.3", Path("packages")) == Path("packages/maker-sounds-1.2.3.tgz")
 
 
 def test_npm_of_the_wheel_starts_where_the_path_has_none(monkeypatch):
