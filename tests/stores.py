@@ -108,6 +108,13 @@ def s3(_amazon: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     return _entered(_amazon, monkeypatch)
 
 
+@pytest.fixture(scope="module")
+def s3_of_module(_amazon: Store) -> Iterator[Store]:
+    """The same for all tests of a module."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        yield _entered(_amazon, monkeypatch)
+
+
 @pytest.fixture(params=["_amazon", "_google"])
 def any_store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Store:
     """The same of each kind of store."""

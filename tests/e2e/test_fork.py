@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 import soundfile
 
+from components.ingest import files
 from components.registry import Registry
+from components.remote import bucket
+from components.version import RECORD_FILE
 from pipeline import exit_codes
+from tests.stores import Store
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 
@@ -88,9 +92,14 @@ def forked(make_project):
 
 
 @pytest.fixture(scope="module")
-def run(forked) -> subprocess.CompletedProcess[str]:
-    settings = ("ingest.valid_fraction=0.25", "ingest.dev_fraction=0.2")
-    answer = forked.run("--data", "hits", *(part for setting in settings for part in ("--set", setting)))
+def run(forked, s3_of_module: Store) -> subprocess.CompletedProcess[str]:
+    """A run on sounds in a bucket, whose model is copied to the bucket."""
+    data = s3_of_module.upload(forked.folder / "hits", "hits")
+    settings = (
+        "ingest.valid_fraction=0.25", "ingest.dev_fraction=0.2", f"data={data}",
+        f"push.copy_to={s3_of_module.root}/models",
+    )  # fmt: skip
+    answer = forked.run(*(part for setting in settings for part in ("--set", setting)))
     assert answer.returncode == exit_codes.OK, answer.stdout + answer.stderr
     return answer
 
@@ -102,6 +111,15 @@ def artifact(forked, step: str, key: str) -> Path:
 def test_a_model_is_pushed(forked, run):
     assert len(list((forked.workspace / "models").glob("[0-9]*/saved_model.pb"))) == 1
     assert "unseen kits" in run.stdout
+
+
+def test_sounds_from_a_bucket_end_as_a_version_in_a_bucket(forked, run, s3_of_module: Store):
+    [version] = (forked.workspace / "models").glob("[0-9]*")
+    copy = f"{s3_of_module.root}/models/{version.name}"
+    copied = {path for path, _ in files.below(copy)}
+    assert copied == {str(path.relative_to(version)) for path in version.rglob("*") if path.is_file()}
+    record = bucket.BucketObject(f"{copy}/{RECORD_FILE}")
+    assert record.read(0, record.size) == (version / RECORD_FILE).read_bytes()
 
 
 def test_the_account_names_what_the_contract_does_not_have(forked, run):

@@ -149,10 +149,12 @@ def test_a_changed_line_of_the_spectrogram_runs_transform_and_what_follows(proje
     assert states["ExampleGen"] == states["StatisticsGen"] == states["DataGate"] == "CACHED"
 
 
-def test_spans_that_were_rendered_for_it_are_retrained_on(project, first):
+def test_spans_that_were_rendered_for_it_are_retrained_on_in_a_bucket(project, first, s3):
     rendered = project.nsynth("corpus", "--spans", "2", "--size", "4", "--out", "deliveries")
     assert rendered.returncode == exit_codes.OK, rendered.stdout + rendered.stderr
-    words = shlex.split(rendered.stdout.split("To train on them: nsynth ")[1])
+    command = rendered.stdout.split("To train on them: nsynth ")[1]
+    words = shlex.split(command.replace("deliveries", s3.upload(project.folder / "deliveries", "deliveries")))
+    assert any(word.startswith("retrain.holdout=s3://") for word in words)
     tiny = ("--config", "configs/tiny.yaml", "--set", "retrain.settle_s=0")
     answer = project.nsynth(*words, *tiny)
     assert answer.returncode in (exit_codes.OK, exit_codes.NOT_BLESSED), answer.stdout + answer.stderr
