@@ -3,6 +3,7 @@
     <workspace>/kubeflow/runs/<run>/<step>/<output>/   an output
     <workspace>/kubeflow/runs/<run>/<step>.json        the step's record: what it read and made
     <workspace>/kubeflow/lift                          changes when something that was published is gone
+    <workspace>/kubeflow/documents/<run>/<step>/       what steps leave for whoever asks later (kubeflow/documents.py)
 
 The object store holds a pointer in place of each output: a file that names the folder, relative to `runs`, with the
 number, size and digest of what it lists. Standard library only, since every step's container starts with it.
@@ -25,6 +26,10 @@ import nsynth
 POINTER = "nsynth-claim.json"
 """Name of the pointer within the artifact's own folder in the object store."""
 RECORD = ".json"
+STEP_FILE = "step.json"
+"""Among the documents of a step: how it ended, what it was told, and its artifacts, each by address and metadata."""
+ALIVE_FILE = "alive"
+"""Among the documents of a run: its age tells when a step last gave a sign of life."""
 _LIFT = "lift"
 _NEVER_LIFTED = "0"
 
@@ -135,6 +140,7 @@ class Claim:
     def __init__(self, workspace: Path | str):
         self.root = Path(workspace) / "kubeflow"
         self.runs = self.root / "runs"
+        self.documents = self.root / "documents"
 
     def folder(self, place: str) -> Path:
         """Return the folder of <run>/<step>/<output>."""

@@ -1,49 +1,28 @@
 """What came of a run on a cluster, from the documents that its steps left on the claim; and the line of the ledger."""
 
-import contextlib
 import json
-from pathlib import Path
 from typing import Any
 
-import nsynth
-from components.claim import Claim, place_of
-from kubeflow.documents import ERROR_FILE, FAILED, RUNNING, STEP_FILE, SUCCEEDED
+from components.claim import Claim
+from kubeflow.documents import ERROR_FILE, FAILED, RUNNING, SUCCEEDED
 from kubeflow.rounds import ClusterRetraining, Found, HoldingRun
 from pipeline.history import past_runs
+from pipeline.history.cluster_runs import steps_of, told_by
 from pipeline.history.ledger import Outcome, Round
 from pipeline.retrain import lock
 from pipeline.retrain.child import Result
 from pipeline.retrain.result import result_of
 from pipeline.retrain.spans import Work
 
-_STATES = {SUCCEEDED: "COMPLETE", FAILED: "FAILED", RUNNING: "RUNNING"}
 _TOLD_TO_STOP, _KILLED = (130, 143), 137
 PUSH_STEP = "Pusher"
 
 
 def load(retraining: ClusterRetraining) -> past_runs.Run:
     """Read the run as its steps have documented it; steps that the cache answered are known by what others read."""
-    told = [json.loads(file.read_bytes()) for file in retraining.documents.glob(f"*/{STEP_FILE}")]
-    told.sort(key=lambda step: step["started"])
-    steps = {step["step"]: _step(retraining, step) for step in told}
-    cached: dict[str, dict[str, list[past_runs.Output]]] = {}
-    for step in told:
-        for key, entries in step.get("inputs", {}).items():
-            for entry in entries:
-                with contextlib.suppress(nsynth.UserError):
-                    _, name, output = place_of(entry["address"])
-                    if name not in steps:
-                        made = _output(
-                            retraining, entry, retraining.documents / step["step"] / "inputs" / key
-                        )
-                        cached.setdefault(name, {})[output] = [made]
-    first = told[0]["started"] if told else 0.0
-    found = {
-        name: past_runs.Step(name, "CACHED", 0.0, 0, outputs, started=first)
-        for name, outputs in cached.items()
-    }
-    settings = retraining.config.without_secrets()
-    return past_runs.Run(retraining.run, found | steps, settings=settings, **_ending(retraining, told))
+    steps = steps_of(Claim(retraining.config.workspace), retraining.run)
+    settings, told = retraining.config.without_secrets(), told_by(retraining.documents)
+    return past_runs.Run(retraining.run, steps, settings=settings, **_ending(retraining, told))
 
 
 def _ending(retraining: ClusterRetraining, told: list[dict[str, Any]]) -> dict[str, str]:
@@ -52,34 +31,6 @@ def _ending(retraining: ClusterRetraining, told: list[dict[str, Any]]) -> dict[s
         return {}
     interrupted = failed["exit_code"] in _TOLD_TO_STOP
     return {"ending": "interrupted" if interrupted else "failed", "reason": _why(retraining, failed)["words"]}
-
-
-def _step(retraining: ClusterRetraining, told: dict[str, Any]) -> past_runs.Step:
-    folder = retraining.documents / told["step"]
-    sides: dict[str, dict[str, list[past_runs.Output]]] = {
-        side: {
-            key: [_output(retraining, entry, folder / side / key) for entry in entries]
-            for key, entries in told.get(side, {}).items()
-        }
-        for side in ("inputs", "outputs")
-    }
-    if told["state"] == FAILED:  # its answer names no outputs, but some may have been written
-        sides["outputs"] = {
-            kept.name: [past_runs.Output(0, "", str(kept), {})] for kept in folder.glob("outputs/*")
-        }
-    state, seconds = _STATES[told["state"]], told.get("seconds", 0.0)
-    return past_runs.Step(
-        told["step"], state, seconds, 0, sides["outputs"], sides["inputs"], started=told["started"]
-    )
-
-
-def _output(retraining: ClusterRetraining, entry: dict[str, Any], kept: Path) -> past_runs.Output:
-    """Give an artifact where it lies on the claim; else what is kept of it."""
-    path = kept
-    with contextlib.suppress(nsynth.UserError):
-        on_claim = Claim(retraining.config.workspace).folder("/".join(place_of(entry["address"])))
-        path = on_claim if on_claim.is_dir() else kept
-    return past_runs.Output(0, "", str(path), entry["metadata"])
 
 
 def _why(retraining: ClusterRetraining, failed: dict[str, Any]) -> dict[str, Any]:
@@ -108,8 +59,7 @@ def result(retraining: ClusterRetraining, found: Found | None, status: str = "")
         return Result(ending="failed", words=f"the step Look did not end: {status or 'its log says why'}")
     if found.ending != "work":
         return Result(ending="no new data" if found.ending == "nothing" else "failed", words=found.words)
-    told = [json.loads(file.read_bytes()) for file in retraining.documents.glob(f"*/{STEP_FILE}")]
-    told.sort(key=lambda step: step["started"])
+    told = told_by(retraining.documents)
     facts = {
         "seconds": round(sum(step.get("seconds", 0.0) for step in told), 1),
         "steps": {step["step"]: step.get("seconds", 0.0) for step in told},

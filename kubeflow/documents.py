@@ -1,6 +1,7 @@
 """What the steps of a run on a cluster leave for the step Report, and for whoever asks later.
 
-    <workspace>/kubeflow/documents/<run>/<step>/step.json      how it ended, what it cost, where its artifacts are
+    <workspace>/kubeflow/documents/<run>/<step>/step.json      how it ended, what it was told, what it cost, where its
+                                                               artifacts are
     <workspace>/kubeflow/documents/<run>/<step>/error.json     why it failed, where our code knows
     <workspace>/kubeflow/documents/<run>/<step>/inputs/<key>/  the small files of an input: account, verdict, report
     <workspace>/kubeflow/documents/<run>/<step>/outputs/<key>/ those of an output
@@ -21,22 +22,20 @@ from typing import Any
 
 import atomic
 import nsynth
-from components.claim import place_of
+from components.claim import ALIVE_FILE, STEP_FILE, Claim, place_of
 from components.staging import ADDRESS
 
-STEP_FILE = "step.json"
 ERROR_FILE = "error.json"
 ERROR_VARIABLE = "NSYNTH_ERROR_FILE"
 """Names the file to the child that runs the step."""
 RUNNING, SUCCEEDED, FAILED = "running", "succeeded", "failed"
-_ALIVE = "alive"
 _KEPT = (".json", ".md", ".txt")
 _MAX_BYTES = 1 << 20  # of one file: what is larger is data, no document
 
 
 def of_workspace(workspace: str | Path) -> Path:
     """Return the folder with the documents of all runs."""
-    return Path(workspace) / "kubeflow" / "documents"
+    return Claim(workspace).documents
 
 
 def run_of(addresses: Iterable[str]) -> str:
@@ -54,7 +53,7 @@ def last_sign_of_life(folder: Path) -> float:
       folder: documents of the run.
     """
     try:
-        return (folder / _ALIVE).stat().st_mtime
+        return (folder / ALIVE_FILE).stat().st_mtime
     except FileNotFoundError:
         return 0.0
 
@@ -79,7 +78,7 @@ class StepDocuments:
         """Give a sign of life."""
         if self._run:
             with _logged():
-                (self._run / _ALIVE).touch()
+                (self._run / ALIVE_FILE).touch()
 
     def keep(self, side: str, key: str, folder: Path) -> None:
         """Keep the small files right in the folder of an artifact, also of a step that failed.
@@ -112,12 +111,20 @@ class StepDocuments:
         Args:
           exit_code: 0 if it succeeded.
           cost: what it used.
-          executor_input: as TFX's command got it; each input tells its address.
+          executor_input: as TFX's command got it, with parameters; each input tells its address.
           answer: the ExecutorOutput that goes to Kubeflow, with addresses; none if the step failed.
         """
-        given = _entries(executor_input.get("inputs", {})), _entries(answer or {})
-        state = FAILED if exit_code else SUCCEEDED
-        self._write({"state": state, "exit_code": exit_code, **cost, "inputs": given[0], "outputs": given[1]})
+        told = executor_input.get("inputs", {})
+        self._write(
+            {
+                "state": FAILED if exit_code else SUCCEEDED,
+                "exit_code": exit_code,
+                **cost,
+                "parameters": told.get("parameterValues", {}),
+                "inputs": _entries(told),
+                "outputs": _entries(answer or {}),
+            }
+        )
         self.alive()
 
     def _write(self, content: dict[str, Any]) -> None:

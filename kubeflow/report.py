@@ -8,7 +8,6 @@ It is given no artifacts; it reads the documents that the steps left on the clai
 import json
 import logging
 import resource
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -20,7 +19,6 @@ import atomic
 import nsynth
 from components.documents.models import GateReport
 from kubeflow.conclude import conclude, load
-from kubeflow.documents import of_workspace
 from kubeflow.entrypoint import cost, to_staged
 from kubeflow.groups import REPORT
 from kubeflow.rounds import ClusterRetraining, Found, read_arguments
@@ -30,7 +28,8 @@ from pipeline.report.facts import facts_of, facts_path
 from pipeline.report.outcome import or_none
 from pipeline.report.page import render
 from pipeline.report.record import RunRecord
-from pipeline.retrain.gc import clean_alone
+from pipeline.retrain.gc import clean_alone, remove
+from pipeline.retrain.old_files import old_documents
 from pipeline.retrain.round import telling
 from pipeline.retrain.watcher import Watcher
 
@@ -77,14 +76,11 @@ def write_down(retraining: ClusterRetraining, status: str) -> Round | None:
 
 def _clear(retraining: ClusterRetraining) -> None:
     """Remove what the rules of the configuration leave of earlier runs; no fault of that changes the outcome."""
-    cleanup = retraining.config.retrain.cleanup
     try:
-        folders = [path for path in of_workspace(retraining.config.workspace).iterdir() if path.is_dir()]
-        newest_first = sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True)
-        for folder in newest_first[max(cleanup.keep_reports, cleanup.keep_runs) :]:
-            shutil.rmtree(folder)
-        if cleanup.after_round:
+        if retraining.config.retrain.cleanup.after_round:
             clean_alone(retraining.config, remove=True)
+        else:
+            remove(old_documents(retraining.config))
     except (OSError, nsynth.UserError):
         _log.warning("not cleaned up", exc_info=True)
 

@@ -24,18 +24,24 @@ def lineage(named: str, config_file: Path, overrides: tuple[str, ...], as_json: 
     """Tell which data, code and settings made a pushed VERSION or an ARTIFACT.
 
     VERSION is a number that `nsynth models` lists; ARTIFACT is an id that the report of a run names, or the
-    artifact's folder.
+    artifact's folder, or, of what a cluster's step made, its address.
     """
+    from components.claim import Claim
     from components.registry import Registry
     from pipeline.cli.console import make_console
-    from pipeline.history import past_runs
+    from pipeline.history import cluster_lineage, past_runs
     from pipeline.history.lineage import find, trace
 
     config = load_workspace(config_file, overrides)
-    store = past_runs.open_store(config.metadata)
-    artifact, version = find(Registry(config.models), store, named)
-    origin = trace(store, artifact)
-    told = facts(origin, past_runs.readers(store, artifact.id), version)
+    registry, claim = Registry(config.models), Claim(config.workspace)
+    if found := cluster_lineage.find(registry, claim, named):
+        (address, version), history = found, cluster_lineage.History(claim)
+        origin, readers = history.trace(address), history.readers(address)
+    else:
+        store = past_runs.open_store(config.metadata)
+        artifact, version = find(registry, store, named)
+        origin, readers = trace(store, artifact), past_runs.readers(store, artifact.id)
+    told = facts(origin, readers, version)
     if as_json:
         click.echo(json.dumps(told, indent=1))
         return
@@ -59,7 +65,7 @@ def facts(origin: Any, readers: list[str], version: Any = None) -> dict[str, Any
     trainer = next((step for _, step in reversed(steps) if step.name == "Trainer"), None)
     custom = parsed(trainer.properties.get("custom_config", "")) if trainer else None
     return {
-        "artifact": {"id": artifact.id, "type": artifact.type, "uri": artifact.uri},
+        "artifact": {"id": artifact.id, "type": artifact.type, "uri": artifact.address or artifact.uri},
         "version": version.record.model_dump(mode="json") if version else None,
         "run": origin.run,
         "sources": sources(steps),

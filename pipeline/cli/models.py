@@ -117,7 +117,11 @@ def _in_words(version: Version, serving: Version | None) -> Iterator[tuple[str, 
     if any(record.spans):
         yield "trained on", f"span {in_short(record.spans)}"
     if record.run:
-        yield "run", record.run
+        yield "run", f"{record.run_name}, id {record.run}" if record.run_name else record.run
+    if record.run_page:
+        yield "page", record.run_page
+    if "://" in record.model_uri:
+        yield "model", record.model_uri
     yield "files", f"{short(version.path)}, {version.size_bytes / 1e6:.1f} MB"
     if record.digest:
         yield "digest", record.digest

@@ -16,7 +16,7 @@ from pipeline.history import past_runs
 from pipeline.history.identity import tail_of
 from pipeline.step_names import kind_of
 
-_CACHE = "TransformCache"
+CACHE = "TransformCache"
 """What an earlier Transform kept, also of notes that are no longer trained on. It saves work and adds nothing, so that
 the way back does not lead through it."""
 
@@ -58,7 +58,7 @@ def trace(store: MetadataStore, artifact: past_runs.Output) -> Origin:
         if output.id not in known:
             run, step = past_runs.maker(store, output.id) or ("", None)
             inputs = step.inputs.values() if step else ()
-            read = {o.id: o for outputs in inputs for o in outputs if o.type != _CACHE}
+            read = {o.id: o for outputs in inputs for o in outputs if o.type != CACHE}
             known[output.id] = Origin(output, step, run, tuple(follow(read[i]) for i in sorted(read)))
         return known[output.id]
 
@@ -100,12 +100,6 @@ def _model_of(store: MetadataStore, version: Version) -> past_runs.Output:
     # By its place in the workspace, whose address may have changed since; another workspace may have the same places.
     here = found and tail_of(found.uri) == tail_of(record.model_uri) != ""
     if not (found and here) or (record.run and record.run not in past_runs.run_names(store)):
-        if record.run_name:
-            page = f" ({record.run_page})" if record.run_page else ""
-            raise nsynth.UserError(
-                f"version {version.number} was made on a cluster, by Kubeflow's run {record.run_name}, id {record.run}"
-                f"{page}, from {record.model_uri}: its history is in that cluster's metadata store"
-            )
         said = f"run {record.run}, {record.model_uri}" if record.model_uri else "nothing"
         raise nsynth.UserError(
             f"version {version.number} was not made in this history; its record says: {said}"

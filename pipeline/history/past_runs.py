@@ -27,6 +27,8 @@ class Output:
     properties: dict[str, str | int | float]
     cleaned_up: bool = False
     """Whether housekeeping has removed its files."""
+    address: str = ""
+    """Of one that a cluster's step made: where it is in the object store. Its URI is what is kept of it."""
 
     @property
     def path(self) -> Path:

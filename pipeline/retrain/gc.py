@@ -29,15 +29,14 @@ from pipeline.history.identity import open_own
 from pipeline.history.metadata import is_server
 from pipeline.history.outputs import TRASH, Outputs
 from pipeline.history.own_files import Reserve
-from pipeline.report import INDEX
 from pipeline.retrain import lock
+from pipeline.retrain.old_files import MAY_RUN_S, last_complete, old_files
 from pipeline.retrain.provenance import Graph, Pushed, needed
 from pipeline.retrain.round import Retraining
 from pipeline.tables import listing
 
 _UNFINISHED = {mlmd.Execution.NEW, mlmd.Execution.RUNNING}
-_MAY_RUN_S = 86_400.0  # a run on a cluster in which nothing came to its end for so long is over
-_MAY_WORK_S = 7 * _MAY_RUN_S  # a step that began so long ago was killed
+_MAY_WORK_S = 7 * MAY_RUN_S  # a step that began so long ago was killed
 UNNEEDED, LEFT_OVER = "artifacts that nothing needs", "left-overs of steps"
 
 
@@ -105,7 +104,7 @@ def clean_alone(config: Config, remove: bool) -> Plan:
             f"nothing was removed: {config.artifacts} is not empty, but the history {config.metadata} is not "
             "there. Put it back, or move the folder away by hand"
         )
-    if not is_known and not claim.runs.is_dir():
+    if not is_known and not claim.root.is_dir():
         return Plan((), 0)
     reserve = Reserve(config.workspace / "retrain")
     if remove:
@@ -131,8 +130,9 @@ def make_plan(config: Config, store: MetadataStore | None) -> Plan:
     Raises:
       nsynth.UserError: history and disk do not agree, or a record cannot be read.
     """
-    pushed, window, complete = Pushed.read(config.models), _window(config), _last_complete(config)
-    items = [*_of_claim(config, pushed, window, complete), *_old_logs(config), *_old_reports(config)]
+    pushed, window, complete = Pushed.read(config.models), _window(config), last_complete(config)
+    items = [*_of_claim(config, pushed, window, complete)]
+    items += [Item(path, disk_use(path), why) for path, why in old_files(config)]
     if store:
         items += _of_store(config, store, pushed, window, complete)
     size = sum(item.size_bytes for item in items)
@@ -167,7 +167,7 @@ def _of_claim(config: Config, pushed: Pushed, window: list[int], complete: str) 
         if record.outputs:
             ended[record.run] = max(record.ended, ended.get(record.run, 0))
     newest_first = sorted(ended, key=lambda run: ended[run], reverse=True)
-    recent = {run for run in ended if time.time() - ended[run] < _MAY_RUN_S}
+    recent = {run for run in ended if time.time() - ended[run] < MAY_RUN_S}
     left_over = [
         (path, is_draft, time.time() - path.lstat().st_mtime) for path, is_draft in claim.left_over(records)
     ]
@@ -180,7 +180,7 @@ def _of_claim(config: Config, pushed: Pushed, window: list[int], complete: str) 
             yield Item(path, disk_use(path), UNNEEDED, output.place)
     kept |= {place.partition("/")[0] for place in pushed.all}
     for path, is_draft, age in left_over:
-        if age > (_MAY_WORK_S if is_draft else _MAY_RUN_S) and (is_draft or path.parent.name not in kept):
+        if age > (_MAY_WORK_S if is_draft else MAY_RUN_S) and (is_draft or path.parent.name not in kept):
             yield Item(path, disk_use(path), LEFT_OVER)
 
 
@@ -242,26 +242,6 @@ def _window(config: Config) -> list[int]:
         raise nsynth.UserError(
             f"nothing was removed: {spans} cannot be read ({error.strerror or error}), and what its spans need stays"
         ) from error
-
-
-def _last_complete(config: Config) -> str:
-    """Return the run whose spectrograms the next round takes over."""
-    runs = [line.run for line in Retraining(config).ledger.rounds() if line.outcome.settles and line.run]
-    return runs[-1] if runs else ""
-
-
-def _old_logs(config: Config) -> Iterator[Item]:
-    oldest = time.time() - config.retrain.cleanup.keep_logs_days * 86_400
-    for path in (config.workspace / "logs").glob("*.log"):
-        if path.stat().st_mtime < oldest:
-            yield Item(path, path.stat().st_size, "old logs")
-
-
-def _old_reports(config: Config) -> Iterator[Item]:
-    pages = (path for path in (config.workspace / "reports").glob("*.html") if path.name != INDEX)
-    newest_first = sorted(pages, reverse=True)
-    for path in newest_first[config.retrain.cleanup.keep_reports :]:
-        yield Item(path, path.stat().st_size, "old reports")
 
 
 def _remove_empty(artifacts: Path, claimed: set[Path]) -> None:

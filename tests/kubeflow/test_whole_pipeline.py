@@ -226,6 +226,24 @@ def test_the_record_names_the_run_and_the_address_of_the_model(runs: Runs) -> No
 
 
 @pytest.mark.e2e
+def test_lineage_follows_each_version_back_to_its_span(runs: Runs) -> None:
+    for span, (version, done) in enumerate(zip(runs.versions(), runs.done, strict=True), start=1):
+        command = [sys.executable, "-m", "pipeline.cli.main", "lineage", str(version), "--json"]
+        command += ["--set", f"workspace={runs.workspace}"]
+        answer = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+        assert answer.returncode == 0, answer.stderr
+        told = json.loads(answer.stdout)
+        assert told["artifact"]["uri"] == done["Trainer"].artifacts["model"]["uri"]
+        assert {"ExampleGen", "Transform", "Trainer"} <= {step["step"] for step in told["steps"]}
+        [source] = told["sources"]
+        assert source["span"] == span
+        assert source["folder"] == str(runs.cluster.folder.parent / "data")
+        assert source["notes"] > 0
+        assert told["recipe"]["size"] == "tiny"
+        assert told["version"]["run"] == runs.record(version)["run"]
+
+
+@pytest.mark.e2e
 def test_every_step_logs_what_it_cost(runs: Runs) -> None:
     print(f"\n{'step':<18} {'seconds':>7} {'CPU s':>6} {'MB':>5}")
     ran = {name: runs.done[0][name] for name in all_tasks(runs.package.spec)}

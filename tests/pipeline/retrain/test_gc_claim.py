@@ -1,6 +1,7 @@
 """Housekeeping on a cluster's claim: by the same rules as on this machine, from the records of the steps."""
 
 import datetime
+import json
 import os
 import time
 from pathlib import Path
@@ -13,7 +14,7 @@ from components.registry import Registry
 from components.version import Record as VersionRecord
 from pipeline.config import Config
 from pipeline.history.ledger import Outcome, Round
-from pipeline.retrain import gc
+from pipeline.retrain import gc, old_files
 from pipeline.retrain.round import Retraining
 
 DAY_S = 86_400
@@ -185,3 +186,68 @@ def test_nothing_goes_if_a_record_is_damaged(cluster: Cluster) -> None:
     with pytest.raises(nsynth.UserError, match="is no record of a step"):
         cluster.clean()
     assert cluster.left() == before
+
+
+def document(cluster: Cluster, run: str, days: float, **inputs: str) -> Path:
+    """Documents of a Trainer that ended so many days ago; inputs by key, each a place."""
+    folder = cluster.claim.documents / run
+    entries = {key: [{"address": f"minio://b/{place}", "metadata": {}}] for key, place in inputs.items()}
+    told = {"step": "Trainer", "state": "succeeded", "started": 0.0, "inputs": entries, "outputs": {}}
+    (folder / "Trainer").mkdir(parents=True)
+    (folder / "Trainer" / "step.json").write_text(json.dumps(told))
+    (folder / "alive").touch()
+    then = time.time() - days * DAY_S
+    os.utime(folder / "alive", (then, then))
+    return folder
+
+
+def of_documents(cluster: Cluster, remove: bool = False) -> set[str]:
+    """Runs whose documents go."""
+    folder = cluster.claim.documents
+    items = gc.clean(cluster.config, "test", remove=remove).items
+    return {item.path.name for item in items if item.path.parent == folder}
+
+
+@pytest.fixture
+def few(cluster: Cluster) -> Cluster:
+    """Of which only the newest two runs and reports are kept."""
+    cleanup = cluster.config.retrain.cleanup.model_copy(update={"keep_runs": 1, "keep_reports": 2})
+    retrain = cluster.config.retrain.model_copy(update={"cleanup": cleanup})
+    return Cluster(cluster.config.model_copy(update={"retrain": retrain}))
+
+
+def test_documents_of_old_runs_go_and_those_of_running_ones_stay(few: Cluster) -> None:
+    for number, days in enumerate((9, 8, 7, 0.5, 0.4, 0.3)):
+        document(few, f"run-{number}", days)
+    assert of_documents(few) == {"run-0", "run-1", "run-2"}
+    assert of_documents(few, remove=True) == {"run-0", "run-1", "run-2"}
+    assert {path.name for path in few.claim.documents.iterdir()} == {"run-3", "run-4", "run-5"}
+
+
+def test_documents_behind_a_version_stay_also_of_runs_that_the_cache_took_up(few: Cluster) -> None:
+    document(few, "notes", 30)
+    document(few, "unrelated", 29)
+    document(few, "pushed", 28, examples="notes/Trainer/examples")
+    for number in range(3):
+        document(few, f"run-{number}", 9 - number)
+    Registry(few.config.models).publish(
+        lambda folder: Path(folder, "saved_model.pb").write_bytes(b"model"),
+        VersionRecord(model_uri=f"minio://b/pushed/Trainer/{SALT}/model", run="pushed"),
+    )
+    assert of_documents(few) == {"unrelated", "run-0"}
+
+
+def test_a_version_whose_record_is_damaged_keeps_all_documents(few: Cluster) -> None:
+    for number in range(4):
+        document(few, f"run-{number}", 9)
+    version = Registry(few.config.models).publish(
+        lambda folder: Path(folder, "saved_model.pb").write_bytes(b"model"), VersionRecord()
+    )
+    Path(version.path, "assets.extra", "nsynth.json").write_text("{")
+    assert list(old_files.old_documents(few.config)) == []
+
+
+def test_what_a_killed_clean_up_left_of_documents_goes(few: Cluster) -> None:
+    (few.claim.documents / ".trash-run-0-17").mkdir(parents=True)
+    assert of_documents(few, remove=True) == {".trash-run-0-17"}
+    assert not list(few.claim.documents.iterdir())
