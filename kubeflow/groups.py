@@ -6,17 +6,30 @@ Retraining            what the SDK calls an exit handler
 Report                always runs
 """
 
+import json
 from typing import Any
+
+from kubeflow.entrypoint import CACHE_KEYS, INPUTS_SPEC
 
 Spec = dict[str, Any]
 
 LOOK, REPORT, EVERYTHING, CONDITION = "Look", "Report", "Retraining", "NewData"
 RUN = {"run": "{{$.pipeline_job_uuid}}", "run_name": "{{$.pipeline_job_name}}"}
-LOOK_OUTPUTS = ("go", "range_config", "input_config", "seen_data", "seen_models", "lift")
+LOOK_OUTPUTS = {
+    **dict.fromkeys(("go", "range_config", "input_config", "seen_data", "seen_models", "lift"), "STRING"),
+    "serving": "NUMBER_INTEGER",
+}
+"""Name → type."""
 _CHANNEL = "pipelinechannel--"
 SPAN_STEP = "ExampleGen"
-SEEN = {SPAN_STEP: "seen_data", "WarmStart": "seen_models", "Predictor": "seen_models"}
-"""Step that reads what lies outside of the pipeline → Look's output that changes whenever that does."""
+SEEN = {
+    SPAN_STEP: {"seen": "seen_data"},
+    "WarmStart": {"version": "serving"},
+    "Predictor": {"version": "serving", "seen": "seen_models"},
+}
+"""Step that reads what lies outside of the pipeline → its parameter → Look's output that tells what it is to read, or
+changes whenever that does. Where the step reads what it is told, nothing that happens after Look gets into its result,
+which is cached under these parameters."""
 _PAGES = {"page": "system.HTML", "figures": "system.Metrics", "confusion": "system.ClassificationMetrics"}
 
 
@@ -39,10 +52,10 @@ def add_look_and_report(spec: Spec, settings: str) -> None:
         ingest[key] = _found(key)
     for name, task in tasks.items():
         if task["cachingOptions"]:
-            _key(spec, task, "lift", "lift")
-        if name in SEEN:
-            _key(spec, task, "seen", SEEN[name])
-    outputs = {"parameters": {name: {"parameterType": "STRING"} for name in LOOK_OUTPUTS}}
+            _tell(spec, task, "lift", "lift")
+        for parameter, found in SEEN.get(name, {}).items():
+            _tell(spec, task, parameter, found)
+    outputs = {"parameters": {name: {"parameterType": kind} for name, kind in LOOK_OUTPUTS.items()}}
     _add(spec, LOOK, "kubeflow.look", settings, given | asked, outputs)
     pages = {
         key: {"artifactType": {"schemaTitle": title, "schemaVersion": "0.0.1"}}
@@ -56,12 +69,18 @@ def _found(key: str) -> Spec:
     return {"taskOutputParameter": {"producerTask": LOOK, "outputParameterKey": key}}
 
 
-def _key(spec: Spec, task: Spec, name: str, found: str) -> None:
-    """Give a task a parameter that only Kubeflow's cache looks at."""
+def _tell(spec: Spec, task: Spec, name: str, found: str) -> None:
+    """Give a task what Look has found as a parameter; some only Kubeflow's cache looks at (CACHE_KEYS)."""
+    kind = {"parameterType": LOOK_OUTPUTS[found]}
     task.setdefault("inputs", {}).setdefault("parameters", {})[name] = _found(found)
     component = spec["components"][task["componentRef"]["name"]]
-    parameters = component.setdefault("inputDefinitions", {}).setdefault("parameters", {})
-    parameters[name] = {"parameterType": "STRING"}
+    component.setdefault("inputDefinitions", {}).setdefault("parameters", {})[name] = kind
+    if name not in CACHE_KEYS:  # TFX's command is told the types: of others, a number is a float
+        args = spec["deploymentSpec"]["executors"][component["executorLabel"]]["container"]["args"]
+        place = args.index(INPUTS_SPEC) + 1
+        declared = json.loads(args[place])
+        declared.setdefault("parameters", {})[name] = kind
+        args[place] = json.dumps(declared, sort_keys=True)
 
 
 def _add(spec: Spec, name: str, module: str, settings: str, given: Spec, outputs: Spec) -> None:
@@ -118,14 +137,12 @@ def _into_group(spec: Spec, name: str, tasks: Spec) -> Spec:
                 continue
             channels[channel] = dict(source)
             task["inputs"]["parameters"][key] = {"componentInputParameter": channel}
-    boolean = {f"{_CHANNEL}force"}
+    types = {f"{_CHANNEL}{LOOK}-{name}": kind for name, kind in LOOK_OUTPUTS.items()}
+    types[f"{_CHANNEL}force"] = "BOOLEAN"
     spec["components"][name] = {
         "dag": {"tasks": tasks},
         "inputDefinitions": {
-            "parameters": {
-                channel: {"parameterType": "BOOLEAN" if channel in boolean else "STRING"}
-                for channel in channels
-            }
+            "parameters": {channel: {"parameterType": types.get(channel, "STRING")} for channel in channels}
         },
     }
     return {"componentRef": {"name": name}, "inputs": {"parameters": channels}, "taskInfo": {"name": name}}

@@ -16,6 +16,7 @@ from typing import Any
 import atomic
 import nsynth
 from components import claim
+from components.registry import Registry
 from kubeflow.conclude import conclude
 from kubeflow.entrypoint import cost
 from kubeflow.groups import LOOK, LOOK_OUTPUTS
@@ -47,7 +48,7 @@ def main(argv: list[str]) -> int:
     return code
 
 
-def look(retraining: ClusterRetraining, given: dict[str, Any]) -> tuple[dict[str, str], int]:
+def look(retraining: ClusterRetraining, given: dict[str, Any]) -> tuple[dict[str, str | int], int]:
     """Return what the steps that follow are to know, and the exit code."""
     options, started, force = retraining.config.retrain, lock.now(), bool(given["force"])
     unheard = Watcher(options.watcher, options.hook_timeout_s).begun()
@@ -77,7 +78,9 @@ def look(retraining: ClusterRetraining, given: dict[str, Any]) -> tuple[dict[str
                 note("failed", nothing.words, work=work)
                 return {}, 1
             note("nothing", nothing.words, work=work)
-            return dict.fromkeys(LOOK_OUTPUTS, "") | {"go": NO}, 0
+            return {name: "" if kind == "STRING" else 0 for name, kind in LOOK_OUTPUTS.items()} | {
+                "go": NO
+            }, 0
     except (nsynth.UserError, OSError) as error:
         traceback.print_exc()
         note("locked" if isinstance(error, lock.LockedError) else "failed", explain(error))
@@ -86,7 +89,7 @@ def look(retraining: ClusterRetraining, given: dict[str, Any]) -> tuple[dict[str
 
 def answers(
     retraining: ClusterRetraining, given: dict[str, Any], span: int, fingerprint: str
-) -> dict[str, str]:
+) -> dict[str, str | int]:
     """Fill the output parameters where there is something to do.
 
     Args:
@@ -105,6 +108,7 @@ def answers(
         "input_config": patterns,
         "seen_data": fingerprint,
         "seen_models": digest_of_versions(given["models"]),
+        "serving": Registry(given["models"]).to_beat(),
         "lift": claim.lift(config.workspace),
     }
 

@@ -45,6 +45,7 @@ def test_the_newest_span_of_a_bucket_is_named_to_the_steps(data: str, tmp_path: 
     assert json.loads(told["range_config"]) == {"staticRange": {"startSpanNumber": 2, "endSpanNumber": 2}}
     assert json.loads(told["input_config"])["splits"][0]["pattern"] == "span-{SPAN:6}/*"
     assert told["seen_data"]
+    assert told["serving"] == 0
 
 
 def test_a_span_of_a_bucket_that_was_used_makes_a_quiet_night(data: str, tmp_path: Path) -> None:

@@ -69,6 +69,18 @@ def test_every_step_that_the_cache_may_answer_takes_what_lifts_it(package: Packa
         assert task["inputs"]["parameters"]["lift"]
 
 
+def test_steps_that_compare_with_what_serves_are_told_by_look_what_that_was(package: Package) -> None:
+    tasks = all_tasks(package.spec)
+    for name in ("WarmStart", "Predictor"):
+        channel = tasks[name]["inputs"]["parameters"]["version"]["componentInputParameter"]
+        assert channel == "pipelinechannel--Look-serving"
+        component = package.spec["components"][name]
+        assert component["inputDefinitions"]["parameters"]["version"] == {"parameterType": "NUMBER_INTEGER"}
+        args = package.spec["deploymentSpec"]["executors"][component["executorLabel"]]["container"]["args"]
+        declared = json.loads(args[args.index("--json_serialized_inputs_spec_args") + 1])
+        assert declared["parameters"]["version"] == {"parameterType": "NUMBER_INTEGER"}
+
+
 def test_it_is_what_it_was(package: Package) -> None:
     """Shows what a change does to what is sent; `make golden` accepts it."""
     text = re.sub(r"\b[0-9a-f]{16}\b", "<code>", package.text())  # fingerprints change with every line

@@ -136,6 +136,19 @@ def test_the_executor_finds_the_version_where_no_driver_ran(new_artifact, tmp_pa
         assert again == 0, "it was compared with nothing when it was pushed"
 
 
+def test_a_way_back_after_the_version_was_told_changes_nothing(new_artifact, tmp_path):
+    """What a step is told is what its result is cached under."""
+    registry = Registry(tmp_path / "models")
+    push(registry, make_model(tmp_path / "first", "1"))
+    told = push(registry, make_model(tmp_path / "second", "2")).number
+    assert registry.rollback(None, "").number > told
+    for number in (told, 0):
+        output = new_artifact("Model", f"champion-{number}")
+        properties = {"push_destination": registry.destination, "code": "", "version": number}
+        ChampionExecutor().Do({}, {"model": [output]}, properties)
+        assert output.get_int_custom_property("version") == number
+
+
 def test_a_version_that_went_meanwhile_counts_as_none(new_artifact, tmp_path):
     output = new_artifact("Model", "champion")
     properties = {"push_destination": str(tmp_path / "models"), "code": "", "version": 5}
