@@ -68,23 +68,20 @@ class Slice(Part):
     fallen: bool = False
 
 
-class ModelArtifact(Part):
-    """A model in the metadata store."""
+class CandidateArtifact(Part):
+    """The model that was judged."""
 
     uri: str = ""
     id: int = 0
-
-
-class CandidateArtifact(ModelArtifact):
-    """The model that was judged."""
-
+    """In the metadata store."""
     digest: str = ""
     """Hash of its files as they were when it answered."""
 
 
-class ChampionArtifact(ModelArtifact):
-    """The model that a candidate was compared with."""
+class ChampionArtifact(Part):
+    """The model that a candidate was compared with. A copy, which has no id yet while its step runs."""
 
+    uri: str = ""
     version: int = 0
     """0 if nothing was serving."""
     digest: str = ""

@@ -54,6 +54,7 @@ def test_a_good_first_model_is_blessed_by_the_absolute_thresholds_alone(gate, go
     assert (report["notes"], report["instruments"]) == (len(valid_notes), 4 * CLASSES)
     assert report["champion"]["version"] == 0
     assert report["candidate"]["digest"] == model_digest(str(good_model / "Format-Serving"))
+    assert report["champion"].keys() == {"uri", "version", "digest"}
     assert report["champion"]["digest"] == ""
     assert not report["predictions"].has_champion
 
