@@ -1,14 +1,12 @@
 """What a run on Kubeflow moves between object store and pods: `python -m benchmarks.kubeflow_bytes`.
 
-Compiles the whole pipeline with `kubeflow.artifacts: claim` and runs it once in the tests' step runner
-(tests/kubeflow/step_runner.py), which copies files as KFP's launcher does and counts their bytes. With `store` the
-launcher would copy every output, and every input of every step, whole: that is summed up from the steps' records.
-The notes are generated; the network is the tiny one, whose own size is its only influence on what is copied.
+Compiles the whole pipeline once with `kubeflow.artifacts: claim` and once with `store`, and runs each in the tests'
+step runner (tests/kubeflow/step_runner.py), which copies files as KFP's launcher does and counts their bytes. The notes
+are generated; the network is the tiny one, whose own size is its only influence on what is copied.
 """
 
 import shutil
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +14,6 @@ import click
 
 from benchmarks import harness
 from benchmarks.synthetic import write_tfrecord
-from components.claim import Claim, Record
 
 ROOT = Path(__file__).parents[1]
 CLAIM = "/models/nsynth"
@@ -25,7 +22,6 @@ SETTINGS = [
     f"workspace={CLAIM}",
     "recipe.epochs=1",
     "retrain.settle_s=0",
-    "kubeflow.artifacts=claim",
     "kubeflow.steps={default: {retries: 0}}",
 ]
 
@@ -54,7 +50,7 @@ def main(notes: int, folder: Path, output: Path) -> None:
     try:
         (folder / "data").mkdir(parents=True)
         write_tfrecord(folder / "data" / "nsynth-train.tfrecord", notes)
-        moved = {"claim": run(folder), "store": by_store(Claim(folder / "claim").records())}
+        moved = {artifacts: run(folder, artifacts) for artifacts in ("claim", "store")}
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     click.echo(table(moved))
@@ -67,30 +63,25 @@ def table(moved: dict[str, Moved]) -> str:
     return "\n".join(["| artifacts | up, bytes | down, bytes |", "|---|--:|--:|", *rows])
 
 
-def run(folder: Path) -> Moved:
-    """Run the pipeline once on the notes in `folder`/data, with artifacts on the claim, that is in `folder`/claim."""
+def run(folder: Path, artifacts: str) -> Moved:
+    """Run the pipeline once on the notes in `folder`/data, with a cluster and a claim of its own."""
     from kubeflow.compile import compile_config
     from pipeline.config import load_config
 
     sys.path.insert(0, str(ROOT / "tests" / "kubeflow"))
     from step_runner import Cluster
 
-    package = folder / "nsynth.yaml"
-    compiled = compile_config(load_config(ROOT / "configs" / "tiny.yaml", SETTINGS))
-    package.write_text(compiled.text().replace(CLAIM, str(folder / "claim")))
-    cluster = Cluster(ROOT, folder / "cluster", environment={"TF_CPP_MIN_LOG_LEVEL": "2"})
+    own = folder / artifacts
+    own.mkdir()
+    package, claim = own / "nsynth.yaml", own / "claim"
+    settings = [*SETTINGS, f"kubeflow.artifacts={artifacts}"]
+    compiled = compile_config(load_config(ROOT / "configs" / "tiny.yaml", settings))
+    package.write_text(compiled.text().replace(CLAIM, str(claim)))
+    claims = {"nsynth-data": folder / "data", "nsynth-models": claim}
+    cluster = Cluster(ROOT, own / "cluster", environment={"TF_CPP_MIN_LOG_LEVEL": "2"}, claims=claims)
     cluster.run(package, {"data": str(folder / "data")})
+    shutil.rmtree(own)
     return Moved(cluster.up_bytes, cluster.down_bytes)
-
-
-def by_store(records: Iterable[Record]) -> Moved:
-    """Sum up what the launcher would have copied if these steps had left their outputs in the object store.
-
-    Steps without outputs leave no record; the pipeline has none.
-    """
-    records = list(records)
-    size = {output.place: output.listing.bytes for record in records for output in record.outputs}
-    return Moved(sum(size.values()), sum(size[place] for record in records for place in record.inputs))
 
 
 if __name__ == "__main__":

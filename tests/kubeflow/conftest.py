@@ -1,5 +1,6 @@
 """A folder that holds what the image would, and the small pipeline compiled."""
 
+import compileall
 import os
 import re
 import shutil
@@ -74,6 +75,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (wheel,) = folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder / "app")
+    compileall.compile_dir(folder / "app", quiet=1)  # as pip does; no step may write there
     return folder / "app"
 
 

@@ -99,7 +99,8 @@ class Nights:
 
     def __init__(self, folder: Path, image: Path, lacking: set[str], **settings: Any):
         self.folder = folder
-        self.data, self.workspace = folder / "data", folder / "models"
+        self.data, claim = folder / "data", folder / "claim"
+        self.workspace = claim / "nights"
         self.data.mkdir(parents=True)
         shutil.copytree(image, folder / "app")
         shutil.copyfile(Path(__file__).parent / "night_steps.py", folder / "app" / "night_steps.py")
@@ -111,9 +112,10 @@ class Nights:
         self.config = Config.model_validate(content)
         self.package = package(self.config)
         self.package.write(folder / "nights.yaml")
-        self.trainings_file = folder / "trainings"
-        environment = {"TRAININGS": str(self.trainings_file), "PYTHONDONTWRITEBYTECODE": "1"}
-        self.cluster = Cluster(folder / "app", folder / "cluster", lacking, environment)
+        self.trainings_file = claim / "trainings"
+        environment = {"TRAININGS": str(self.trainings_file)}
+        claims = {"nsynth-data": self.data, "nsynth-models": claim}
+        self.cluster = Cluster(folder / "app", folder / "cluster", lacking, environment, claims)
 
     def deliver(self, number: int, kind: str = "good", name: str = "") -> None:
         span = self.data / (name or f"span-{number:06d}")

@@ -3,9 +3,9 @@
 Reads the compiled YAML and nothing else. Each step is done to what KFP's driver and launcher do to it (release
 2.16): input artifacts arrive without types, with numbers as doubles and lists and dicts wrapped; an output
 `executor-logs` is added; addresses are minio://, mirrored below a fresh folder for each pod, files only; the
-command's placeholders are replaced; the command runs in the image's folder with the image's environment; what it
-answers is parsed strictly; its outputs are uploaded and recorded. Groups of tasks, conditions and tasks that always run
-are understood as the SDK compiles them. Where KFP would refuse, this raises `Refused`.
+command's placeholders are replaced; the command runs in a pod (pod.py); what it answers is parsed strictly; its outputs
+are uploaded and recorded. Tasks that do not wait for each other run at once. Groups of tasks, conditions and tasks that
+always run are understood as the SDK compiles them. Where KFP would refuse, this raises `Refused`.
 """
 
 import hashlib
@@ -13,11 +13,13 @@ import itertools
 import json
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
+import threading
 import uuid
+from collections.abc import Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -35,19 +37,9 @@ from kfp_rules import (
     resolve_root,
     staged,
 )
+from pod import OUTPUT_FILE, Pod, give, why_not_isolated
 
 LOGS = "executor-logs"
-HIDE = """
-import sys
-# Neither the source tree, by its editable install, nor packages that the image lacks may be found.
-class Hide:
-    lacking = {lacking!r}
-    def find_spec(self, name, path=None, target=None):
-        sys.meta_path[:] = [f for f in sys.meta_path if "Editable" not in getattr(f, "__name__", "")]
-        if name.partition(".")[0] in self.lacking:
-            raise ModuleNotFoundError("the image has no " + name, name=name)
-sys.meta_path.insert(0, Hide())
-"""
 
 
 @dataclass
@@ -70,13 +62,16 @@ class Task:
 class Cluster:
     """A bucket, a metadata store and a cache that outlive runs.
 
-    `image` is the folder that the image holds; `lacking`, the modules of this environment that it does not.
+    `image` is the folder that the image holds; `lacking`, the modules of this environment that it does not. `claims`
+    are folders that stand for the claims of these names: a pod sees those of its step, at their own paths.
     """
 
     image: Path
     folder: Path
     lacking: set[str] = field(default_factory=set)
     environment: dict[str, str] = field(default_factory=dict)
+    claims: Mapping[str, Path] = field(default_factory=dict)
+    isolated: bool = field(default_factory=lambda: not why_not_isolated())
     root: str = "minio://mlpipeline/v2/artifacts"
     publish_logs: bool = True
     cache: dict[tuple[str, str], Task] = field(default_factory=dict)
@@ -85,17 +80,22 @@ class Cluster:
     """From the object store into pods, in all runs."""
     up_bytes: int = 0
     """From pods into the object store, in all runs."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def run(
         self, package: Path, parameters: Spec | None = None, stop_on_error: bool = True
     ) -> dict[str, Task]:
-        """Runs every task in order, those within groups too; a group that is skipped hides its tasks.
+        """Runs every task, those within groups too; a group that is skipped hides its tasks.
 
         Raises:
           Refused: the pipeline or its parameters would not be taken.
           AssertionError: a step failed (with `stop_on_error`).
         """
         spec, platforms = read_package(package)
+        for claim in self.claims.values():
+            claim.mkdir(parents=True, exist_ok=True)
+            if self.isolated:
+                give(claim)
         run = Run(self, spec, platforms, str(uuid.uuid4()), stop_on_error)
         run.group(spec["root"]["dag"], Inputs(resolve_root(spec, parameters or {})))
         return run.done
@@ -105,6 +105,12 @@ class Cluster:
         if not uri.startswith(self.root + "/"):
             raise Refused(f"{uri} is not below {self.root}")
         return self.folder / "bucket" / uri.partition("://")[2]
+
+    def moved(self, down: int = 0, up: int = 0) -> None:
+        """Counts bytes."""
+        with self.lock:
+            self.down_bytes += down
+            self.up_bytes += up
 
 
 @dataclass
@@ -136,12 +142,22 @@ class Run:
         """Runs the tasks of a DAG; answers its state in Argo, for which what did not run is no failure."""
         if dag.get("outputs"):
             raise Refused("outputs of a group are not imitated")
-        for name in order(dag["tasks"]):
-            if name in self.done:
-                raise Refused(f"two tasks are called {name}: not imitated")
-            self.done[name] = self.task(name, dag["tasks"][name], given)
-            if self.stop_on_error:
-                assert self.done[name].state != "FAILED", f"{name} failed:\n{self.done[name].log[-4000:]}"
+        order(dag["tasks"])
+        waiting = TopologicalSorter({name: task["dependentTasks"] for name, task in dag["tasks"].items()})
+        waiting.prepare()
+        running: dict[Future[Task], str] = {}
+        with ThreadPoolExecutor() as pool:
+            while waiting.is_active():
+                for name in waiting.get_ready():
+                    if name in self.done:
+                        raise Refused(f"two tasks are called {name}: not imitated")
+                    running[pool.submit(self.task, name, dag["tasks"][name], given)] = name
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    name = running.pop(future)
+                    task = self.done[name] = future.result()
+                    if self.stop_on_error:
+                        assert task.state != "FAILED", f"{name} failed:\n{task.log[-4000:]}"
+                    waiting.done(name)
         return "FAILED" if any(self.done[name].state == "FAILED" for name in dag["tasks"]) else "SUCCEEDED"
 
     def task(self, name: str, task: Spec, given: Inputs) -> Task:
@@ -244,8 +260,6 @@ class Run:
 
     def _cache_key(self, inputs: Spec, outputs: Spec, component: Spec, container: Spec) -> tuple[str, str]:
         """KFP's: ids of the input artifacts, parameters, outputs without their addresses, command and image."""
-        executors = self.platforms.get("platforms", {}).get("kubernetes", {}).get("deploymentSpec", {})
-        platform = executors.get("executors", {}).get(component["executorLabel"], {})
         content = {
             "inputArtifactNames": {
                 k: [a["name"] for a in v["artifacts"]] for k, v in inputs["artifacts"].items()
@@ -259,55 +273,45 @@ class Run:
             "containerSpec": {
                 "image": container["image"],
                 "cmdArgs": [*container["command"], *container["args"]],
-                "pvcNames": sorted(mount["constant"] for mount in platform.get("pvcMount", [])),
+                "pvcNames": self._claims(component),
                 "env": container.get("env", []),
             },
         }
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         return self.spec["pipelineInfo"]["name"], digest
 
+    def _claims(self, component: Spec) -> list[str]:
+        """Names of the claims that a step's pod mounts."""
+        executors = self.platforms.get("platforms", {}).get("kubernetes", {}).get("deploymentSpec", {})
+        platform = executors.get("executors", {}).get(component["executorLabel"], {})
+        return sorted(mount["constant"] for mount in platform.get("pvcMount", []))
+
     def _pod(self, container: Spec, component: Spec, inputs: Spec, outputs: Spec) -> Task:
         """A fresh pod: stage inputs, run the command, collect and upload what it leaves."""
-        pods = self.cluster.folder / "pods"
+        cluster = self.cluster
+        pods = cluster.folder / "pods"
         pods.mkdir(parents=True, exist_ok=True)
-        pod = Path(tempfile.mkdtemp(dir=pods))
-        output_file = pod / "kfp_outputs" / "output_metadata.json"
-        output_file.parent.mkdir()
-        executor_input = {"inputs": inputs, "outputs": {**outputs, "outputFile": str(output_file)}}
+        pod = Pod(Path(tempfile.mkdtemp(dir=pods)), cluster.isolated, cluster.lacking)
+        output_file = pod.folder / OUTPUT_FILE
+        executor_input = {"inputs": inputs, "outputs": {**outputs, "outputFile": str(pod.root / OUTPUT_FILE)}}
         json_format.ParseDict(executor_input, pb.ExecutorInput())
+        claims = [cluster.claims[name] for name in self._claims(component) if name in cluster.claims]
         try:
             for entry in inputs["artifacts"].values():
                 uri = entry["artifacts"][0]["uri"]
-                self.cluster.down_bytes += copy_files(self.cluster.path(uri), staged(pod, uri))
+                cluster.moved(down=copy_files(cluster.path(uri), staged(pod.folder, uri)))
             for entry in outputs["artifacts"].values():
-                staged(pod, entry["artifacts"][0]["uri"]).parent.mkdir(parents=True, exist_ok=True)
-            code, log = self._command(container, executor_input, pod)
+                staged(pod.folder, entry["artifacts"][0]["uri"]).parent.mkdir(parents=True, exist_ok=True)
+            words = _words(container, executor_input)
+            code, log = pod.run(words, cluster.image, claims, cluster.environment)
             if code:
                 return Task("FAILED", log=f"{log}\nexit code {code}")
             answer = json.loads(output_file.read_text()) if output_file.exists() else {}
             json_format.ParseDict(answer, pb.ExecutorOutput())  # unknown fields are refused
-            return Task("SUCCEEDED", self._record(outputs, answer, pod), self._values(component, answer), log)
+            recorded = self._record(outputs, answer, pod.folder)
+            return Task("SUCCEEDED", recorded, self._values(component, answer), log)
         finally:
-            shutil.rmtree(pod)
-
-    def _command(self, container: Spec, executor_input: Spec, pod: Path) -> tuple[int, str]:
-        words = [*container["command"], *container["args"]]
-        words = [word.replace("{{$}}", json.dumps(executor_input)) for word in words]
-        if left := [word for word in words if re.search(r"\{\{\$\.", word)]:
-            raise Refused(f"placeholders left: {left}")
-        (pod / "site").mkdir()
-        (pod / "site" / "sitecustomize.py").write_text(HIDE.format(lacking=self.cluster.lacking))
-        environment = {
-            "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
-            "HOME": str(pod),
-            "PYTHONPATH": f"{pod / 'site'}:{self.cluster.image}",
-            "NSYNTH_STAGING_ROOT": str(pod),
-            **self.cluster.environment,
-        }
-        done = subprocess.run(
-            words, cwd=self.cluster.image, env=environment, text=True, capture_output=True, check=False
-        )
-        return done.returncode, done.stdout + done.stderr
+            shutil.rmtree(pod.folder)
 
     def _record(self, outputs: Spec, answer: Spec, pod: Path) -> dict[str, Spec]:
         """Uploads the outputs and files them as the metadata store would."""
@@ -315,7 +319,7 @@ class Run:
         for key, entry in outputs["artifacts"].items():
             told = answer.get("artifacts", {}).get(key, {}).get("artifacts", [{}])[0]
             uri = told.get("uri") or entry["artifacts"][0]["uri"]
-            self.cluster.up_bytes += copy_files(staged(pod, uri), self.cluster.path(uri))
+            self.cluster.moved(up=copy_files(staged(pod, uri), self.cluster.path(uri)))
             metadata = {**entry["artifacts"][0]["metadata"], **told.get("metadata", {})}
             metadata = {k: as_stored(k, v) for k, v in metadata.items()}
             metadata.setdefault("display_name", key)
@@ -329,3 +333,11 @@ class Run:
             if key not in values:
                 raise Refused(f"failed to read output parameter {key!r}")
         return values
+
+
+def _words(container: Spec, executor_input: Spec) -> list[str]:
+    words = [*container["command"], *container["args"]]
+    words = [word.replace("{{$}}", json.dumps(executor_input)) for word in words]
+    if left := [word for word in words if re.search(r"\{\{\$\.", word)]:
+        raise Refused(f"placeholders left: {left}")
+    return words

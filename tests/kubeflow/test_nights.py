@@ -189,7 +189,7 @@ def test_a_push_that_its_run_could_not_write_down_is_written_down_by_the_next_on
 def test_hooks_are_called_with_secrets_from_the_environment(
     tmp_path: Path, image: Path, lacking: set[str]
 ) -> None:
-    told = tmp_path / "told"
+    told = tmp_path / "n" / "claim" / "told"
     hooks = {"pushed": [f"sh -c 'cat > {told}-${{SECRET}}'"]}
     nights = Nights(tmp_path / "n", image, lacking, retrain={"hooks": hooks})
     nights.cluster.environment["SECRET"] = "hush"

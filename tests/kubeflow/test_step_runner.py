@@ -1,12 +1,14 @@
 """The runner of compiled steps: does to a step what KFP does, and refuses what KFP refuses."""
 
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from kfp_rules import Refused, copy_files, holds, order
+from pod import SCRATCH, USER, why_not_isolated
 from step_runner import Cluster
 from test_lint import GOOD
 
@@ -14,8 +16,8 @@ from test_lint import GOOD
 STEP = """
 import json, os, sys
 given = json.loads(sys.argv[1])
-root = os.environ["NSYNTH_STAGING_ROOT"] + "/minio/"
-with open("calls", "a") as calls:
+root = os.environ.get("NSYNTH_STAGING_ROOT", "") + "/minio/"
+with open(os.environ["CALLS"], "a") as calls:
     calls.write(sys.argv[2] + " ")
 if sys.argv[2] == "Use" and os.path.exists("trouble"):
     sys.exit(7)
@@ -40,7 +42,15 @@ with open(given["outputs"]["outputFile"], "w") as file:
 @pytest.fixture
 def cluster(tmp_path: Path) -> Cluster:
     (tmp_path / "app").mkdir()
-    return Cluster(tmp_path / "app", tmp_path / "cluster")
+    environment = {"CALLS": str(tmp_path / "claim" / "calls")}
+    return Cluster(tmp_path / "app", tmp_path / "cluster", set(), environment, {"notes": tmp_path / "claim"})
+
+
+def mounts(spec: dict[str, Any]) -> dict[str, Any]:
+    """The platform's part of a package: all its steps mount the claim."""
+    mounted = {"pvcMount": [{"constant": "notes", "mountPath": "/notes"}]}
+    executors = dict.fromkeys(spec["deploymentSpec"]["executors"], mounted)
+    return {"platforms": {"kubernetes": {"deploymentSpec": {"executors": executors}}}}
 
 
 def pipeline(tmp_path: Path, **changes: Any) -> Path:
@@ -53,12 +63,12 @@ def pipeline(tmp_path: Path, **changes: Any) -> Path:
     for task in spec["root"]["dag"]["tasks"].values():
         task.setdefault("cachingOptions", {"enableCache": True})
     file = tmp_path / "pipeline.yaml"
-    file.write_text(yaml.safe_dump(spec))
+    file.write_text(yaml.safe_dump_all([spec, mounts(spec)]))
     return file
 
 
 def calls(cluster: Cluster) -> list[str]:
-    return (cluster.image / "calls").read_text().split()
+    return Path(cluster.environment["CALLS"]).read_text().split()
 
 
 def test_inputs_arrive_as_kfp_leaves_them(tmp_path: Path, cluster: Cluster) -> None:
@@ -132,6 +142,70 @@ def test_a_module_that_the_image_lacks_is_not_found(tmp_path: Path, cluster: Clu
     assert "the image has no yaml" in done["Gen"].log
 
 
+def steps(tmp_path: Path, *programs: str) -> Path:
+    """A pipeline of Python programs that need nothing of each other; their argument is the claim."""
+    named = {f"step-{number}": program for number, program in enumerate(programs)}
+    containers = {
+        label: {
+            "container": {"image": "i", "command": ["python", "-c", program], "args": [f"{tmp_path}/claim"]}
+        }
+        for label, program in named.items()
+    }
+    spec = {
+        "pipelineInfo": {"name": "steps"},
+        "schemaVersion": "2.1.0",
+        "components": {label: {"executorLabel": label} for label in named},
+        "deploymentSpec": {"executors": containers},
+        "root": {"dag": {"tasks": {label: {"componentRef": {"name": label}} for label in named}}},
+    }
+    file = tmp_path / "steps.yaml"
+    file.write_text(yaml.safe_dump_all([spec, mounts(spec)]))
+    return file
+
+
+WRITES = "import pathlib, sys; pathlib.Path({!r}, 'written').write_text('x')"
+only_isolated = pytest.mark.skipif(bool(why_not_isolated()), reason=why_not_isolated() or "it can be")
+
+
+@only_isolated
+@pytest.mark.parametrize("place", ["/", "/usr", "/etc", "/var/tmp", "/root", "/home", "app", "other", "site"])
+def test_a_step_that_writes_elsewhere_fails(tmp_path: Path, cluster: Cluster, place: str) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other").chmod(0o777)
+    cluster.claims = {**cluster.claims, "not-mounted": tmp_path / "other"}
+    places = {"app": cluster.image, "other": tmp_path / "other", "site": "/site"}
+    done = cluster.run(steps(tmp_path, WRITES.format(str(places.get(place, place)))), stop_on_error=False)
+    assert done["step-0"].state == "FAILED"
+    assert re.search("PermissionError|Read-only file system|No such file", done["step-0"].log)
+
+
+@only_isolated
+def test_a_step_may_write_to_what_kfp_mounts_and_to_its_claim(tmp_path: Path, cluster: Cluster) -> None:
+    places = [*(f"/{name}" for name in SCRATCH), str(tmp_path / "claim")]
+    cluster.run(steps(tmp_path, "\n".join(WRITES.format(place) for place in places)))
+    assert (tmp_path / "claim" / "written").stat().st_uid == USER
+
+
+@only_isolated
+def test_a_step_is_the_image_s_user_without_any_capability(tmp_path: Path, cluster: Cluster) -> None:
+    log = cluster.run(steps(tmp_path, "print(open('/proc/self/status').read())"))["step-0"].log
+    assert re.search(rf"^Uid:(\s+{USER}){{4}}$", log, re.MULTILINE)
+    assert set(re.findall(r"^Cap\w+:\s+(\w+)$", log, re.MULTILINE)) == {"0" * 16}
+
+
+def test_steps_that_do_not_wait_for_each_other_run_at_once(tmp_path: Path, cluster: Cluster) -> None:
+    meets = """
+import pathlib, sys, time
+claim, end = pathlib.Path(sys.argv[1]), time.monotonic() + 300
+(claim / "here-{0}").touch()
+while not (claim / "here-{1}").exists():
+    assert time.monotonic() < end, "the other one does not come"
+    time.sleep(0.01)
+"""
+    done = cluster.run(steps(tmp_path, meets.format(0, 1), meets.format(1, 0)))
+    assert [task.state for task in done.values()] == ["SUCCEEDED"] * 2
+
+
 def test_an_unknown_producer_is_refused() -> None:
     spec = copy.deepcopy(GOOD.spec)
     source = spec["root"]["dag"]["tasks"]["Use"]["inputs"]["artifacts"]["examples"]["taskOutputArtifact"]
@@ -144,7 +218,7 @@ def test_an_unknown_producer_is_refused() -> None:
 LIGHT = """
 import json, os, sys
 given = json.loads(sys.argv[1])
-with open("calls", "a") as calls:
+with open(os.environ["CALLS"], "a") as calls:
     calls.write(sys.argv[2] + " ")
 if os.path.exists("fail-" + sys.argv[2]):
     sys.exit(1)
@@ -188,6 +262,8 @@ def grouped(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     file = tmp_path_factory.mktemp("grouped") / "pipeline.yaml"
     compiler.Compiler().compile(pipeline, str(file))
+    spec = yaml.safe_load(file.read_text())
+    file.write_text(yaml.safe_dump_all([spec, mounts(spec)]))
     return file
 
 
