@@ -36,11 +36,7 @@ def check_config(config: Any, target: Target) -> None:
     Raises:
       nsynth.UserError: a folder is on this machine alone, or an option has no counterpart there.
     """
-    if config.engine.runner not in OWN_POD:
-        raise nsynth.UserError(
-            f"engine.runner = {config.engine.runner}: its workers would not see the folders in which a step on the "
-            f"cluster keeps its artifacts; set {' or '.join(OWN_POD)}"
-        )
+    _check_engine(config, target)
     _check_places(config, target)
     if target == "kfp":
         _check_pattern(config.kubeflow.pattern, config.input_base)
@@ -92,6 +88,30 @@ def _check_retraining(config: Any) -> None:
 
 def _is_open_address(hook: str) -> bool:
     return hook.lower().startswith(("http://", "https://")) and not re.search(r"\$\{\w+\}", hook)
+
+
+def _check_engine(config: Any, target: Target) -> None:
+    engine = config.engine
+    if engine.runner in OWN_POD:
+        return
+    own = " or ".join(OWN_POD)
+    if engine.runner != "flink" or target != "kfp" or config.kubeflow.artifacts == "store":
+        raise nsynth.UserError(
+            f"engine.runner = {engine.runner}: its workers would not see the folders in which a step on the cluster "
+            f"keeps its artifacts. Set {own}; or, on Kubeflow, flink with kubeflow.artifacts = claim"
+        )
+    if not engine.flink.job_endpoint:
+        raise nsynth.UserError(
+            "engine.flink.job_server_jar: the steps' image has no Java. Set engine.flink.job_endpoint, for example "
+            "beam-job-server:8099 of kubeflow/manifests/flink"
+        )
+    workers = engine.flink.workers
+    if not (workers.environment == "external" or (workers.command and workers.python)):
+        raise nsynth.UserError(
+            f"engine.flink.workers.environment = {workers.environment}: Flink would start workers that see no claim, "
+            "or by a path of this machine. Set external with pool, as in kubeflow/manifests/flink, or process with "
+            "command and python"
+        )
 
 
 def _check_places(config: Any, target: Target) -> None:

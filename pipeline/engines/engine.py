@@ -15,8 +15,8 @@ from pipeline.engines import beam_options
 from pipeline.engines.options import FlinkOptions, Workers
 
 CHECKOUT_SETUP = Path(nsynth.__file__).with_name("setup.py")
-INSTALLED_WHEEL = Path(sys.prefix) / "share" / "nsynth"
-"""Where `python -m pipeline.install` keeps the wheel that it has installed."""
+INSTALLED_WHEEL = Path(os.environ.get("NSYNTH_WHEEL_FOLDER", f"{sys.prefix}/share/nsynth"))
+"""Where `python -m pipeline.install` keeps the wheel that it has installed; elsewhere only if it was put elsewhere."""
 # By full name: `DirectRunner` would first try to download another engine at run time.
 LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 

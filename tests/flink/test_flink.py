@@ -1,8 +1,14 @@
-"""The preparation of data on a real Flink, beside the same within this process: the same comes out."""
+"""The preparation of data on a real Flink, beside the same within this process: the same comes out.
 
+Once the steps run here and Flink within the job server; once the pipeline is compiled for Kubeflow, its steps run in
+pods of the step runner, with artifacts on the claim, on a session cluster that loses a task manager in the middle.
+"""
+
+import shutil
+import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +24,22 @@ from tfx.orchestration.pipeline import Pipeline
 import nsynth
 from benchmarks.synthetic import write_tfrecord
 from benchmarks.transform_variants import run_executor
+from components.claim import Claim, place_of
 from components.tfrecord import frame
+from kubeflow.compile import compile_pipeline
 from pipeline.config import Config
 from pipeline.data_steps import prepare
 from pipeline.history.past_runs import Run, load_run, open_store
-from tests.flink.conftest import JobServer
+from tests.flink.conftest import JobServer, Session
+from tests.kubeflow.step_runner import Cluster
 from transform.executor import Executor
 
 pytestmark = pytest.mark.e2e
 
 NOTES = 352
+
+Outputs = Callable[[str, str], Path]
+"""Step, output → its folder."""
 
 
 def settings(workspace: Path, data: Path, engine: dict) -> Config:
@@ -38,6 +50,7 @@ def settings(workspace: Path, data: Path, engine: dict) -> Config:
             "ingest": {"max_quarantine_fraction": 0.1, "min_shards": 6},
             "data_gate": {"quarantined_share": {"limit": 0.1}},
             "engine": engine,
+            "kubeflow": {"steps": {"default": {"retries": 0}}},
         }
     )
 
@@ -72,22 +85,59 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def local(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return run_preparation(
-        settings(tmp_path_factory.mktemp("local") / "workspace", data, {"runner": "local"})
+def local(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Outputs:
+    workspace = tmp_path_factory.mktemp("local") / "workspace"
+    return outputs_of(run_preparation(settings(workspace, data, {"runner": "local"})))
+
+
+@pytest.fixture(scope="module", params=["job server", "Kubeflow on a session cluster"])
+def flink(request: pytest.FixtureRequest, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Outputs:
+    folder = tmp_path_factory.mktemp("flink")
+    if request.param == "job server":
+        server = request.getfixturevalue("job_server")
+        return outputs_of(run_preparation(settings(folder / "workspace", data, on_flink(server))))
+    return run_on_kubeflow(
+        folder, data, *(request.getfixturevalue(name) for name in ("session_cluster", "image", "lacking"))
     )
 
 
-@pytest.fixture(scope="module")
-def flink(job_server: JobServer, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    workspace = tmp_path_factory.mktemp("flink") / "workspace"
-    return run_preparation(settings(workspace, data, on_flink(job_server)))
+def outputs_of(run: Run) -> Outputs:
+    def output(step: str, key: str) -> Path:
+        found = run.steps[step].output(key)
+        assert found
+        return found.path
+
+    return output
 
 
-def output(run: Run, step: str, key: str) -> Path:
-    found = run.steps[step].output(key)
-    assert found
-    return found.path
+def run_on_kubeflow(folder: Path, data: Path, session: Session, image: Path, lacking: set[str]) -> Outputs:
+    """The same steps, compiled, in the step runner's pods; a task manager is killed in the middle of Transform."""
+    shutil.copytree(image, folder / "app")
+    worker = folder / "app" / "pipeline" / "engines" / "beam_worker"
+    worker.chmod(0o755)
+    workers = {"environment": "process", "command": str(worker), "python": sys.executable}
+    engine = {"job_endpoint": session.endpoint, "version": "1.19", "workers": workers}
+    config = settings(folder / "claim" / "nsynth", data, {"runner": "flink", "flink": engine})
+    pipeline = Pipeline(
+        pipeline_name="preparation",
+        pipeline_root="minio://mlpipeline/nsynth",
+        components=prepare(config).steps,
+        beam_pipeline_args=config.engine.beam_args(),
+        enable_cache=True,
+    )
+    compile_pipeline(pipeline, config.kubeflow, workspace=str(config.workspace)).write(folder / "p.yaml")
+    wheels = {"NSYNTH_WHEEL_FOLDER": str(image.parent)}
+    # Steps and workers have to be the same user: here the one that runs the tests.
+    cluster = Cluster(folder / "app", folder / "cluster", lacking, wheels, isolated=False)
+    claim = Claim(config.workspace)
+    with Killer(session.busy, session.workers, claim.runs, "*/.Transform.draft-*") as killer:
+        done = cluster.run(folder / "p.yaml")
+    killer.check()
+
+    def output(step: str, key: str) -> Path:
+        return claim.folder("/".join(place_of(done[step].artifacts[key]["uri"])))
+
+    return output
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -101,23 +151,21 @@ def moments(transform_graph: Path) -> list[np.ndarray]:
     return [constant.numpy() for constant in function.captured_inputs]
 
 
-def test_the_same_records_in_the_same_files(flink: Run, local: Run):
-    found = files(output(flink, "ExampleGen", "examples"))
-    assert found == files(output(local, "ExampleGen", "examples"))
+def test_the_same_records_in_the_same_files(flink: Outputs, local: Outputs):
+    found = files(flink("ExampleGen", "examples"))
+    assert found == files(local("ExampleGen", "examples"))
     assert len([name for name in found if name.startswith("Split-train/")]) == 6
 
 
-def test_the_same_record_in_quarantine(flink: Run, local: Run):
-    found, expected = (files(output(run, "ExampleGen", "quarantine")) for run in (flink, local))
+def test_the_same_record_in_quarantine(flink: Outputs, local: Outputs):
+    found, expected = (files(run("ExampleGen", "quarantine")) for run in (flink, local))
     assert found == expected
     assert any(b"no note" in content for content in found.values())
 
 
-def test_the_same_statistics(flink: Run, local: Run):
+def test_the_same_statistics(flink: Outputs, local: Outputs):
     one, other = (
-        tfdv.load_stats_binary(
-            str(output(run, "StatisticsGen", "statistics") / "Split-train" / "FeatureStats.pb")
-        )
+        tfdv.load_stats_binary(str(run("StatisticsGen", "statistics") / "Split-train" / "FeatureStats.pb"))
         for run in (flink, local)
     )
     assert one.datasets[0].num_examples == other.datasets[0].num_examples > 200
@@ -136,8 +184,8 @@ def _features(statistics) -> list:
     return sorted(statistics.datasets[0].features, key=lambda feature: feature.path.step[0])
 
 
-def test_the_same_transform_graph(flink: Run, local: Run):
-    ours, theirs = (output(run, "Transform", "transform_graph") for run in (flink, local))
+def test_the_same_transform_graph(flink: Outputs, local: Outputs):
+    ours, theirs = (run("Transform", "transform_graph") for run in (flink, local))
     assert files(ours).keys() == files(theirs).keys()
     for one, other in zip(moments(ours), moments(theirs), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-6)
@@ -145,58 +193,67 @@ def test_the_same_transform_graph(flink: Run, local: Run):
     assert graphs[0].transformed_metadata.schema == graphs[1].transformed_metadata.schema
 
 
-def test_the_same_transformed_notes(flink: Run, local: Run):
-    found, expected = (files(output(run, "Transform", "transformed_examples")) for run in (flink, local))
+def test_the_same_transformed_notes(flink: Outputs, local: Outputs):
+    found, expected = (files(run("Transform", "transformed_examples")) for run in (flink, local))
     assert found == expected
 
 
-@dataclass
 class Killer(threading.Thread):
-    """Kills the first worker that has something to show, while there is more to do."""
+    """Kills the first process that has something to show, while there is more to do."""
 
-    server: JobServer
-    store: Path
-    """Folder in which the first pass leaves sums, a file for each shard."""
-    result: Path
-    killed: psutil.Process | None = None
-    left_to_do: bool = False
-    seen: set[int] = field(default_factory=set)
-    stop: threading.Event = field(default_factory=threading.Event)
-
-    def __post_init__(self):
+    def __init__(
+        self,
+        victims: Callable[[], list[psutil.Process]],
+        workers: Callable[[], list[psutil.Process]],
+        root: Path,
+        draft: str,
+    ):
+        """Watch the folders `draft`, a pattern below `root`, for what Transform's first and second pass leave."""
         super().__init__(daemon=True)
+        self.victims, self.workers, self.root, self.draft = victims, workers, root, draft
+        self.killed: psutil.Process | None = None
+        self.before: set[int] = set()
+        self.after: set[int] = set()
+        self.left_to_do = False
+        self.stop = threading.Event()
 
     def run(self):
         while not self.stop.wait(0.01):
             if self.killed:
                 time.sleep(0.5)
-                self.seen |= {worker.pid for worker in self.server.workers()}
-            elif next(self.store.rglob("sums-*"), None) and (workers := self.server.workers()):
-                workers[0].kill()
-                self.left_to_do = not list(self.result.rglob("transformed_examples-*"))
-                self.killed = workers[0]
+                self.after |= {worker.pid for worker in self.workers()}
+            elif self._left("sums-*") and (victims := self.victims()):
+                self.before = {worker.pid for worker in self.workers()}
+                victims[0].kill()
+                self.left_to_do = not self._left("transformed_examples-*")
+                self.killed = victims[0]
+
+    def _left(self, name: str) -> bool:
+        return next(self.root.glob(f"{self.draft}/**/{name}"), None) is not None
+
+    def __enter__(self) -> "Killer":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop.set()
+        self.join()
+
+    def check(self) -> None:
+        """Make sure that it came in the middle, and that other workers took over."""
+        assert self.killed
+        assert self.left_to_do
+        assert self.after - self.before, "no other worker took over"
 
 
-Killer.__hash__ = threading.Thread.__hash__
-
-
-def test_a_worker_killed_in_the_middle_is_made_up_for(
-    flink: Run, local: Run, job_server: JobServer, tmp_path: Path
-):
+def test_a_worker_killed_in_the_middle_is_made_up_for(local: Outputs, job_server: JobServer, tmp_path: Path):
     config = settings(tmp_path, tmp_path, on_flink(job_server))
-    notes = output(local, "ExampleGen", "examples")
-    killer = Killer(job_server, tmp_path / "graph", tmp_path / "examples")
-    killer.start()
-    try:
+    notes = local("ExampleGen", "examples")
+    with Killer(job_server.workers, job_server.workers, tmp_path, ".") as killer:
         run_executor(Executor, tmp_path, [notes], beam_args=config.engine.beam_args())()
-    finally:
-        killer.stop.set()
-        killer.join()
-    assert killer.killed
-    assert killer.left_to_do
-    assert killer.seen - {killer.killed.pid}, "no other worker took over"
-    assert files(tmp_path / "examples") == files(output(local, "Transform", "transformed_examples"))
+    killer.check()
+    assert files(tmp_path / "examples") == files(local("Transform", "transformed_examples"))
     for one, other in zip(
-        moments(tmp_path / "graph"), moments(output(local, "Transform", "transform_graph")), strict=True
+        moments(tmp_path / "graph"), moments(local("Transform", "transform_graph")), strict=True
     ):
         np.testing.assert_allclose(one, other, rtol=1e-6)

@@ -7,6 +7,7 @@ import pytest
 
 import nsynth
 from kubeflow.checks import check_config, check_host
+from kubeflow.package import Target
 
 
 def config(**changes: Any) -> Any:
@@ -40,12 +41,40 @@ def test_a_web_server_has_no_span_folders() -> None:
         check_config(config(data="https://host/data", **{"kubeflow.pattern": "span-{SPAN:6}/*"}), "kfp")
 
 
-def test_engines_whose_workers_see_no_artifacts_are_refused() -> None:
-    server = {"engine.runner": "flink", "engine.flink.job_endpoint": "beam-job-server:8099"}
-    for target in ("kfp", "vertex"):
-        with pytest.raises(nsynth.UserError, match=r"engine.runner = flink: .* set local or local-parallel"):
-            check_config(config(**server), target)
+FLINK = {
+    "engine.runner": "flink",
+    "engine.flink.job_endpoint": "beam-job-server:8099",
+    "engine.flink.workers": {"environment": "external", "pool": "localhost:50000"},
+}
+
+
+def test_flink_is_taken_where_its_workers_see_the_claim() -> None:
+    check_config(config(**FLINK), "kfp")
+    check_config(config(**FLINK, **{"kubeflow.artifacts": "claim"}), "kfp")
+    own = {"environment": "process", "command": "/opt/worker", "python": "/opt/python"}
+    check_config(config(**{**FLINK, "engine.flink.workers": own}), "kfp")
     check_config(config(**{"engine.runner": "local-parallel"}), "kfp")
+
+
+@pytest.mark.parametrize(
+    ("target", "changes", "expected"),
+    [
+        ("kfp", {"kubeflow.artifacts": "store"}, r"engine.runner = flink: .* kubeflow\.artifacts = claim"),
+        ("vertex", {}, r"engine.runner = flink: .* Set local or local-parallel"),
+        ("kfp", {"engine.flink.workers": {}}, "environment = process: .* path of this machine"),
+        ("kfp", {"engine.flink.workers": {"environment": "loopback"}}, "environment = loopback: .* no claim"),
+        (
+            "kfp",
+            {"engine.flink.job_endpoint": None, "engine.flink.job_server_jar": "/opt/server.jar"},
+            "image has no Java",
+        ),
+    ],
+)
+def test_engines_whose_workers_see_no_artifacts_are_refused(
+    target: Target, changes: dict, expected: str
+) -> None:
+    with pytest.raises(nsynth.UserError, match=expected):
+        check_config(config(**{**FLINK, **changes}), target)
 
 
 def test_folders_on_volumes_and_addresses_are_taken() -> None:
