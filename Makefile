@@ -52,6 +52,10 @@ test-affected: $(READY)  ## run the tests that see what differs from SINCE (defa
 test-flink: $(READY)  ## run ingest, statistics and Transform on a real Flink (exit code 77 of tools/flink/run_tests: it cannot be had)
 	@tools/flink/run_tests $(ARGS)
 
+.PHONY: test-kserve
+test-kserve: $(READY)  ## check the manifests against KServe's own types (exit code 77 of tools/kserve/run_tests: not to be had)
+	@tools/kserve/run_tests $(ARGS)
+
 .PHONY: test-bare
 test-bare:  ## try set-up, a run and some tests on a bare Debian in a chroot, as root (77: it cannot be had)
 	@tools/test_bare $(ARGS)

@@ -2,6 +2,7 @@
 
 import functools
 import ipaddress
+import os
 import re
 import shutil
 import subprocess
@@ -130,8 +131,11 @@ def test_an_overlay_for_one_node_and_one_for_nfs() -> None:
         assert spec["resources"]["requests"] == volumes[name]["capacity"]
 
 
-def test_steps_call_only_what_is_named() -> None:
+def test_pods_call_only_what_is_named() -> None:
     """Every rule says whom; another object store is named by the overlay for S3."""
+    for policy in of_kind("NetworkPolicy"):
+        assert set(policy["spec"]["policyTypes"]) == {"Ingress", "Egress"}
+        assert all(rule["to"] for rule in policy["spec"]["egress"])
     rules = {
         folder: next(d for d in build(MANIFESTS / folder) if d["metadata"]["name"] == "nsynth-steps")["spec"][
             "egress"
@@ -197,6 +201,17 @@ def test_what_kserve_hands_on_to_kubernetes_is_a_pod() -> None:
     )
 
 
+def test_the_model_server_runs_as_the_other_pods_do() -> None:
+    (service,) = of_kind("InferenceService")
+    predictor = service["spec"]["predictor"]
+    context = predictor["model"]["securityContext"]
+    assert context["runAsNonRoot"]
+    assert context["readOnlyRootFilesystem"]
+    assert context["allowPrivilegeEscalation"] is False
+    assert {"name": "tmp", "mountPath": "/tmp"} in predictor["model"]["volumeMounts"]
+    assert {"name": "tmp", "emptyDir": {}} in predictor["volumes"]
+
+
 def test_rights_are_named_one_by_one() -> None:
     for role in of_kind("Role"):
         for rule in role["rules"]:
@@ -253,6 +268,8 @@ def test_the_run_on_flink_sees_what_flink_s_workers_see(tmp_path: Path) -> None:
     (run,) = job["spec"]["template"]["spec"]["containers"]
     (workers,) = [c for spec in pod_specs() for c in spec["containers"] if c["name"] == "beam-workers"]
     assert config.engine.flink.workers.pool == f"localhost:{workers['command'][-1].partition('=')[2]}"
+    (starter,) = [word for word in workers["command"] if word.startswith("--container_executable=")]
+    assert os.access(MANIFESTS.parents[1] / starter.partition("/site-packages/")[2], os.X_OK)
     places = {mount["mountPath"] for mount in workers["volumeMounts"]} & {
         m["mountPath"] for m in run["volumeMounts"]
     }
