@@ -58,9 +58,7 @@ def perform(step: str, given: dict[str, Any]) -> dict[str, Any]:
     if step == "Trainer":
         with open(os.environ["TRAININGS"], "a") as trainings:
             trainings.write("x")
-        (folder["model"] / "saved_model.pb").write_text(
-            os.environ.get("MODEL") or given["outputs"]["outputFile"]
-        )
+        (folder["model"] / "saved_model.pb").write_text(os.environ.get("MODEL") or str(folder["model"]))
     if step == "Gate":
         confusion = tuple(tuple(int(row == column) for column in range(11)) for row in range(11))
         overall = {"accuracy": FIGURE, "macro_recall": FIGURE, "top_3_accuracy": FIGURE}
