@@ -25,7 +25,7 @@ class Machine:
     """`nsynth retrain` on the same spans, with a stand-in for the child that runs the pipeline."""
 
     def __init__(self, nights: Nights, workspace: Path):
-        retrain = nights.config.retrain.model_copy(update={"spans": nights.data, "window": 1})
+        retrain = nights.config.retrain.model_copy(update={"spans": str(nights.data), "window": 1})
         config = nights.config.model_copy(update={"workspace": workspace, "retrain": retrain})
         self.retraining, self.trainings, self.data = Retraining(config, self._start), 0, nights.data
 

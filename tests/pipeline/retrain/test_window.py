@@ -44,7 +44,7 @@ class Window:
         )
 
     def deliver(self, span: int, notes: int) -> None:
-        folder = self.config.retrain.spans / f"span-{span:06d}"
+        folder = Path(self.config.retrain.spans) / f"span-{span:06d}"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         records = (tfrecord.frame(serialize(note)) for note in make_notes(notes, seed=span))
