@@ -56,7 +56,7 @@ def _ask(server: Server, path: str) -> Any:
             said = _message(error.content) if error.content.strip() else str(error)
             raise nsynth.UserError(_explain(server, error.status, said)) from error
         raise nsynth.UserError(
-            f"cannot reach {server.host} ({error}). Is it the API's address, and is the port forwarded? "
+            f"{server.host} {error}. Is it the API's address, and is the port forwarded? "
             "kubectl -n kubeflow port-forward svc/ml-pipeline-ui 8080:80"
         ) from error
     except ValueError as error:

@@ -58,13 +58,14 @@ def show(run: str, as_json: bool, **given: Any) -> None:
     """Show RUN (its id, the beginning of it, or its name): verdict, figures, steps, durations, why, link."""
     server, pipelines = _reach(given)
     found = pipelines.find_run(run)
-    facts = _run_facts(server, found) | {"steps": _steps(found)} | _verdict(server, found.run_id)
+    facts = _run_facts(server, found) | {"steps": _steps(found)} | _verdict(server, found)
     facts["why"] = facts["why"] or _why(found, facts["steps"])
     grid = rich.table.Table.grid(padding=(0, 2))
     shown = facts | {"created": _shown(facts["created"]) + " UTC", "time": _time(facts["seconds"])}
     shown["version"] = shown["pushed_version"]
     shown["figures"] = ", ".join(f"{name} {value:.4g}" for name, value in facts["figures"].items())
     shown["no verdict"] = facts["verdict_unknown"]
+    shown["state"] = facts["state"].lower()
     for name in ("name", "run", "state", "verdict", "no verdict", "why", "version", "figures", "created",
                  "time", "page"):  # fmt: skip
         if shown[name]:
@@ -122,7 +123,14 @@ def schedules(as_json: bool, **given: Any) -> None:
 @server_options
 def pause(schedule: str, as_json: bool, **given: Any) -> None:
     """Let SCHEDULE (id or name) start no more runs until it is resumed."""
-    _change("pause", "is paused: nsynth kubeflow resume", "DISABLED", schedule, as_json, given)
+    _change(
+        "pause",
+        "is paused; nsynth kubeflow resume SCHEDULE lets it start runs again",
+        "DISABLED",
+        schedule,
+        as_json,
+        given,
+    )
 
 
 @click.command()
@@ -164,13 +172,14 @@ def _run_facts(server: Any, run: Any) -> dict[str, Any]:
     }
 
 
-def _verdict(server: Any, run_id: str) -> dict[str, Any]:
+def _verdict(server: Any, run: Any) -> dict[str, Any]:
     """Return what the step Report recorded of the run, or why that is not known."""
-    unknown = ""
+    unknown = "the run has not ended"
     recorded: dict[str, dict[str, Any]] = {}
     try:
-        recorded = metadata.recorded(server, run_id)
-        unknown = "" if recorded else "the step Report has recorded nothing yet"
+        if run.state in _ENDED:
+            recorded = metadata.recorded(server, run.run_id)
+            unknown = "" if recorded else "the step Report has recorded nothing"
     except nsynth.UserError as error:
         unknown = str(error)
     page, figures = recorded.get("page", {}), recorded.get("figures", {})

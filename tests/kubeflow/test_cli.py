@@ -317,7 +317,7 @@ def test_who_cannot_be_reached_is_told_before_the_slow_compilation(monkeypatch: 
     monkeypatch.setattr(cli, "_compile", lambda *_, **__: pytest.fail("compiled"))
     result = call("submit", "--host", "http://127.0.0.1:1")
     assert isinstance(result.exception, nsynth.UserError)
-    assert "cannot reach" in str(result.exception)
+    assert "cannot be reached" in str(result.exception)
 
 
 def test_the_fingerprint_changes_with_the_code_alone(monkeypatch: pytest.MonkeyPatch) -> None:

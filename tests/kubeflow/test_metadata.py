@@ -66,7 +66,13 @@ def test_a_run_whose_report_has_not_ended(api: FakeApi, store: FakeMetadata, run
         api.metadata = FakeMetadata().answer
     told = show(api)
     assert (told["verdict"], told["pushed_version"], told["figures"]) == (None, None, {})
-    assert told["verdict_unknown"] == "the step Report has recorded nothing yet"
+    assert told["verdict_unknown"] == "the step Report has recorded nothing"
+
+
+def test_of_a_run_that_has_not_ended_nobody_is_asked(api: FakeApi, store: FakeMetadata) -> None:
+    store.add_step("r1", "Report", {"page": PAGE})
+    api.run_states, api.metadata = ["RUNNING"], None
+    assert show(api)["verdict_unknown"] == "the run has not ended"
 
 
 def test_the_bare_api_server_shows_all_else_and_says_so_in_a_line(api: FakeApi, store: FakeMetadata) -> None:
