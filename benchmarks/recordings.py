@@ -88,7 +88,7 @@ def write_notes(archives: list[Path], families: dict[str, str], file: Path) -> i
     return len(examples)
 
 
-def _examples(archive: Path, families: dict[str, str]) -> Iterator[tf.train.Example]:
+def _examples(archive: Path, families: dict[str, str]) -> "Iterator[tf.train.Example]":
     match = re.match(r"tonejs-instrument-(.+)-mp3-", archive.name)
     name = match[1] if match else archive.name
     with tarfile.open(archive) as packed:

@@ -3,13 +3,33 @@
 import gc
 import os
 import re
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from pipeline import on_demand
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 pytest_plugins = ["tests.stores", "tests.times"]
+REPORTED = pytest.StashKey[bool]()
 MAX_WORKERS = 4  # each may hold two TensorFlows, its own and that of a process under test
+
+
+def _is_fast(config: pytest.Config) -> bool:
+    """Whether the slow tests are left out: those that use TensorFlow are among them."""
+    return "not slow" in config.option.markexpr.split(" and ")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let TensorFlow wait where no test should use it: TFX imports it wherever TFX starts, for ten CPU seconds.
+
+    Files are not forced onto the disk in this process, where it costs 10 ms each: no test cuts the power.
+    """
+    os.fsync = lambda descriptor: None
+    if _is_fast(config):
+        on_demand.defer()
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -37,9 +57,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Keep what is loaded by now out of garbage collection: TensorFlow's objects are many, and they stay anyway."""
+    """Let TFX do without TensorFlow's files, too; keep what is loaded by now out of garbage collection."""
+    if "tfx" in sys.modules and on_demand.waits(on_demand.TENSORFLOW):
+        from pipeline import local_files
+
+        local_files.prefer()
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def _without_tensorflow(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fails the first fast test that loads TensorFlow."""
+    yield
+    loaded = _is_fast(request.config) and not on_demand.waits(on_demand.TENSORFLOW)
+    if loaded and not request.config.stash.setdefault(REPORTED, False):
+        request.config.stash[REPORTED] = True
+        pytest.fail("this test, its fixtures or its file load TensorFlow: mark it slow")
 
 
 @pytest.fixture(scope="session")

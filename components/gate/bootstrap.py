@@ -8,7 +8,7 @@ Should Know About the Bootstrap" (2015), section 5.3 ("expanded percentile inter
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from components.documents.document import Figure
 
@@ -93,4 +93,4 @@ class Resampling:
         n = self.instruments
         if n < 2:
             return 0.0
-        return float(stats.norm.cdf(stats.t.ppf(tail, n - 1) * np.sqrt(n / (n - 1))))
+        return float(special.ndtr(special.stdtrit(n - 1, tail) * np.sqrt(n / (n - 1))))

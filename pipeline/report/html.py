@@ -3,6 +3,7 @@
 import base64
 import csv
 import datetime
+import functools
 import hashlib
 import io
 import json
@@ -19,6 +20,7 @@ import nsynth
 TEMPLATES = Path(__file__).parent / "templates"
 
 
+@functools.cache
 def environment() -> jinja2.Environment:
     """Make the environment of the templates: everything is escaped, an unknown name is an error."""
     made = jinja2.Environment(

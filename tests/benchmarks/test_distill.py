@@ -5,6 +5,8 @@ import pytest
 
 from benchmarks import distill
 
+pytestmark = pytest.mark.slow
+
 
 def test_rows_compare_the_student_with_the_mean_and_the_ensemble_of_its_teachers(capsys):
     families = np.array([0, 1, 0, 1])

@@ -11,6 +11,8 @@ from benchmarks.transform_variants import VARIANTS, prepare
 from transform import codec, features
 from transform.options import SpectrogramOptions
 
+pytestmark = pytest.mark.slow
+
 NAMES = (*VARIANTS, "ours-1-core")
 
 

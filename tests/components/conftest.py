@@ -13,6 +13,7 @@ import pytest
 import nsynth
 from components import storage, tfrecord
 from components.documents.models import AnsweringModels, CandidateArtifact, ChampionArtifact
+from components.example_proto import serialize
 from components.predictions import Predictions
 
 BANDS = 32
@@ -125,34 +126,27 @@ def write_warmup_requests(
 
 def write_notes(path: Path, notes: list[Note]) -> None:
     """Writes NSynth's 14 features per note into one TFRecord."""
-    import tensorflow as tf
-
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for index, note in enumerate(notes):
-            values = {
-                nsynth.NOTE: [index],
-                nsynth.NOTE_STR: [f"{note.instrument}-{note.pitch:03}-{note.velocity:03}".encode()],
-                nsynth.INSTRUMENT: [note.number],
-                nsynth.INSTRUMENT_STR: [note.instrument.encode()],
-                nsynth.PITCH: [note.pitch],
-                nsynth.VELOCITY: [note.velocity],
-                nsynth.SAMPLE_RATE: [nsynth.SAMPLE_RATE_HZ],
-                nsynth.AUDIO: note.audio,
-                nsynth.QUALITIES_KEY: [0] * len(nsynth.QUALITIES),
-                nsynth.QUALITIES_STR: [],
-                nsynth.FAMILY: [note.family],
-                nsynth.FAMILY_STR: [nsynth.FAMILIES[note.family].encode()],
-                nsynth.SOURCE: [note.source],
-                nsynth.SOURCE_STR: [nsynth.SOURCES[note.source].encode()],
-            }
-            kinds = {
-                "int64": lambda v: tf.train.Feature(int64_list=tf.train.Int64List(value=v)),
-                "float": lambda v: tf.train.Feature(float_list=tf.train.FloatList(value=v)),
-                "bytes": lambda v: tf.train.Feature(bytes_list=tf.train.BytesList(value=v)),
-            }
-            feature = {k: kinds[nsynth.FEATURES[k].kind](v) for k, v in values.items()}
-            writer.write(tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString())
+    path.write_bytes(b"".join(tfrecord.frame(serialize(_features(i, note))) for i, note in enumerate(notes)))
+
+
+def _features(index: int, note: Note) -> dict[str, Any]:
+    return {
+        nsynth.NOTE: index,
+        nsynth.NOTE_STR: f"{note.instrument}-{note.pitch:03}-{note.velocity:03}",
+        nsynth.INSTRUMENT: note.number,
+        nsynth.INSTRUMENT_STR: note.instrument,
+        nsynth.PITCH: note.pitch,
+        nsynth.VELOCITY: note.velocity,
+        nsynth.SAMPLE_RATE: nsynth.SAMPLE_RATE_HZ,
+        nsynth.AUDIO: note.audio,
+        nsynth.QUALITIES_KEY: [0] * len(nsynth.QUALITIES),
+        nsynth.QUALITIES_STR: [],
+        nsynth.FAMILY: note.family,
+        nsynth.FAMILY_STR: nsynth.FAMILIES[note.family],
+        nsynth.SOURCE: note.source,
+        nsynth.SOURCE_STR: nsynth.SOURCES[note.source],
+    }
 
 
 def predictions_of(

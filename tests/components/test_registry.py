@@ -244,6 +244,7 @@ def test_pushers_at_once_never_meet(registry):
     assert {model_of(v) for v in registry.versions()} == {f"{who}-{i}" for who in range(3) for i in range(10)}
 
 
+@pytest.mark.slow
 def test_an_object_store_gets_saved_model_pb_last(monkeypatch):
     """On TensorFlow's in-memory file system, which is addressed as an object store is."""
     registry = Registry("ram://bucket/models")

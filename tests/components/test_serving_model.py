@@ -11,9 +11,7 @@ from components import storage
 from components.registry import Registry
 from components.serving_model import check_champion
 from components.version import Record
-from pipeline import local_runner
 from pipeline.config import Config
-from pipeline.retrain import run
 
 
 def saved_model(
@@ -89,8 +87,12 @@ def test_an_older_foreign_version_is_no_obstacle(tmp_path):
     check_champion(str(tmp_path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["run", "round"])
 def test_nothing_is_run_with_a_foreign_champion(tmp_path, monkeypatch, way):
+    from pipeline import local_runner
+    from pipeline.retrain import run
+
     config = Config(workspace=tmp_path)
     push(Path(config.models), saved_model(output="dense"))
     monkeypatch.setattr(local_runner, "compile_graph", lambda *_: pytest.fail("too late"))

@@ -146,6 +146,7 @@ def test_damage_is_told_to_the_byte() -> None:
     assert scan(bytes(damaged)) == [records[0], Damage(records[1].offset, 66), records[2]]
 
 
+@pytest.mark.slow
 def test_framing_is_tensorflows(tmp_path) -> None:
     import tensorflow as tf
 

@@ -1,7 +1,7 @@
 import numpy as np
-import tensorflow as tf
 
 import nsynth
+from components.example_proto import Example
 from corpus.note import Note
 
 NOTE = Note(
@@ -29,7 +29,7 @@ def test_labels_are_nsynths():
 
 
 def test_the_example_has_exactly_nsynths_features():
-    features = tf.train.Example.FromString(NOTE.example()).features.feature
+    features = Example.FromString(NOTE.example()).features.feature
     assert set(features) == set(nsynth.FEATURES)
     for name, (kind, length, *_) in nsynth.FEATURES.items():
         assert features[name].WhichOneof("kind") == f"{kind}_list"

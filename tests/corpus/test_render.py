@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import corpus.render
 import nsynth
+from components import tfrecord
+from components.example_proto import Example
 from corpus.note import Note
 from corpus.options import CorpusOptions
 from corpus.render import render_corpus
@@ -21,8 +22,8 @@ from corpus.splits import SPLITS
 
 
 def _records(folder, split):
-    dataset = tf.data.TFRecordDataset(str(folder / f"nsynth-{split}.tfrecord"))
-    return [tf.train.Example.FromString(record).features.feature for record in dataset.as_numpy_iterator()]
+    content = (folder / f"nsynth-{split}.tfrecord").read_bytes()
+    return [Example.FromString(record).features.feature for record in tfrecord.records(content)]
 
 
 def _contents(folder):

@@ -8,13 +8,14 @@ import tensorflow as tf
 import nsynth
 from corpus.splits import SPLITS
 
+pytestmark = pytest.mark.slow
+
 
 def _records(path):
     for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
         yield tf.train.Example.FromString(record).features.feature
 
 
-@pytest.mark.slow
 def test_both_layouts_hold_the_same_notes_to_the_last_bit(tiny_corpus):
     for split in SPLITS:
         folder = tiny_corpus / f"nsynth-{split}"
@@ -35,7 +36,6 @@ def test_both_layouts_hold_the_same_notes_to_the_last_bit(tiny_corpus):
         assert names == {path.stem for path in (folder / "audio").iterdir()}
 
 
-@pytest.mark.slow
 def test_json_has_the_keys_of_the_official_files(tiny_corpus):
     labels = json.loads((tiny_corpus / "nsynth-valid" / "examples.json").read_text())
     for note in labels.values():

@@ -21,6 +21,8 @@ from kubeflow.light import SHIPPED
 from kubeflow.options import KubeflowOptions
 from kubeflow.package import Package
 
+pytestmark = pytest.mark.slow
+
 
 @component
 def Answer() -> OutputDict(answer=int):  # type: ignore[valid-type]
@@ -236,7 +238,6 @@ def test_vertex_gets_our_command_and_the_driver_as_the_hook_that_it_knows() -> N
     assert "/home/somebody" not in json.dumps(spec)
 
 
-@pytest.mark.slow
 def test_vertex_ai_sdk_takes_the_job(tmp_path: Any) -> None:
     from google.auth.credentials import AnonymousCredentials
     from google.cloud import aiplatform

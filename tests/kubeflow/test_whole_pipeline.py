@@ -20,6 +20,8 @@ from kubeflow import lint
 from kubeflow.groups import LOOK, REPORT, all_tasks
 from kubeflow.package import Package
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = Path(__file__).parent / "golden.yaml"
 ROOT = Path(__file__).parents[2]
 SETTINGS = [
@@ -116,7 +118,6 @@ def test_ten_steps_stand_one_behind_the_other_at_most(package: Package) -> None:
     assert (path[0], path[-1], len(path)) == ("Look", "Pusher", 10), path
 
 
-@pytest.mark.slow
 def test_vertex_ai_takes_the_same_graph(package: Package, tmp_path: Path) -> None:
     """Vertex AI's SDK reads, checks and turns it into the request that it would send."""
     from google.auth.credentials import AnonymousCredentials

@@ -1,16 +1,18 @@
 """Synthetic transformed notes: families differ in where their energy lies, instruments in how strongly."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import nsynth
-from trainer import index
 from trainer.options import AugmentOptions, RecipeOptions
-from transform import codec, features
+from transform import features
 from transform.options import SpectrogramOptions
+
+if TYPE_CHECKING:
+    from trainer.index import NoteIndex
 
 SPECTROGRAM = SpectrogramOptions(hop_length=2048, n_fft=2048, n_mels=44)  # 32 frames
 
@@ -21,6 +23,8 @@ def write_notes(folder: Path, instruments: dict[str, int], seed: int = 0, shards
     Returns:
       the pattern of the files.
     """
+    import tensorflow as tf
+
     generator = np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
     records = [
@@ -37,6 +41,8 @@ def write_notes(folder: Path, instruments: dict[str, int], seed: int = 0, shards
 
 
 def _note(instrument: str, number: int, generator: np.random.Generator) -> bytes:
+    from transform import codec
+
     family = nsynth.FAMILIES.index(instrument.rsplit("_", 2)[0])
     log_mel = generator.normal(0, 1, (SPECTROGRAM.frames, SPECTROGRAM.n_mels))
     log_mel[:, 4 * family : 4 * family + 4] += 2
@@ -66,14 +72,18 @@ def spectrogram() -> SpectrogramOptions:
 
 
 @pytest.fixture(scope="session")
-def train(tmp_path_factory) -> index.NoteIndex:
-    pattern = write_notes(tmp_path_factory.mktemp("train"), instruments(each=8))
-    return index.scan(index.expand([pattern]), SPECTROGRAM)
+def train(tmp_path_factory) -> "NoteIndex":
+    return _scanned(write_notes(tmp_path_factory.mktemp("train"), instruments(each=8)))
 
 
 @pytest.fixture(scope="session")
-def dev(tmp_path_factory) -> index.NoteIndex:
-    pattern = write_notes(tmp_path_factory.mktemp("dev"), instruments(each=2, first=5), seed=1)
+def dev(tmp_path_factory) -> "NoteIndex":
+    return _scanned(write_notes(tmp_path_factory.mktemp("dev"), instruments(each=2, first=5), seed=1))
+
+
+def _scanned(pattern: str) -> "NoteIndex":
+    from trainer import index
+
     return index.scan(index.expand([pattern]), SPECTROGRAM)
 
 

@@ -8,6 +8,8 @@ from trainer import augment as ops
 from trainer.heads import LABEL
 from trainer.options import AugmentOptions
 
+pytestmark = pytest.mark.slow
+
 BATCH, FRAMES, MELS = 64, 50, 32
 SEED = tf.constant([1, 2], tf.int64)
 KEY = tf.constant([1, 2], tf.int32)

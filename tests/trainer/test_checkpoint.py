@@ -7,6 +7,8 @@ import pytest
 from trainer.checkpoint import Checkpoint
 from trainer.state import Epoch, State
 
+pytestmark = pytest.mark.slow
+
 
 def model() -> keras.Model:
     net = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2), keras.layers.Dropout(0.5)])

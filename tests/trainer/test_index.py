@@ -12,6 +12,8 @@ from tests.trainer.conftest import SPECTROGRAM, instruments, write_notes
 from trainer import index
 from transform import codec, features
 
+pytestmark = pytest.mark.slow
+
 
 def test_each_offset_is_that_of_the_note_with_the_labels_beside_it(train):
     for note in (0, len(train) // 2, len(train) - 1):

@@ -15,6 +15,8 @@ from trainer.input import draw, draw_probabilities, evaluation_batches, steps_pe
 from trainer.options import AugmentOptions, AuxiliaryOptions
 from transform import codec, features
 
+pytestmark = pytest.mark.slow
+
 BATCH = 16
 # Two families twelvefold apart, and instruments ninefold apart within the larger one.
 UNEVEN = {
@@ -101,7 +103,6 @@ def test_families_and_instruments_are_drawn_by_the_power_of_their_count(uneven, 
     np.testing.assert_allclose(share, wanted, atol=0.005)
 
 
-@pytest.mark.slow
 def test_targets_belong_to_the_note_beside_them(uneven, plain):
     stored = codec.parse_batch(
         next(iter(tf.data.TFRecordDataset(list(uneven.files)).batch(len(uneven)))), SPECTROGRAM
@@ -137,7 +138,6 @@ def test_only_the_targets_of_active_heads_are_made(uneven, plain):
     assert set(targets) == {LABEL, "source"}
 
 
-@pytest.mark.slow
 def test_batches_from_a_later_step_are_those_an_undisturbed_training_sees(uneven, recipe):
     whole = training_batches(uneven, recipe, SPECTROGRAM).take(6)
     late = training_batches(uneven, recipe, SPECTROGRAM, first_step=4).take(2)
@@ -163,7 +163,6 @@ def test_the_last_batch_of_an_evaluation_is_as_large_as_the_others(uneven):
     assert [len(log_mel) for log_mel, _ in more_than_all] == [2 * len(uneven) + 1]
 
 
-@pytest.mark.slow
 def test_nothing_in_the_input_keeps_tensorflow_from_preparing_notes_in_parallel(uneven, recipe):
     """Where ops have to repeat, tf.data makes every stage sequential behind a function with a stateful op."""
 

@@ -8,6 +8,8 @@ from trainer import model
 from trainer.heads import LABEL
 from trainer.options import AuxiliaryOptions, RecipeOptions
 
+pytestmark = pytest.mark.slow
+
 TINY = RecipeOptions(size="tiny")
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from trainer.novelty import FALSE_ALARMS, Novelty, of_embeddings
 
+pytestmark = pytest.mark.slow
+
 FEATURES = 40
 
 

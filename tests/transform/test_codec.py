@@ -5,6 +5,8 @@ import tensorflow as tf
 from transform import codec, features
 from transform.options import SpectrogramOptions
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = SpectrogramOptions(n_mels=16, hop_length=1024)
 
 

@@ -8,6 +8,8 @@ from transform import log_mel as front_end
 from transform import mel
 from transform.options import SpectrogramOptions
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = SpectrogramOptions()
 VARIANTS = [
     OPTIONS,
@@ -30,7 +32,6 @@ def log_mel(audio: np.ndarray, options: SpectrogramOptions = OPTIONS) -> np.ndar
     return front_end.log_mel(tf.constant(np.atleast_2d(audio)), options).numpy()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("options", VARIANTS, ids=str)
 def test_mel_matrix_is_librosas_htk_without_area_norm(options: SpectrogramOptions):
     reference = librosa.filters.mel(
@@ -40,7 +41,6 @@ def test_mel_matrix_is_librosas_htk_without_area_norm(options: SpectrogramOption
     np.testing.assert_allclose(mel.mel_matrix(options), reference.T, atol=1e-6)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("options", VARIANTS, ids=str)
 def test_log_mel_agrees_with_librosa(options: SpectrogramOptions):
     """Within 1e-3 nepers of power (0.004 dB) of librosa's float64 result, wherever there is sound."""

@@ -11,6 +11,8 @@ from tensorflow_transform.tf_metadata import schema_utils
 import nsynth
 from transform.schema import make_schema
 
+pytestmark = pytest.mark.slow
+
 FEATURES = {**nsynth.FEATURES, **nsynth.SOUND_FEATURES}
 ARROW = {"int64": pa.int64(), "float": pa.float32(), "bytes": pa.binary()}
 GOOD = {

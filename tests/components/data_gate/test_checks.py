@@ -4,27 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow_data_validation as tfdv
-from google.protobuf import text_format
-from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
+from tensorflow_metadata.proto.v0 import anomalies_pb2
 
 import nsynth
 from components.data_gate.checks import check_all
 from components.data_gate.options import DataGateOptions, Limit
 from components.distances import distances
+from tests.components.data_gate.conftest import SCHEMA
 
-SCHEMA = text_format.Parse(
-    """
-    feature { name: "instrument_family_str" type: BYTES }
-    feature { name: "instrument_source_str" type: BYTES }
-    feature { name: "pitch" type: INT }
-    feature { name: "velocity" type: INT }
-    feature { name: "rms_dbfs" type: FLOAT }
-    feature { name: "peak_dbfs" type: FLOAT }
-    feature { name: "spectral_centroid_hz" type: FLOAT }
-    feature { name: "active_duration_s" type: FLOAT }
-    """,
-    schema_pb2.Schema(),
-)
+pytestmark = pytest.mark.slow
 
 
 def notes(seed: int = 0, families=nsynth.FAMILIES, level_dbfs: float = -20.0) -> pd.DataFrame:

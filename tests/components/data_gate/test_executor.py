@@ -16,7 +16,7 @@ from components.data_gate.executor import DataGateExecutor
 from components.data_gate.options import DataGateOptions
 from components.documents.data import DataGateVerdict, DriftVerdict
 from components.documents.ingest import IngestAccount
-from tests.components.data_gate.test_checks import SCHEMA
+from tests.components.data_gate.conftest import SCHEMA
 
 STATISTICS = """
 datasets { features {

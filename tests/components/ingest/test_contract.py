@@ -113,6 +113,7 @@ def test_pitches_outside_of_a_piano_are_good(pitch: int) -> None:
     assert check(serialize(make_note(np.random.default_rng(0), 0, pitch=pitch))).attributes["pitch"] == pitch
 
 
+@pytest.mark.slow
 def test_the_note_is_what_tensorflow_reads(note: dict[str, Any]) -> None:
     import tensorflow as tf
 

@@ -99,6 +99,7 @@ def test_what_the_dataset_does_not_know_and_earlier_scalars_are_left_out(
     assert features[nsynth.PEAK_DBFS].float_list.value[0] == np.float32(sound.describe(audio).peak_dbfs)
 
 
+@pytest.mark.slow
 def test_appended_scalars_are_read_by_all_readers(notes: list[dict]) -> None:
     import tensorflow as tf
     from tfx_bsl.coders import example_coder

@@ -23,6 +23,8 @@ from components.registry import Registry
 from components.version import Record, model_digest
 from tests.components.conftest import write_warmup_requests
 
+pytestmark = pytest.mark.slow
+
 GATE = {
     "verdict": "blessed: 91.0 % of notes right",
     "confidence": 0.95,
@@ -306,7 +308,6 @@ def _read_in_a_loop(folder: str, stop, result) -> None:
         result.put(repr(error))
 
 
-@pytest.mark.slow
 def test_a_reader_never_fails_during_a_hundred_pushes(tmp_path, good_model):
     context = multiprocessing.get_context("spawn")
     stop, result = context.Event(), context.Queue()

@@ -101,6 +101,7 @@ def test_a_connection_that_is_cut_is_taken_up_again(s3: Store, monkeypatch: pyte
         assert proxy.cuts == 0
 
 
+@pytest.mark.slow
 def test_a_store_that_does_not_answer(s3: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     error = failure(lambda: bucket.entry(f"{s3.root}/x"))

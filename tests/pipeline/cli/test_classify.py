@@ -127,6 +127,7 @@ def test_silent_windows_are_not_heard(tmp_path):
     assert len(read_windows(tmp_path / "a.wav")) == 3  # of five: the last tone lies in two
 
 
+@pytest.mark.slow
 def test_a_decoder_s_fault_is_that_file_s(tmp_path, notes, model, monkeypatch):
     soundfile.write(tmp_path / "a.wav", notes[0].audio, RATE)
     (tmp_path / "bad.wav").touch()
@@ -143,6 +144,7 @@ def test_a_decoder_s_fault_is_that_file_s(tmp_path, notes, model, monkeypatch):
     assert good.probabilities
 
 
+@pytest.mark.slow
 def test_a_model_that_answers_nan_is_an_error(tmp_path, notes, model, monkeypatch):
     soundfile.write(tmp_path / "a.wav", notes[0].audio, RATE)
     classifier = Classifier(model)
@@ -151,6 +153,7 @@ def test_a_model_that_answers_nan_is_an_error(tmp_path, notes, model, monkeypatc
     assert "not finite" in answer.error
 
 
+@pytest.mark.slow
 def test_answers_are_the_model_s_and_means_over_windows(tmp_path, notes, model):
     soundfile.write(tmp_path / "one.wav", notes[3].audio, RATE, subtype="FLOAT")
     soundfile.write(
@@ -166,6 +169,7 @@ def test_answers_are_the_model_s_and_means_over_windows(tmp_path, notes, model):
     assert [p for _, p in one.top()] == sorted(one.probabilities, reverse=True)[:3]
 
 
+@pytest.mark.slow
 def test_many_files_keep_their_order_across_batches(tmp_path, notes, model):
     files = []
     for index in range(70):
@@ -205,6 +209,7 @@ def test_folders(tmp_path):
         audio_files([tmp_path / "none"], folders=True)
 
 
+@pytest.mark.slow
 def test_a_folder_without_a_model(tmp_path):
     with pytest.raises(nsynth.UserError, match="holds no model"):
         Classifier(tmp_path)
@@ -228,6 +233,7 @@ def call(tmp_path, model, monkeypatch):
     return run
 
 
+@pytest.mark.slow
 def test_the_command_answers_what_it_can_and_tells_of_the_rest(call, tmp_path, notes):
     soundfile.write(tmp_path / "reed.flac", notes[21].audio, 44_100)
     (tmp_path / "broken.wav").write_text("no sound")
@@ -244,6 +250,7 @@ def test_the_command_answers_what_it_can_and_tells_of_the_rest(call, tmp_path, n
     assert call("reed.flac")[0] == 0
 
 
+@pytest.mark.slow
 def test_the_command_answers_the_good_one_among_unsuitable_files(call, tmp_path, notes):
     unsuitable = make_unsuitable(tmp_path)
     soundfile.write(tmp_path / "tele.wav", notes[21].audio, RATE, subtype="GSM610")
@@ -258,6 +265,7 @@ def test_the_command_answers_the_good_one_among_unsuitable_files(call, tmp_path,
     assert call(*map(os.fsdecode, names))[0] == 1
 
 
+@pytest.mark.slow
 def test_the_command_takes_folders_and_versions(call, tmp_path, notes):
     soundfile.write(tmp_path / "a.wav", notes[0].audio, RATE)
     number = Registry(tmp_path / "workspace" / "models").serving().number
@@ -293,6 +301,7 @@ def test_it_starts_without_keras_and_tfx(model, tmp_path, notes):
     assert done.stdout.split("\n")[0] == "bass []", done.stderr
 
 
+@pytest.mark.slow
 def test_a_sound_unlike_the_training_data_is_named(call, tmp_path, notes):
     """By a model that tells novelty; of one without that output nothing is said."""
     quiet, loud = notes[0].audio / 4, notes[0].audio / np.abs(notes[0].audio).max()

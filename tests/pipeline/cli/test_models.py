@@ -142,6 +142,7 @@ def refused_run(registry, tmp_path, monkeypatch):
     return make
 
 
+@pytest.mark.slow
 def test_promotion_is_on_the_record(registry, refused_run):
     run = refused_run()
     said = call("promote", "--reason", "customer demo on Friday")
@@ -173,6 +174,7 @@ def test_a_promotion_shows_nothing_of_the_libraries(registry, refused_run, monke
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_a_candidate_that_was_altered_after_the_gate_is_not_promoted(registry, refused_run, tmp_path):
     refused_run()
     (tmp_path / "model" / "Format-Serving" / "saved_model.pb").open("ab").write(b"\0")
@@ -194,6 +196,7 @@ def test_one_damaged_record_is_named_and_the_rest_is_listed(registry):
     assert "serves now" in call("rollback")
 
 
+@pytest.mark.slow
 def test_promotion_needs_a_reason_and_a_model_that_can_be_served(registry, refused_run):
     refused_run()
     with pytest.raises(nsynth.UserError, match="reason is empty"):

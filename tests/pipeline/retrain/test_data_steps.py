@@ -4,6 +4,8 @@ import pytest
 
 from pipeline.data_steps import Spans, prepare_spans
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def steps(config):

@@ -9,6 +9,8 @@ from pipeline.history import past_runs
 from pipeline.retrain import run
 from pipeline.retrain.child import Result
 
+pytestmark = pytest.mark.slow
+
 PUSHED = Result(ending="pushed", words="better", run="2025-06-01", version=7)
 
 

@@ -20,6 +20,8 @@ from pipeline.data_steps import ingest_span
 from pipeline.history import past_runs
 from pipeline.history.metadata import connect, connection_config
 
+pytestmark = pytest.mark.slow
+
 
 @component
 def Take(
@@ -78,7 +80,6 @@ def spans(taken: list[tuple[int, str]]) -> list[int]:
     return [span for span, _ in taken]
 
 
-@pytest.mark.slow
 def test_each_span_is_ingested_once_and_handed_on_once(window):
     window.deliver(1, notes=4)
     window.deliver(2, notes=4)
