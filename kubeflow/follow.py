@@ -63,7 +63,7 @@ def show(run: str, as_json: bool, **given: Any) -> None:
     grid = rich.table.Table.grid(padding=(0, 2))
     shown = facts | {"created": _shown(facts["created"]) + " UTC", "time": _time(facts["seconds"])}
     shown["version"] = shown["pushed_version"]
-    shown["figures"] = ", ".join(f"{name} {value:.4g}" for name, value in facts["figures"].items())
+    shown["figures"] = ", ".join(_figure(name, value) for name, value in facts["figures"].items())
     shown["no verdict"] = facts["verdict_unknown"]
     shown["state"] = facts["state"].lower()
     for name in ("name", "run", "state", "verdict", "no verdict", "why", "version", "figures", "created",
@@ -192,6 +192,16 @@ def _verdict(server: Any, run: Any) -> dict[str, Any]:
         "figures": numbers,
         "verdict_unknown": unknown,
     }
+
+
+def _figure(name: str, value: float) -> str:
+    """Return one of Report's figures with its name: shares in percent, differences of shares in points."""
+    words = name.replace("_", " ")
+    if name.startswith("margin"):
+        return f"{words} {100 * value:+.1f} points"
+    if name.endswith(("accuracy", "recall")):
+        return f"{words} {value:.1%}"
+    return f"{words} {value:,.0f}" if value.is_integer() else f"{words} {value:.4g}"
 
 
 def _schedule_facts(made: Any) -> dict[str, Any]:

@@ -39,7 +39,9 @@ set_option = click.option(
     help="Override one setting, for example --set recipe.epochs=5. May be repeated.",
 )  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-spans_option = click.option("--spans", help="Folder with span-000001, span-000002 … (retrain.spans).")
+spans_option = click.option(
+    "--spans", help="Folder with span-000001, span-000002 …, or its address in a bucket (retrain.spans)."
+)
 
 
 def with_spans(overrides: tuple[str, ...], spans: str | None) -> tuple[str, ...]:

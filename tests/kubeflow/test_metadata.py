@@ -13,7 +13,10 @@ from kubeflow.connection import Server
 
 __all__ = ["api"]  # a fixture
 
-FIGURES = {"accuracy": 0.8125, "macro_recall": 0.75, "pushed_version": 7.0}
+FIGURES = {
+    "accuracy": 0.8125, "macro_recall": 0.75, "log_loss": 0.62, "margin": 0.012, "notes_used": 305_979.0,
+    "pushed_version": 7.0,
+}  # fmt: skip
 PAGE = {"verdict": "pushed", "why": "accuracy 81.3 %, at least 78.0 % \u2265 10.0 %"}
 
 
@@ -40,10 +43,11 @@ def test_the_verdict_and_what_was_pushed_are_shown(api: FakeApi, store: FakeMeta
     store.add_step("r1", "Report", {"page": PAGE, "figures": FIGURES, "confusion": matrix})
     told = show(api)
     assert (told["verdict"], told["why"], told["pushed_version"]) == ("pushed", PAGE["why"], 7)
-    assert told["figures"] == {"accuracy": 0.8125, "macro_recall": 0.75}
+    assert told["figures"] == {name: value for name, value in FIGURES.items() if name != "pushed_version"}
     assert told["verdict_unknown"] == ""
     shown = call("show", "r1", "--host", api.url).output
-    for expected in ("pushed", PAGE["why"], "accuracy 0.8125, macro_recall 0.75", "version"):
+    figures = "accuracy 81.2%, log loss 0.62, macro recall 75.0%, margin +1.2 points, notes used 305,979"
+    for expected in ("pushed", PAGE["why"], figures, "version"):
         assert expected in shown
 
 
