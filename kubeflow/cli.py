@@ -193,15 +193,15 @@ def _compile(config_file: Path | None, overrides: tuple[str, ...], target: Targe
 
 
 def _prepare(dry_run: bool, **given: Any) -> tuple[KubeflowOptions, Any, Package]:
-    """Return options, server and package; whatever can be refused at once is refused before the slow compilation."""
+    """Return options, server and package; the server is asked before anything slow is imported."""
     options = load_options(given["config_file"], given["overrides"]).kubeflow
     server = server_of(options, given, required=not dry_run)
-    package = _read(given["package"]) if given["package"] else None
     if not dry_run:
         from kubeflow.connection import knock
 
         knock(server)
-    return options, server, package or _compile(given["config_file"], given["overrides"])
+    package = given["package"]
+    return options, server, _read(package) if package else _compile(given["config_file"], given["overrides"])
 
 
 def _read(file: Path) -> Package:
