@@ -85,6 +85,14 @@ bench-ingest: $(READY)  ## measure ingest against stock ImportExampleGen
 bench-transform: $(READY)  ## measure Transform against stock, tf.data and the bare kernel
 	@$(BIN)/python -m benchmarks.transform $(ARGS)
 
+.PHONY: bench-start
+bench-start: $(READY)  ## measure how long commands take that compute nothing: runs, models, report, a mistake, a cached run
+	@$(BIN)/python -m benchmarks.start $(ARGS)
+
+.PHONY: bench-imports
+bench-imports: $(READY)  ## measure what each step on a cluster imports before it begins, by TFX's command and by ours
+	@$(BIN)/python -m benchmarks.imports $(ARGS)
+
 .PHONY: bench-scale
 bench-scale: $(READY)  ## 60,000 notes (34 GB of disk) through the whole pipeline: speed, memory, the disk (ARGS="--notes 6000": short)
 	@$(BIN)/python -m benchmarks.scale $(ARGS)

@@ -75,6 +75,18 @@ def fresh(function: Callable[..., Run], label: str, **arguments: Any) -> Run:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def ended(command: list[str]) -> Run:
+    """Run a command; return its exit code, output, and seconds of wall and CPU time, its children's included."""
+    cpu, wall = _cpu_s(), time.monotonic()
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return {
+        "code": done.returncode,
+        "output": done.stdout,
+        "wall_s": time.monotonic() - wall,
+        "cpu_s": _cpu_s() - cpu,
+    }
+
+
 def timed(function: Callable[[], object]) -> Run:
     """Call the function; return its seconds of wall and CPU time, and the peak memory, in bytes.
 

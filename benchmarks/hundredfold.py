@@ -5,6 +5,7 @@ drawing of training batches. Each is measured at a tenth of the notes too, in a 
 grows faster than the notes shows.
 """
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,12 @@ _BATCHES = 100
 
 @click.command()
 @click.option("--notes", default=30_000_000, show_default=True, help="The most; a tenth is measured too.")
+@click.option("--part", "parts", multiple=True, help="Of plan, account and draw these alone.")
 @output_option("hundredfold")
-def main(notes: int, output: Path) -> None:
+def main(notes: int, parts: tuple[str, ...], output: Path) -> None:
     """Simulate plan, account and index of very many notes, without their sound."""
     runs = []
-    for part in PARTS:
+    for part in parts or PARTS:
         for count in (notes // 10, notes):
             runs.append(fresh(measure, f"{part}, {count:,} notes …", part=part, notes=count))
             click.echo(line(runs[-1]))
@@ -38,9 +40,10 @@ def main(notes: int, output: Path) -> None:
 
 
 def _plan(notes: int) -> Callable[[], Any]:
-    """Return the shuffle: which record goes where, from the index of files of 10,000 notes."""
+    """Return the shuffle, put aside for the workers: which record goes where, from indexes of 10,000 notes each."""
     from components.ingest.index import Index
     from components.ingest.options import IngestOptions
+    from components.ingest.shard import Layout, put_aside
     from components.ingest.shuffle import plan
     from components.ingest.sources import Form, Source
 
@@ -49,8 +52,9 @@ def _plan(notes: int) -> Callable[[], Any]:
         for first in range(0, notes, 10_000):
             offsets = np.arange(min(10_000, notes - first), dtype=np.int64) * _RECORD_BYTES
             source = Source("train", Form.TFRECORD, f"train-{first}.tfrecord")
-            indexes.append(Index(source, offsets, np.full_like(offsets, _RECORD_BYTES - 16), []))
-        return plan(indexes, IngestOptions())
+            indexes.append(Index(source, offsets, np.full(len(offsets), _RECORD_BYTES - 16, np.uint32), []))
+        with tempfile.TemporaryDirectory(prefix="bench-plan-") as folder:
+            return put_aside(plan(indexes, IngestOptions()), Layout(folder, folder, folder, folder))
 
     return run
 

@@ -5,41 +5,54 @@ and by ours (kubeflow/light.py). Prints CPU seconds, which depend little on what
 imports later, within a function, is not counted: DataGate takes TFDV once there is earlier data to compare with.
 """
 
-import os
-import subprocess
-import sys
+import importlib
 from pathlib import Path
+from typing import Any
 
 import click
 
+from benchmarks import harness
 from kubeflow.light import TFX_COMMAND
 
 CONFIG = Path(__file__).parents[1] / "configs" / "tiny.yaml"
 SETTINGS = ["data=/data", "workspace=/models/nsynth", "recipe.warm_start=true"]
-MEASURE = """
-import importlib, resource, sys
-from kubeflow import light
-way, executor = sys.argv[1:]
-importlib.import_module(light.TFX_COMMAND) if way == "TFX" else light.tfx_command(executor)
-importlib.import_module(executor.rpartition(".")[0])
-used = resource.getrusage(resource.RUSAGE_SELF)
-print(used.ru_utime + used.ru_stime)
-"""
+WAYS = {"TFX": TFX_COMMAND.rpartition(".")[2], "ours": "kubeflow.light"}
 
 
 @click.command()
-def main() -> None:
+@harness.output_option("imports")
+def main(output: Path) -> None:
     """Print a row for each step, and the sums."""
     executors = executors_of_steps()
     measured = {
-        executor: [cpu_seconds(way, executor) for way in ("TFX", "ours")]
-        for executor in set(executors.values())
-    }
-    click.echo(f"| step | {TFX_COMMAND.rpartition('.')[2]}, CPU s | kubeflow.light, CPU s |\n|---|--:|--:|")
-    for step, executor in executors.items():
-        click.echo("| {} | {:.1f} | {:.1f} |".format(step, *measured[executor]))
-    sums = [sum(measured[executor][way] for executor in executors.values()) for way in (0, 1)]
-    click.echo("| all | {:.1f} | {:.1f} |".format(*sums))
+        executor: {way: harness.fresh(measure, f"{name}: {executor}", way=way, executor=executor)["cpu_s"]
+                   for way, name in WAYS.items()}
+        for executor in dict.fromkeys(executors.values())
+    }  # fmt: skip
+    steps = {step: measured[executor] for step, executor in executors.items()}
+    click.echo(table(steps))
+    harness.save(output, {"machine": harness.machine(), "steps": steps})
+
+
+def table(steps: dict[str, dict[str, float]]) -> str:
+    """Return the CPU seconds of each step and of all as Markdown."""
+    sums = {way: sum(of_step[way] for of_step in steps.values()) for way in WAYS}
+    rows = [
+        [step, *(f"{of_step[way]:.1f}" for way in WAYS)] for step, of_step in (*steps.items(), ("all", sums))
+    ]
+    ratio = f"\n\nAll steps together: {sums['ours'] / sums['TFX']:.0%} of TFX's command."
+    return harness.markdown(["step", *(f"{name}, CPU s" for name in WAYS.values())], rows) + ratio
+
+
+def measure(way: str, executor: str) -> dict[str, Any]:
+    """Import in this process what a step's container does: seconds of CPU and wall time, and memory."""
+    from kubeflow import light
+
+    def imported() -> None:
+        importlib.import_module(TFX_COMMAND) if way == "TFX" else light.tfx_command(executor)
+        importlib.import_module(executor.rpartition(".")[0])
+
+    return harness.timed(imported)
 
 
 def executors_of_steps() -> dict[str, str]:
@@ -56,14 +69,6 @@ def executors_of_steps() -> dict[str, str]:
         if step not in (LOOK, REPORT):  # which run no executor
             found[step] = args[args.index("--executor_class_path") + 1]
     return found
-
-
-def cpu_seconds(way: str, executor: str) -> float:
-    """CPU time in s that a fresh process takes to import an executor, in TFX's way or in ours."""
-    quiet = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"}
-    command = [sys.executable, "-c", MEASURE, way, executor]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=quiet)
-    return float(done.stdout.split()[-1])
 
 
 if __name__ == "__main__":

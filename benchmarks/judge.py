@@ -5,7 +5,6 @@ is TFX's as it comes: it reads the notes with their sound and asks both models i
 sides take turns, and imports do not count.
 """
 
-import itertools
 import json
 import shutil
 import tempfile
@@ -14,24 +13,21 @@ from typing import Any
 
 import click
 
-from benchmarks import harness
-from benchmarks.stock import markdown, prepare_run, step_seconds
+from benchmarks import harness, stock
 
 SIDES = {
     "stock": "stock Evaluator asks the models",
     "ours": "the models are asked once",
-    "one core": "the same, pinned to one core",
+    stock.ONE_CORE: "the same, pinned to one core",
 }
-STEPS = ("Predictor", "Evaluator", "Gate")
+STEPS = {step: (step,) for step in ("Predictor", "Evaluator", "Gate")}
 SPLIT = "valid"
 _FILES = 4  # of notes, as ingest writes at least
 
 
 @click.command()
 @harness.sizes_option(500, 2000)
-@click.option(
-    "--side", multiple=True, type=click.Choice(list(SIDES)), default=list(SIDES), help="Of these alone."
-)
+@stock.side_option(SIDES)
 @click.option("--size", default="small", show_default=True, help="Of the network.")
 @harness.output_option("judge")
 @harness.scratch_option("256 KB a note")
@@ -52,20 +48,22 @@ def main(notes: tuple[int, ...], side: tuple[str, ...], size: str, output: Path,
 
 def measure(side: str, count: int, folder: str, model: str) -> dict[str, Any]:
     """Run one side in this process: seconds of wall and CPU time, wall time of each step, and peak memory."""
-    if side == "one core":
-        harness.pin_to_one_core()
+    notes, out = Path(folder, f"{count}", f"Split-{SPLIT}"), Path(folder, "out")
+
+    def steps() -> list[Any]:
+        _write(notes, count)
+        return _judging(side, notes.parent, Path(model))
+
+    return stock.measure("judge", side, count, steps, out, STEPS)
+
+
+def _write(notes: Path, count: int) -> None:
     from benchmarks.synthetic import write_tfrecord
 
-    notes, out = Path(folder, f"{count}", f"Split-{SPLIT}"), Path(folder, "out")
     if not notes.exists():
         notes.mkdir(parents=True)
         for number in range(_FILES):
             write_tfrecord(notes / f"notes-{number}", count // _FILES, seed=number)
-    steps = _judging(side, notes.parent, Path(model))
-    taken = harness.timed(prepare_run("judge", steps, out))
-    seconds = step_seconds(out)
-    parts = {name: seconds[name] for name in STEPS}
-    return {"side": side, "notes": count, "parts_wall_s": parts, **taken}
 
 
 def train(folder: str, size: str) -> dict[str, Any]:
@@ -95,7 +93,7 @@ def train(folder: str, size: str) -> dict[str, Any]:
 
 def _judging(side: str, notes: Path, model: Path) -> list[Any]:
     """Return the steps of one side; candidate and champion are the same model, which costs what two cost."""
-    from tfx import components as stock
+    from tfx import components as tfx_components
     from tfx.dsl.components.common.importer import Importer
     from tfx.types.standard_artifacts import Examples, Model
 
@@ -125,7 +123,7 @@ def _judging(side: str, notes: Path, model: Path) -> list[Any]:
             predictions, candidate, champion, options.min_accuracy, options.margin, options.edges
         )
     else:
-        evaluator = stock.Evaluator(
+        evaluator = tfx_components.Evaluator(
             examples=examples.outputs["result"],
             model=candidate,
             baseline_model=champion,
@@ -189,7 +187,7 @@ def summarize(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 def table(result: dict[str, Any]) -> str:
     """Return the figures as Markdown."""
-    text = markdown(result["runs"], SIDES)
+    text = stock.markdown(result["runs"], SIDES)
     for side, costs in result["summary"].items():
         text += (
             f"\n\n{SIDES[side]}: one more note {costs['cpu_ms_a_note']:.2f} ms of CPU time and "
@@ -201,11 +199,7 @@ def table(result: dict[str, Any]) -> str:
     if {"stock", "ours"} <= summary.keys():
         ratios = (summary["stock"][key] / summary["ours"][key] for key in ("cpu_ms_a_note", "wall_ms_a_note"))
         text += "\n\nStock takes {:.1f} times the CPU time and {:.1f} times as long a note.".format(*ratios)
-    for run, one in itertools.product(result["runs"], result["runs"]):
-        if (run["side"], one["side"], run["notes"]) == ("ours", "one core", one["notes"]):
-            gains = [f"{step} {one['parts_wall_s'][step] / run['parts_wall_s'][step]:.2f}" for step in STEPS]
-            text += f"\n\n{run['notes']:,} notes, all cores against one, times as fast: {', '.join(gains)}."
-    return text
+    return text + stock.gains(result["runs"], "ours")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ the same `preprocessing_fn`. Ours does more: it checks every note, shuffles, spl
 judges. Each run is a fresh process, the sides take turns, and imports do not count towards time.
 """
 
-import itertools
 import shutil
 import tempfile
 from pathlib import Path
@@ -13,11 +12,10 @@ from typing import Any
 
 import click
 
-from benchmarks import harness
+from benchmarks import harness, stock
 from benchmarks.harness import OFFICIAL_NOTES
-from benchmarks.stock import markdown, prepare_run, step_seconds
 
-SIDES = {"stock": "stock components", "ours": "ours", "one core": "ours, pinned to one core"}
+SIDES = {"stock": "stock components", "ours": "ours", stock.ONE_CORE: "ours, pinned to one core"}
 STEPS = {
     "ingest": ("ImportExampleGen", "ExampleGen"),
     "statistics": ("StatisticsGen",),
@@ -29,9 +27,7 @@ _DEV_IN_HASH_BUCKETS = (19, 1)  # stock's way to some 5 % of dev
 
 @click.command()
 @harness.sizes_option(2000, 8000)
-@click.option(
-    "--side", multiple=True, type=click.Choice(list(SIDES)), default=list(SIDES), help="Of these alone."
-)
+@stock.side_option(SIDES)
 @harness.output_option("preparation")
 @harness.scratch_option("some 8 GB at 8,000 notes")
 def main(notes: tuple[int, ...], side: tuple[str, ...], output: Path, scratch: str | None) -> None:
@@ -62,18 +58,9 @@ def _compare(sizes: list[int], sides: tuple[str, ...], folder: Path) -> list[dic
 
 def measure(side: str, count: int, data: str, out: str) -> dict[str, Any]:
     """Run one side in this process: seconds of wall and CPU time, of each part too, and peak memory."""
-    if side == "one core":
-        harness.pin_to_one_core()
-    steps = (_stock if side == "stock" else _ours)(data, Path(out))
-    took = harness.timed(prepare_run("preparation", steps, Path(out)))
-    seconds = step_seconds(Path(out))
-    return {
-        "side": side,
-        "notes": count,
-        **took,
-        "parts_wall_s": {part: sum(seconds.get(name, 0) for name in names) for part, names in STEPS.items()},
-        "written_bytes": harness.written_bytes(out),
-    }
+    steps = _stock if side == "stock" else _ours
+    run = stock.measure("preparation", side, count, lambda: steps(data, Path(out)), Path(out), STEPS)
+    return {**run, "written_bytes": harness.written_bytes(out)}
 
 
 def _ours(data: str, out: Path) -> list[Any]:
@@ -142,7 +129,7 @@ def summarize(runs: list[dict[str, Any]]) -> dict[str, Any]:
 def table(result: dict[str, Any]) -> str:
     """Return the figures as Markdown."""
     runs = sorted(result["runs"], key=lambda run: (run["notes"], list(SIDES).index(run["side"])))
-    text = markdown(runs, SIDES)
+    text = stock.markdown(runs, SIDES)
     for side, costs in result["summary"].items():
         text += (
             f"\n\n{SIDES[side]}: {costs['fixed_wall_s']:.1f} s and {costs['wall_ms_a_note']:.2f} ms a note of wall "
@@ -151,12 +138,7 @@ def table(result: dict[str, Any]) -> str:
             f"{costs['peak_rss_growth']:+.0%}. EXTRAPOLATED from the slope to all {OFFICIAL_NOTES:,} notes: "
             f"{costs['extrapolated_official_wall_h']:.1f} h, {costs['extrapolated_official_cpu_h']:.1f} CPU hours."
         )
-    for ours, one in itertools.product(runs, runs):
-        if (ours["side"], one["side"], ours["notes"]) == ("ours", "one core", one["notes"]):
-            gains = [f"{part} {one['parts_wall_s'][part] / ours['parts_wall_s'][part]:.2f}" for part in STEPS]
-            gains.append(f"all {one['wall_s'] / ours['wall_s']:.2f}")
-            text += f"\n\n{ours['notes']:,} notes, all cores against one, times as fast: {', '.join(gains)}."
-    return text
+    return text + stock.gains(runs, "ours")
 
 
 if __name__ == "__main__":

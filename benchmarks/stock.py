@@ -1,8 +1,11 @@
 """What measurements against stock TFX share."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import click
 
 from benchmarks import harness
 
@@ -10,6 +13,9 @@ BEAM_ARGS = (
     "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner",
     f"--setup_file={Path(__file__).parent.parent / 'setup.py'}",  # else TFX builds a source package
 )
+
+ONE_CORE = "one core"
+"""The side that may use one core alone."""
 
 
 def write_without_gzip() -> None:
@@ -24,8 +30,48 @@ def write_without_gzip() -> None:
     tfrecordio.WriteToTFRecord.__init__ = without_suffix
 
 
-def prepare_run(name: str, steps: list[Any], out: Path) -> Callable[[], None]:
-    """Return what runs TFX components in this process; artifacts and ML Metadata go below `out`."""
+def side_option(sides: Mapping[str, str]) -> Callable[[Any], Any]:
+    """Option `--side`: which of them to measure, all by default."""
+    choice = click.Choice(list(sides))
+    return click.option("--side", multiple=True, type=choice, default=list(sides), help="Of these alone.")
+
+
+def measure(
+    name: str,
+    side: str,
+    notes: int,
+    steps: Callable[[], list[Any]],
+    out: Path,
+    parts: Mapping[str, Sequence[str]],
+) -> harness.Run:
+    """Run TFX components in this process; artifacts and ML Metadata go below `out`.
+
+    Args:
+      name: of the pipeline.
+      side: who is measured; of ONE_CORE the process keeps one core.
+      notes: how many the components work on.
+      steps: makes the components, before the clock starts.
+      out: a new folder.
+      parts: name of a part → the steps that it consists of, of which a side may lack some.
+
+    Returns:
+      side, notes, seconds of wall and CPU time, wall time of each part, and peak memory.
+    """
+    if side == ONE_CORE:
+        harness.pin_to_one_core()
+    taken = harness.timed(_runner(name, steps(), out))
+    seconds = _step_seconds(out)
+    return {
+        "side": side,
+        "notes": notes,
+        **taken,
+        "parts_wall_s": {
+            part: sum(seconds.get(step, 0) for step in of_part) for part, of_part in parts.items()
+        },
+    }
+
+
+def _runner(name: str, steps: list[Any], out: Path) -> Callable[[], None]:
     from tfx.orchestration import metadata
     from tfx.orchestration.local.local_dag_runner import LocalDagRunner
     from tfx.orchestration.pipeline import Pipeline
@@ -41,8 +87,7 @@ def prepare_run(name: str, steps: list[Any], out: Path) -> Callable[[], None]:
     return lambda: LocalDagRunner().run(pipeline)
 
 
-def step_seconds(out: Path) -> dict[str, float]:
-    """Return the wall time of each step that was run, by its name."""
+def _step_seconds(out: Path) -> dict[str, float]:
     from pipeline.history.past_runs import load_run, open_store
 
     return {name: step.seconds for name, step in load_run(open_store(_store(out))).steps.items()}
@@ -70,6 +115,19 @@ def markdown(runs: list[harness.Run], sides: dict[str, str]) -> str:
         for run in runs
     ]
     return harness.markdown(head, rows)
+
+
+def gains(runs: list[harness.Run], side: str) -> str:
+    """Return how many times as fast `side` is on all cores as on one: a paragraph for each number of notes."""
+    text = ""
+    for many, one in itertools.product(runs, runs):
+        if (many["side"], one["side"], many["notes"]) == (side, ONE_CORE, one["notes"]):
+            faster = [
+                f"{part} {one['parts_wall_s'][part] / s:.2f}" for part, s in many["parts_wall_s"].items() if s
+            ]
+            faster.append(f"all {one['wall_s'] / many['wall_s']:.2f}")
+            text += f"\n\n{many['notes']:,} notes, all cores against one, times as fast: {', '.join(faster)}."
+    return text
 
 
 def _store(out: Path) -> Path:

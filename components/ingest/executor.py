@@ -27,8 +27,17 @@ from components.ingest import account, files
 from components.ingest.index import Index, open_indexes
 from components.ingest.options import IngestOptions
 from components.ingest.sample import Sample
-from components.ingest.shard import Layout, Refused, reports, scratch, split_folder, write_shard
-from components.ingest.shuffle import Shard, plan
+from components.ingest.shard import (
+    Layout,
+    Planned,
+    Refused,
+    put_aside,
+    reports,
+    scratch,
+    split_folder,
+    write_planned,
+)
+from components.ingest.shuffle import plan
 from components.ingest.sources import Source, find
 
 SCALARS_KEY = "scalars"
@@ -50,16 +59,16 @@ class WriteShard(beam.DoFn):
 
     def start_bundle(self) -> None:
         """Begin to collect shards."""
-        self._shards: list[Shard] = []
+        self._shards: list[Planned] = []
 
-    def process(self, shard: Shard) -> None:
+    def process(self, shard: Planned) -> None:
         """Take a shard in."""
         self._shards.append(shard)
 
     def finish_bundle(self) -> None:
         """Write the shards, side by side."""
-        notes = sum(len(shard.offsets) for shard in self._shards)
-        write = partial(write_shard, layout=self._layout)
+        notes = sum(shard.notes for shard in self._shards)
+        write = partial(write_planned, layout=self._layout)
         for written in cores.each(write, self._shards, processes=notes >= _WORTH_PROCESSES):
             for name, count in written.items():
                 beam.metrics.Metrics.counter("nsynth_ingest", f"notes_{name}").inc(count)
@@ -117,11 +126,11 @@ class Executor(BaseBeamExecutor):
 
     def _ingest(
         self, exec_properties: dict[str, Any], options: IngestOptions, layout: Layout
-    ) -> tuple[list[Shard], IngestAccount, Sample]:
+    ) -> tuple[list[Planned], IngestAccount, Sample]:
         cache_dir = cache_folder(options, layout.examples)
         with open_indexes(_sources(exec_properties), cache_dir) as indexes:
-            shards = plan(indexes, options)
             _check_room(indexes, layout)
+            shards = put_aside(plan(indexes, options), layout)
             logging.info("Writing %d notes in %d shards", sum(i.notes for i in indexes), len(shards))
             self._write(shards, layout)
             base = exec_properties[standard_component_specs.INPUT_BASE_KEY]
@@ -136,7 +145,7 @@ class Executor(BaseBeamExecutor):
                     lines.writelines(_line(record) for record in refused)
             return shards, counted.summary(), sample
 
-    def _write(self, shards: list[Shard], layout: Layout) -> None:
+    def _write(self, shards: list[Planned], layout: Layout) -> None:
         """Run the workers. An error of theirs comes back wrapped in the runner's; the user gets its own words.
 
         Raises:

@@ -31,7 +31,7 @@ class Index:
 
     source: Source
     offsets: np.ndarray  # int64[notes], bytes
-    lengths: np.ndarray  # int64[notes], bytes
+    lengths: np.ndarray  # uint32[notes] or int64[notes], bytes
     damage: list[Damage]
 
     @property
@@ -162,7 +162,8 @@ def scan(source: Source) -> Index:
         raise nsynth.RefusedDataError(
             f"{source.path} {what}. Download it again or take it out of the folder."
         )
-    return Index(source, np.array(offsets, np.int64), np.array(lengths, np.int64), damage)
+    narrow = np.uint32 if max(lengths) < 1 << 32 else np.int64
+    return Index(source, np.array(offsets, np.int64), np.array(lengths, narrow), damage)
 
 
 def _scan_form(source: Source, file: BinaryIO, size: int) -> Iterable[Record | Damage]:

@@ -8,9 +8,10 @@ import errno
 import hashlib
 import json
 import os
+import pickle
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, BinaryIO, NamedTuple
 
 import nsynth
 from components import tfrecord
@@ -18,7 +19,7 @@ from components.example_proto import Example
 from components.ingest import files, sound, threads
 from components.ingest.contract import ContractError, Note
 from components.ingest.readers import Readers, Taken, Wanted, examine
-from components.ingest.shuffle import Shard
+from components.ingest.shuffle import Routes, Shard
 from components.ingest.sources import Source
 from components.printable import printable
 from components.tfrecord import Record
@@ -46,9 +47,50 @@ class Layout(NamedTuple):
         """Folder of what the workers tell about their shards."""
         return os.path.join(self.quarantine, ".reports")
 
-    def report(self, shard: Shard) -> str:
+    @property
+    def plan(self) -> str:
+        """File with the records of all shards."""
+        return os.path.join(self.reports, "plan")
+
+    def report(self, shard: "Shard | Planned") -> str:
         """File with what a worker tells about a shard."""
         return os.path.join(self.reports, f"{shard.split}-{shard.number:05d}.json")
+
+
+class Planned(NamedTuple):
+    """A shard whose records stand in the file `Layout.plan`, so that it takes a few bytes."""
+
+    split: str  # these as in Shard
+    number: int
+    routes: Routes
+    name: str
+    notes: int
+    offset: int  # in the file
+
+    def load(self, layout: Layout) -> Shard:
+        """Return the shard with its records."""
+        with files.open_to_read(layout.plan) as file:
+            file.seek(self.offset)
+            return pickle.load(file)
+
+
+def put_aside(shards: Iterable[Shard], layout: Layout) -> list[Planned]:
+    """Write the records of shards into the file of the plan, one shard after the other."""
+    with files.whole_file(layout.plan, layout.reports) as file:
+        return [_put_aside(shard, file) for shard in shards]
+
+
+def _put_aside(shard: Shard, file: BinaryIO) -> Planned:
+    planned = Planned(
+        shard.split, shard.number, shard.routes, shard.name, len(shard.offsets), offset=file.tell()
+    )
+    pickle.dump(shard, file)
+    return planned
+
+
+def write_planned(planned: Planned, layout: Layout) -> Counter[str]:
+    """Write a shard that was put aside; see `write_shard`."""
+    return write_shard(planned.load(layout), layout)
 
 
 def split_folder(artifact: str, split: str) -> str:
@@ -223,7 +265,7 @@ class Quarantine(contextlib.AbstractContextManager["Quarantine"]):
         return self._stack.__exit__(*error)
 
 
-def reports(shards: list[Shard], layout: Layout) -> Iterator[tuple[list[Used], list[Refused]]]:
+def reports(shards: Iterable[Shard | Planned], layout: Layout) -> Iterator[tuple[list[Used], list[Refused]]]:
     """Return what the workers told, shard by shard."""
     for shard in shards:
         with files.open_to_read(layout.report(shard)) as file:

@@ -1,10 +1,11 @@
 """An exact global shuffle: a seeded uniform permutation says for each record in which shard and place it ends.
 
-The plan is made of offsets alone, a few bytes a note, so that the sound need never travel.
+The plan is made of offsets alone, a few bytes a note, so that the sound need never travel. It is made shard by shard:
+all that lies in memory of all notes are their indexes and the permutation.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from components.ingest.sources import Source
 from components.tfrecord import FRAME_BYTES
 
 _MEGABYTE = 10**6
+_BLOCK_NOTES = 1 << 20  # that are looked up at once: of each source together
 
 
 class Shard(NamedTuple):
@@ -72,41 +74,69 @@ def routes_of(splits: Sequence[str], options: IngestOptions) -> dict[str, Routes
     return {split: Routes(split, carved if split == "train" else ()) for split in splits}
 
 
-def plan(indexes: Sequence[Index], options: IngestOptions) -> list[Shard]:
+def plan(indexes: Sequence[Index], options: IngestOptions) -> Iterator[Shard]:
     """Deal the records of all sources out to shards."""
     splits = [split for split in nsynth.SPLITS if any(index.source.split == split for index in indexes)]
     routes = routes_of(splits, options)
-    shards = []
     for split in splits:
         of_split = [index for index in indexes if index.source.split == split]
-        shards += _deal(split, routes[split], of_split, options)
-    return shards
+        yield from _deal(split, routes[split], of_split, options)
 
 
-def _deal(split: str, routes: Routes, indexes: Sequence[Index], options: IngestOptions) -> list[Shard]:
+def _deal(split: str, routes: Routes, indexes: Sequence[Index], options: IngestOptions) -> Iterator[Shard]:
     notes = [index.notes for index in indexes]
     size = sum(index.bytes for index in indexes) + FRAME_BYTES * sum(notes)
     count = max(options.min_shards, -(-size // (options.shard_megabytes * _MEGABYTE)))
     parts = np.array_split(permutation(sum(notes), options.seed, split), count)
-    # One column after the other: each is there twice only while it is dealt out.
-    source_ids = _dealt(np.repeat(np.arange(len(indexes), dtype=np.int32), notes), parts)
-    offsets = _dealt(np.concatenate([index.offsets for index in indexes]), parts)
-    lengths = _dealt(np.concatenate([index.lengths for index in indexes]), parts)
-    shards = []
-    for number, columns in enumerate(zip(source_ids, offsets, lengths, strict=True)):
-        # A shard names its own sources alone: with all of them in each, the plan would grow with the square of the
-        # data.
-        needed, ids = np.unique(columns[0], return_inverse=True)
-        sources = tuple(indexes[place].source for place in needed)
-        shards.append(Shard(split, number, count, routes, sources, ids.astype(np.int32), *columns[1:]))
-    return shards
+    number = 0
+    for block in _blocks(parts):
+        columns = _look_up(indexes, np.concatenate(block))
+        ends = np.cumsum([len(part) for part in block])[:-1]
+        for ids, offsets, lengths in zip(*(np.split(column, ends) for column in columns), strict=True):
+            # A shard names its own sources alone: with all of them in each, the plan would grow with the square of the
+            # data.
+            needed, places = np.unique(ids, return_inverse=True)
+            sources = tuple(indexes[place].source for place in needed)
+            yield Shard(split, number, count, routes, sources, places.astype(np.int32), offsets, lengths)
+            number += 1
 
 
-def _dealt(column: np.ndarray, parts: Sequence[np.ndarray]) -> list[np.ndarray]:
-    return [column[part] for part in parts]
+def _blocks(parts: Sequence[np.ndarray]) -> Iterator[list[np.ndarray]]:
+    """Yield some parts at a time, with about `_BLOCK_NOTES` notes together."""
+    block: list[np.ndarray] = []
+    for part in parts:
+        block.append(part)
+        if sum(map(len, block)) >= _BLOCK_NOTES:
+            yield block
+            block = []
+    if block:
+        yield block
+
+
+def _look_up(indexes: Sequence[Index], wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return source, offset and length of records, int64[notes] each.
+
+    Args:
+        indexes: of all sources.
+        wanted: numbers of records among those of all sources, one source after the other.
+    """
+    firsts = np.cumsum([0, *(index.notes for index in indexes)])
+    order = np.argsort(wanted)  # then the records of a source are neighbours
+    ordered = wanted[order].astype(np.int64)
+    bounds = np.searchsorted(ordered, firsts)
+    sources, offsets, lengths = (np.empty(len(wanted), np.int64) for _ in range(3))
+    for place, index in enumerate(indexes):
+        here = slice(bounds[place], bounds[place + 1])
+        if here.start < here.stop:
+            records = ordered[here] - firsts[place]
+            sources[order[here]] = place
+            offsets[order[here]], lengths[order[here]] = index.offsets[records], index.lengths[records]
+    return sources, offsets, lengths
 
 
 def permutation(notes: int, seed: int, split: str) -> np.ndarray:
-    """Return a uniform permutation of `range(notes)`: int64[notes], the same for the same arguments."""
+    """Return a uniform permutation of `range(notes)`: unsigned[notes], the same for the same arguments."""
     generator = np.random.Generator(np.random.PCG64([seed, nsynth.SPLITS.index(split)]))
-    return generator.permutation(notes)
+    order = np.arange(notes, dtype=np.min_scalar_type(max(notes, 1 << 16)))
+    generator.shuffle(order)  # in place, and in the same order whatever the type
+    return order

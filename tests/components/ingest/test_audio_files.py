@@ -36,7 +36,7 @@ def ingest(data: Path, out: Path, **options: float):
     """Account and written notes by split, without Beam."""
     chosen = IngestOptions(min_shards=2, **{"dev_fraction": 0.3, "max_quarantine_fraction": 1, **options})
     indexes = [load_or_scan(source, str(out / "cache")) for source in find(str(data))]
-    shards, layout = plan(indexes, chosen), Layout(*(str(out / name) for name in Layout._fields))
+    shards, layout = list(plan(indexes, chosen)), Layout(*(str(out / name) for name in Layout._fields))
     for shard in shards:
         write_shard(shard, layout)
     account = Account(indexes, chosen)

@@ -346,7 +346,7 @@ def test_beam_counts_what_went_in_and_out(folders: Folders, notes: list[dict]) -
     from components.ingest.executor import WriteShard
     from components.ingest.index import load_or_scan
     from components.ingest.options import IngestOptions
-    from components.ingest.shard import Layout
+    from components.ingest.shard import Layout, put_aside
     from components.ingest.shuffle import plan
     from components.ingest.sources import find
 
@@ -354,7 +354,8 @@ def test_beam_counts_what_went_in_and_out(folders: Folders, notes: list[dict]) -
     indexes = [load_or_scan(source, str(folders[1] / "cache")) for source in find(str(folders[0]))]
     pipeline = beam.Pipeline(runner="FnApiRunner")
     layout = Layout(*(str(folders[1] / name) for name in Layout._fields))
-    _ = pipeline | beam.Create(plan(indexes, IngestOptions())) | beam.ParDo(WriteShard(layout))
+    shards = put_aside(plan(indexes, IngestOptions()), layout)
+    _ = pipeline | beam.Create(shards) | beam.ParDo(WriteShard(layout))
     result = pipeline.run()
     result.wait_until_finish()
     counters = {

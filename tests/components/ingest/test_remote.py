@@ -40,7 +40,7 @@ def stored(notes: Any, writers: dict[str, Callable[..., Path]], s3: Store, tmp_p
 
 def shards_of(data: str, tmp_path: Path) -> tuple[list[Shard], Layout]:
     indexes = [load_or_scan(source, str(tmp_path / "cache")) for source in find(data)]
-    return plan(indexes, IngestOptions()), Layout(*(str(tmp_path / name) for name in Layout._fields))
+    return list(plan(indexes, IngestOptions())), Layout(*(str(tmp_path / name) for name in Layout._fields))
 
 
 def kept(layout: Layout) -> list[Path]:

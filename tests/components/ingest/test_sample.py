@@ -43,7 +43,7 @@ def test_every_class_is_there_with_its_most_typical_note_and_every_record_is_one
         (data / f"nsynth-{split}.tfrecord").write_bytes(content)
     layout = Layout(*(str(tmp_path / name) for name in Layout._fields))
     indexes = [load_or_scan(source, str(tmp_path / "cache")) for source in find(str(data))]
-    shards, chosen = plan(indexes, IngestOptions(dev_fraction=0.2)), Sample()
+    shards, chosen = list(plan(indexes, IngestOptions(dev_fraction=0.2))), Sample()
     for shard in shards:
         write_shard(shard, layout)
     for shard, (used, _) in zip(shards, reports(shards, layout), strict=True):

@@ -23,7 +23,7 @@ OPTIONS = IngestOptions(min_shards=3, dev_fraction=0.3, valid_fraction=0.2, test
 
 
 def shards_of(data: Path, cache: Path) -> list[Shard]:
-    return plan([load_or_scan(source, str(cache)) for source in find(str(data))], OPTIONS)
+    return list(plan([load_or_scan(source, str(cache)) for source in find(str(data))], OPTIONS))
 
 
 def layout_in(folder: Path) -> Layout:

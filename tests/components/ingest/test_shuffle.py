@@ -8,6 +8,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
+from components.ingest import shuffle
 from components.ingest.index import Index
 from components.ingest.options import IngestOptions
 from components.ingest.shuffle import Routes, permutation, plan, routes_of
@@ -32,7 +33,7 @@ def p_independent(row: np.ndarray, column: np.ndarray) -> float:
 @given(st.lists(st.integers(1, 200), min_size=1, max_size=4), st.integers(1, 9), st.integers(0, 2**31))
 def test_each_record_goes_to_just_one_place(notes: list[int], shards: int, seed: int) -> None:
     indexes = [index_of(count, path=f"{i}.tfrecord") for i, count in enumerate(notes)]
-    planned = plan(indexes, IngestOptions(seed=seed, min_shards=shards))
+    planned = list(plan(indexes, IngestOptions(seed=seed, min_shards=shards)))
     placed = [
         (shard.sources[source].path, offset)
         for shard in planned
@@ -45,8 +46,27 @@ def test_each_record_goes_to_just_one_place(notes: list[int], shards: int, seed:
     assert max(sizes) - min(sizes) <= 1
 
 
+@pytest.mark.parametrize("notes", [1000, 70_000])
+def test_the_order_is_numpys_whatever_type_it_is_kept_in(notes: int) -> None:
+    generator = np.random.Generator(np.random.PCG64([17, 0]))
+    order = permutation(notes, 17, "train")
+    assert order.dtype.itemsize < 8
+    np.testing.assert_array_equal(order, generator.permutation(notes))
+
+
+def test_how_much_is_looked_up_at_once_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    indexes = [index_of(count, path=f"{i}.tfrecord") for i, count in enumerate((40, 1, 300, 7))]
+    whole = list(plan(indexes, IngestOptions(min_shards=20)))
+    monkeypatch.setattr(shuffle, "_BLOCK_NOTES", 50)
+    blocks = list(plan(indexes, IngestOptions(min_shards=20)))
+    for shard, same in zip(whole, blocks, strict=True):
+        assert shard[:5] == same[:5]
+        for column, other in zip(shard[5:], same[5:], strict=True):
+            np.testing.assert_array_equal(column, other)
+
+
 def test_shards_have_the_size_asked_for() -> None:
-    planned = plan([index_of(10_000)], IngestOptions(shard_megabytes=1, min_shards=1))
+    planned = list(plan([index_of(10_000)], IngestOptions(shard_megabytes=1, min_shards=1)))
     assert len(planned) == 11  # 10.16 MB
     assert len({shard.name for shard in planned}) == 11
 
@@ -55,7 +75,7 @@ def test_shards_have_the_size_asked_for() -> None:
 def test_shards_and_places_tell_nothing_of_the_family(seed: int) -> None:
     notes = 22_000
     family = np.arange(notes) * FAMILIES // notes  # ordered by family, like the official file
-    shards = plan([index_of(notes)], IngestOptions(seed=seed, min_shards=20))
+    shards = list(plan([index_of(notes)], IngestOptions(seed=seed, min_shards=20)))
     shard_of, place_of = np.empty(notes, int), np.empty(notes, int)
     place = 0
     for shard in shards:
