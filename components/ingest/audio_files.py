@@ -217,7 +217,7 @@ def _labels(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_below(path: str, root: str) -> bool:
-    return os.path.normpath(path).startswith(os.path.normpath(root) + os.sep)
+    return os.path.abspath(path).startswith(os.path.abspath(root) + os.sep)
 
 
 def _samples(path: str, root: str) -> np.ndarray:

@@ -118,7 +118,7 @@ def _print(account: "IngestAccount", stops: list[str]) -> None:
         console.print(table)
         console.print()
     console.print(
-        f"{account.notes_in:,} notes read, {account.used:,} good, {account.quarantined:,} not; "
+        f"{account.notes_in:,} notes read, {account.used:,} valid, {account.quarantined:,} invalid; "
         f"{account.damaged_bytes:,} bytes damaged."
     )
     for row in account.reasons:

@@ -138,6 +138,21 @@ def test_a_list_gives_splits_and_other_features(tmp_path: Path) -> None:
     assert reasons == {"audio": "the file is outside of the CSV's folder", "pitch": "pitch 'high'"}
 
 
+@pytest.mark.parametrize("name", ["list.csv", "./list.csv", "../data/list.csv", "."])
+def test_a_list_may_be_named_from_its_own_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    data = tmp_path / "data"
+    write(data / "sounds/0.wav")
+    (data / "list.csv").write_text(
+        "file,class,group,split\nsounds/0.wav,reed,g,train\n../outside.wav,reed,h,train\n"
+    )
+    write(tmp_path / "outside.wav")
+    monkeypatch.chdir(data)
+    account = ingest(Path(name), tmp_path, dev_fraction=0)
+    assert (account.used, account.quarantined) == (1, 1)
+
+
 @pytest.mark.parametrize(
     ("files", "rows", "says"),
     [

@@ -34,7 +34,7 @@ def test_the_tables_are_for_people(any_form: Path) -> None:
     result = run(any_form)
     assert result.exit_code == 0
     assert "synth_lead" in result.stdout
-    assert "44 notes read, 44 good, 0 not; 0 bytes damaged." in result.stdout
+    assert "44 notes read, 44 valid, 0 invalid; 0 bytes damaged." in result.stdout
 
 
 def test_problems_are_named_and_exit_with_1(notes: list[dict], tmp_path: Path) -> None:
