@@ -66,7 +66,11 @@ def step_of(claim: Claim, documents: Path, told: Told) -> past_runs.Step:
     if STATES[told["state"]] == "FAILED":  # its answer names no outputs, but some may have been written
         outputs = {kept.name: [past_runs.Output(0, "", str(kept), {})] for kept in folder.glob("outputs/*")}
     properties = [p for listed in outputs.values() for output in listed for p in output.properties.items()]
-    of_data = {name: value for key, value in properties if (name := key.removeprefix(_CUSTOM)) in _OF_DATA}
+    of_data = {
+        name: int(value) if isinstance(value, float) else value  # Kubeflow keeps all numbers as doubles
+        for key, value in properties
+        if (name := key.removeprefix(_CUSTOM)) in _OF_DATA
+    }
     return past_runs.Step(
         told["step"], STATES[told["state"]], told.get("seconds", 0.0), 0, outputs, inputs,
         properties=of_data | told.get("parameters", {}), started=told["started"],

@@ -44,7 +44,7 @@ class OnClaim:
             for key, place in inputs.items()
         }
         made = {
-            name: {"artifacts": [{"uri": address(f"{run}/{step}/{name}"), "metadata": {"custom:span": 7}}]}
+            name: {"artifacts": [{"uri": address(f"{run}/{step}/{name}"), "metadata": {"custom:span": 7.0}}]}
             for name in outputs
         }
         kept = self.claim.documents / run / step / "outputs"
@@ -117,6 +117,7 @@ def test_a_version_is_followed_back_to_its_data_through_the_cache(on_claim: OnCl
         ("ExampleGen", "r0"), ("Transform", "r1"), ("Trainer", "r1"),
     ]  # fmt: skip
     [source] = told["sources"]
+    assert isinstance(source["span"], int)
     assert (source["folder"], source["span"], source["notes"], source["used"]) == ("/data", 7, 10, 9)
     assert told["recipe"] == {"epochs": 3}
     assert [step["code"] for step in told["steps"]] == ["c1", None, "c2"]
