@@ -34,7 +34,7 @@ from tests.flink.conftest import JobServer, Session
 from tests.kubeflow.step_runner import Cluster
 from transform.executor import Executor
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(3600)]
 
 NOTES = 352
 
