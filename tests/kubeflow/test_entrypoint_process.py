@@ -15,6 +15,8 @@ import nsynth
 from kubeflow import entrypoint
 from kubeflow.documents import last_sign_of_life, note_error
 
+pytestmark = pytest.mark.slow
+
 STAND_IN = """
 import argparse, json, os, signal, sys, time
 parser = argparse.ArgumentParser(allow_abbrev=False)
