@@ -89,6 +89,7 @@ def test_an_object_that_is_gone_when_it_is_read(stored: str, tmp_path: Path) -> 
     assert kept(layout) == []
 
 
+@pytest.mark.slow
 def test_cut_connections_cost_no_note(
     stored: str, s3: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -92,6 +92,7 @@ def test_an_object_that_is_replaced_or_removed_while_it_is_read(any_store: Store
     assert failure(lambda: opened.read(1000, 2000)).errno == errno.ENOENT
 
 
+@pytest.mark.slow
 def test_a_connection_that_is_cut_is_taken_up_again(s3: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     place = f"{s3.root}/notes.bin"
     bucket.write(place, CONTENT)
