@@ -173,14 +173,18 @@ def test_what_is_not_there_is_said(call, past, named):
 def test_of_a_version_from_a_cluster_the_run_is_named(call, past):
     folder = Path(past.config.models, "6")
     record = Record(
-        version=6, model_uri="minio://b/m", run="1f2e", run_name="night", run_page="http://kf/#/1f2e"
+        version=6,
+        model_uri="minio://b/nsynth/1f2e/Trainer/7/model",
+        run="1f2e",
+        run_name="night",
+        run_page="http://kf/#/1f2e",
     )
     (folder / "assets.extra").mkdir(parents=True)
     (folder / "saved_model.pb").write_bytes(b"m")
     (folder / "assets.extra" / "nsynth.json").write_text(record.model_dump_json())
     try:
         with pytest.raises(
-            nsynth.UserError, match=r"run night, id 1f2e \(http://kf/#/1f2e\), from minio://b/m"
+            nsynth.UserError, match=r"run night, id 1f2e \(http://kf/#/1f2e\), from minio://b/nsynth"
         ):
             call("lineage", "6")
     finally:
