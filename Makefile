@@ -41,7 +41,7 @@ test: $(READY)  ## run all tests (pass more with ARGS="-k gate")
 	@$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: test-unit
-test-unit: $(READY)  ## run the fast tests alone: under a minute
+test-unit: $(READY)  ## run the fast tests alone: about a minute
 	@$(BIN)/python -m pytest -m "not e2e and not slow" $(ARGS)
 
 .PHONY: test-affected
