@@ -12,9 +12,6 @@ import tensorflow as tf
 
 from trainer.options import AugmentOptions
 
-_ROOM_DECAY = (0.025, 0.18)  # deviations a frame: 60 dB in some 0.4 to 2.7 s
-_ROOM_BELOW = (0.2, 1.8)  # deviations that a tail begins below its sound: 3 to 25 dB
-_ROOM_NOISE = 0.08  # deviations
 _CURVES = 3  # cosines of 1.5 to 3 half-waves over the mel axis that make up an equalizer curve
 
 
@@ -32,9 +29,7 @@ def augment(
     Returns:
       notes and targets of the same shapes.
     """
-    seeds = tf.unstack(tf.random.split(tf.cast(seed, tf.int32), 8))
-    if options.room:
-        log_mel = room(log_mel, options.room, seeds[7])
+    seeds = tf.unstack(tf.random.split(tf.cast(seed, tf.int32), 7))
     if options.stretch:
         log_mel = stretch(log_mel, options.stretch, seeds[6])
     if options.shift_bins or options.shift_frames:
@@ -87,31 +82,6 @@ def envelope_slope(log_mel: tf.Tensor, deviation: float, seed: tf.Tensor) -> tf.
     """Draw a random slope over time for each note, 0 at its start: float32 [batch, frames, 1] to be added."""
     amplitude = tf.random.stateless_normal([tf.shape(log_mel)[0], 1, 1], seed, stddev=deviation)
     return amplitude * tf.linspace(0.0, 1.0, tf.shape(log_mel)[1])[tf.newaxis, :, tf.newaxis]
-
-
-def room(log_mel: tf.Tensor, share: float, seed: tf.Tensor) -> tf.Tensor:
-    """Put a share of the notes into rooms: behind each sound a tail of its own level and decay lingers.
-
-    Rendered notes end abruptly, recordings do not. On a log spectrogram, a decay is a straight line downwards; the tail
-    is the highest of the lines that begin at all earlier frames, and noise, as a diffuse sound's level fluctuates.
-    """
-    batch, length = tf.shape(log_mel)[0], log_mel.shape[1]
-    seeds = tf.random.split(seed, 4)
-    each = [batch, 1, 1]
-    decay = tf.random.stateless_uniform(each, seeds[0], *_ROOM_DECAY)
-    below = tf.random.stateless_uniform(each, seeds[1], *_ROOM_BELOW)
-    tail, lag = log_mel, 1
-    while lag < length:  # each turn doubles how far back the highest line may begin
-        tail = tf.maximum(tail, _later(tail, lag) - decay * lag)
-        lag *= 2
-    noise = tf.random.stateless_normal(tf.shape(log_mel), seeds[2], stddev=_ROOM_NOISE)
-    wet = tf.maximum(log_mel, _later(tail, 1) - below + noise)
-    return tf.where(tf.random.stateless_uniform(each, seeds[3]) < share, wet, log_mel)
-
-
-def _later(log_mel: tf.Tensor, frames: int) -> tf.Tensor:
-    """Delay notes by some frames, with silence before them."""
-    return tf.pad(log_mel[:, :-frames], [[0, 0], [frames, 0], [0, 0]], constant_values=log_mel.dtype.min / 2)
 
 
 def stretch(log_mel: tf.Tensor, largest: float, seed: tf.Tensor) -> tf.Tensor:

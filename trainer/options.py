@@ -22,7 +22,6 @@ class AugmentOptions(BaseModel, frozen=True, extra="forbid"):
     envelope: float = Field(
         0.3, ge=0, description="deviation of a slope over time, at its end: decays change"
     )
-    room: float = Field(0.5, ge=0, le=1, description="share of the notes that get the tail of a room")
     stretch: float = Field(
         0.7, ge=0, description="largest change of speed, as a natural logarithm: 0.7 is half to twice as fast"
     )

@@ -129,25 +129,3 @@ def test_a_mask_blanks_one_stretch_up_to_its_longest(axis, longest, notes):
 
 def test_a_mask_longer_than_the_note_is_cut(notes):
     assert ops.mask(notes, 10 * FRAMES, 1, KEY).shape == notes.shape
-
-
-def test_a_room_prolongs_a_sound_and_changes_nothing_that_is_louder():
-    loud, quiet = 2.0, -3.0
-    note = np.full((FRAMES, MELS), quiet, np.float32)
-    note[5:10] = loud
-    notes = tf.constant(np.broadcast_to(note, (BATCH, FRAMES, MELS)))
-    wet = ops.room(notes, 1.0, KEY).numpy()
-    assert (
-        wet[:, :5].max() < quiet + 0.3
-    )  # no tail comes before its sound; noise about the quiet level is left
-    assert (wet >= notes.numpy()).all()
-    tails = wet[:, 10:].mean(axis=2)
-    assert (tails[:, 0] > quiet + 1).all()
-    assert (tails.max(axis=1) < loud).all()
-    falls = (tails[:, 0] - tails[:, 10]) / 10
-    assert falls.min() < 0.06 < 0.14 < falls.max()  # each note's room decays at its own rate
-
-
-def test_a_room_is_put_around_a_share_of_the_notes(notes):
-    wet = ops.room(notes, 0.25, KEY).numpy()
-    assert 0.1 < (wet != notes.numpy()).any(axis=(1, 2)).mean() < 0.4
