@@ -17,7 +17,7 @@ from tfx.orchestration.portable import data_types, launcher, runtime_parameter_u
 from tfx.orchestration.portable.base_executor_operator import BaseExecutorOperator
 from tfx.proto.orchestration import executable_spec_pb2, execution_result_pb2, pipeline_pb2
 
-from pipeline import on_demand
+from pipeline import interrupts, on_demand
 from pipeline.local_files import LocalFiles
 from pipeline.step_log import FINISHED, RUNNING
 
@@ -59,16 +59,18 @@ def run(graph: pipeline_pb2.Pipeline, connection: metadata_store_pb2.ConnectionC
     deployment = runner_utils.extract_local_deployment_config(graph)
     logging.info("executors: %s", deployment)
     when_it_runs = dict.fromkeys(_WhenItRuns.SUPPORTED_EXECUTOR_SPEC_TYPE, _WhenItRuns)
-    for node in graph.nodes:
-        step = node.pipeline_node.node_info.id
-        logging.info(RUNNING, step)
-        launcher.Launcher(
-            pipeline_node=node.pipeline_node,
-            mlmd_connection=metadata.Metadata(connection),
-            pipeline_info=graph.pipeline_info,
-            pipeline_runtime_spec=graph.runtime_spec,
-            executor_spec=runner_utils.extract_executor_spec(deployment, step),
-            custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, step),
-            custom_executor_operators=when_it_runs,
-        ).launch()
-        logging.info(FINISHED, step)
+    with interrupts.remembered() as check:
+        for node in graph.nodes:
+            step = node.pipeline_node.node_info.id
+            logging.info(RUNNING, step)
+            launcher.Launcher(
+                pipeline_node=node.pipeline_node,
+                mlmd_connection=metadata.Metadata(connection),
+                pipeline_info=graph.pipeline_info,
+                pipeline_runtime_spec=graph.runtime_spec,
+                executor_spec=runner_utils.extract_executor_spec(deployment, step),
+                custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, step),
+                custom_executor_operators=when_it_runs,
+            ).launch()
+            logging.info(FINISHED, step)
+            check()
