@@ -11,6 +11,7 @@ import nsynth
 from components.ingest import audio_files, files
 from components.ingest.index import Index, load_or_scan
 from components.ingest.sources import Form, find
+from components.tfrecord import FRAME_BYTES
 
 MOST_RECORDS = 20_000
 """Records of a split that are looked at; of a larger one, evenly spread ones."""
@@ -87,6 +88,6 @@ def _instruments(index: Index, step: int) -> Iterator[str]:
 
 
 def _edges(file: BinaryIO, offset: int, length: int) -> Iterator[bytes]:
-    """Yield the first and the last bytes of a record, after its header."""
-    for start in (offset, offset + max(0, length - _EDGE_BYTES)):
+    """Yield the first and the last bytes of a record, with the frame of a TFRecord's."""
+    for start in (offset, offset + max(0, length + FRAME_BYTES - _EDGE_BYTES)):
         yield os.pread(file.fileno(), _EDGE_BYTES, start)
