@@ -42,8 +42,8 @@ COMMANDS = (
 def main(repeats: int, output: Path, scratch: str | None) -> None:
     """Measure how long commands take that compute nothing."""
     with tempfile.TemporaryDirectory(prefix="bench-start-", dir=scratch) as folder:
-        settings = ("--config", str(CONFIG), "--set", f"workspace={folder}")
-        ended(("run", *settings, "--set", "gate.min_accuracy=0"), 0)
+        settings = ("--config", str(CONFIG), "--set", f"workspace={folder}", "--set", "gate.min_accuracy=0")
+        ended(("run", *settings), 0)
         rows = [measure(one, settings, repeats) for one in COMMANDS]
     click.echo(table(rows))
     harness.save(output, {"machine": harness.machine(), "commands": rows})
@@ -51,8 +51,6 @@ def main(repeats: int, output: Path, scratch: str | None) -> None:
 
 def measure(command: Command, settings: tuple[str, ...], repeats: int) -> dict[str, Any]:
     """Run a command several times; return the least seconds of CPU and wall time."""
-    if command.arguments[0] == "run":
-        settings = (*settings, "--set", "gate.min_accuracy=0")
     runs = [ended((*command.arguments, *settings), command.code) for _ in range(repeats)]
     return {
         "command": " ".join(("nsynth", *command.arguments)),
