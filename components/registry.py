@@ -99,7 +99,11 @@ class Registry:
         return serving.number if serving else 0
 
     def publish(
-        self, fill: Callable[[str], None], record: Record, card: Callable[[Record], str] | None = None
+        self,
+        fill: Callable[[str], None],
+        record: Record,
+        card: Callable[[Record], str] | None = None,
+        compared_with: int | None = None,
     ) -> Version:
         """Make a new version appear at once, complete, under the next number.
 
@@ -108,17 +112,27 @@ class Registry:
           record: what is known of it; number and time are put in here. If it has a digest, only a model with just
             that digest is published.
           card: writes the model card, given the complete record.
+          compared_with: the version that the model was compared with, 0 if there was none; None if it does not matter.
 
         Returns:
           The new version; or the present one, if this very model (by `digest`) is in the folder already, unharmed.
 
         Raises:
-          nsynth.UserError: what `fill` has written is not what was judged, the disk is full or the folder cannot be
-            written; no trace is left.
+          nsynth.UserError: another version serves now than `compared_with`, what `fill` has written is not what was
+            judged, the disk is full or the folder cannot be written; no trace is left.
         """
         with self._alone():
-            pushed = (v for v in self.versions() if record.digest and v.record.digest == record.digest)
-            return next(filter(_unharmed, pushed), None) or self._publish(fill, record, card)
+            versions = self.versions()
+            same = [v for v in versions if record.digest and v.record.digest == record.digest]
+            if present := next(filter(_unharmed, same), None):
+                return present
+            before = max((v.number for v in versions if v not in same), default=0)
+            if compared_with not in (None, before):
+                raise nsynth.UserError(
+                    f"nothing was pushed: the model was compared with {_named(compared_with)}, but {_named(before)} "
+                    "serves now, for a push or a rollback came in between. Run the pipeline again"
+                )
+            return self._publish(fill, record, card)
 
     def _publish(
         self, fill: Callable[[str], None], record: Record, card: Callable[[Record], str] | None
@@ -249,3 +263,7 @@ def _unharmed(version: Version) -> bool:
         _log.warning("%s; the model is pushed anew", error)
         return False
     return True
+
+
+def _named(number: int | None) -> str:
+    return f"version {number}" if number else "no version"

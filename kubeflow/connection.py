@@ -3,14 +3,19 @@
 import contextlib
 import io
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urljoin
 
+import click
+
 import nsynth
 from pipeline import web
 
+NOTICE_S = 0.8
+"""After this long without an answer, a line says what is waited for. A lost packet is sent again after a second."""
 CONNECT_TIMEOUT_S = 10
 ANSWER_TIMEOUT_S = 60
 
@@ -35,7 +40,16 @@ def knock(server: Server) -> None:
     Raises:
       nsynth.UserError: nobody answers there, or not to us.
     """
-    health = _ask(server, "healthz")
+    notice = threading.Timer(
+        NOTICE_S,
+        lambda: click.echo(f"no answer from {server.host} yet; waiting up to {CONNECT_TIMEOUT_S} s", err=True),
+    )
+    notice.daemon = True
+    notice.start()
+    try:
+        health = _ask(server, "healthz")
+    finally:
+        notice.cancel()
     if not server.namespace and isinstance(health, dict) and health.get("multi_user"):
         raise nsynth.UserError(f"{server.host} has many users: name yours with --namespace")
     namespace = f"&{urlencode({'namespace': server.namespace})}" if server.namespace else ""

@@ -30,7 +30,6 @@ GATE = {
     "confidence": 0.95,
     "notes": 132,
     "instruments": 44,
-    "champion": {"version": 3},
     "overall": {"accuracy": {"value": 0.91, "low": 0.85, "high": 0.96}},
     "slices": [
         {
@@ -70,10 +69,15 @@ def push(new_artifact, good_model, tmp_path):
         tried: str = "",
         told: dict[str, str] | None = None,
         address: str = "",
+        champion: int | None = None,
         **more: Any,
     ):
+        if champion is None:
+            champion = max((v.number for v in Registry(tmp_path / "models").versions()), default=0)
         report = new_artifact("ModelEvaluation", "gate")
-        Path(report.uri, "gate.json").write_text(json.dumps(GATE | {"candidate": {"digest": judged}}))
+        Path(report.uri, "gate.json").write_text(
+            json.dumps(GATE | {"candidate": {"digest": judged}, "champion": {"version": champion}})
+        )
         canary = new_artifact("ModelEvaluation", "canary")
         Path(canary.uri, "canary.json").write_text(
             json.dumps({"digest": tried, "checks": [], "blessed": True})
@@ -156,7 +160,13 @@ def test_never_without_a_blessing_at_all(new_artifact, good_model, tmp_path):
     assert not (tmp_path / "models").exists()
 
 
+def serve_another(folder: Path) -> int:
+    """Publish what stands for a model that served before; return its number."""
+    return Registry(folder).publish(lambda f: Path(f, "saved_model.pb").touch(), Record()).number
+
+
 def test_a_blessed_model_is_pushed_whole_with_record_and_card(push, good_model, tmp_path):
+    before = serve_another(tmp_path / "models")
     pushed = push()
     version = Registry(tmp_path / "models").serving()
     assert pushed.get_string_custom_property("pushed_version") == str(version.number)
@@ -169,7 +179,7 @@ def test_a_blessed_model_is_pushed_whole_with_record_and_card(push, good_model, 
     assert (record.model_uri, record.model_id, record.code) == (str(good_model), 7, "abc")
     assert (record.run_name, record.run_page) == ("", "")
     assert (record.accuracy.value, record.accuracy.low) == (0.91, 0.85)
-    assert (record.verdict, record.compared_with) == (GATE["verdict"], 3)
+    assert (record.verdict, record.compared_with) == (GATE["verdict"], before)
     for expected in (
         f"version {version.number}",
         "0.850 – 0.960",
@@ -218,6 +228,24 @@ def test_the_same_model_is_reported_and_not_pushed_twice(push, tmp_path, good_mo
             "pushed_version"
         )
     assert len(Registry(tmp_path / "models").versions()) == 1
+
+
+def test_a_model_is_pushed_only_if_what_it_was_compared_with_serves_still(push, tmp_path, good_model):
+    """A push or a rollback may come between the comparison and the push."""
+    models = Registry(tmp_path / "models")
+    with pytest.raises(nsynth.UserError, match=r"compared with version 3, but no version serves now"):
+        push(champion=3)
+    serving = serve_another(tmp_path / "models")
+    with pytest.raises(
+        nsynth.UserError, match=rf"compared with no version, but version {serving} serves now"
+    ):
+        push(champion=0)
+    assert [v.number for v in models.versions()] == [serving]
+    push(champion=serving)
+    saved = Path(models.serving().path, "saved_model.pb")
+    saved.write_bytes(saved.read_bytes()[:-1])
+    push(champion=serving)
+    assert len(models.versions()) == 3, "a damaged version of itself is no other model"
 
 
 def test_only_the_files_that_gate_and_canary_judged_are_pushed(push, tmp_path, good_model):
