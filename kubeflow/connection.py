@@ -42,7 +42,9 @@ def knock(server: Server) -> None:
     """
     notice = threading.Timer(
         NOTICE_S,
-        lambda: click.echo(f"no answer from {server.host} yet; waiting up to {CONNECT_TIMEOUT_S} s", err=True),
+        lambda: click.echo(
+            f"no answer from {server.host} yet; waiting up to {CONNECT_TIMEOUT_S} s", err=True
+        ),
     )
     notice.daemon = True
     notice.start()
