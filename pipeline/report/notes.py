@@ -12,6 +12,7 @@ import numpy as np
 import nsynth
 from components import tfrecord
 from components.example_proto import Example, Feature, floats
+from pipeline.report.html import TEMPLATES
 
 COLOURS = "magma"  # dark to bright evenly, for the colour-blind too, and in grey print
 DYNAMIC_RANGE_DB = 80.0  # of a picture, down from its loudest point
@@ -116,15 +117,14 @@ def flac_uri(audio: np.ndarray) -> str:
 def picture_uri(values: np.ndarray, low: float, high: float, colours: str = COLOURS) -> str:
     """Return a spectrogram [frames, n_mels] as a picture, time to the right, frequency up; `low` dark, `high` bright.
 
-    `colours` is a map of Matplotlib.
+    `colours` is a map of Matplotlib that `templates/` has as a file: Matplotlib itself takes as long to import as all
+    pictures of a page to draw.
     """
-    import matplotlib
     from PIL import Image
 
     scaled = np.clip((values.T[::-1] - low) / max(high - low, 1e-9), 0, 1)
     image = Image.fromarray((scaled * 255).astype(np.uint8), mode="P")
-    palette = matplotlib.colormaps[colours](np.arange(256), bytes=True)[:, :3]
-    image.putpalette(palette.tobytes())
+    image.putpalette((TEMPLATES / f"{colours}.rgb").read_bytes())
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)
     return _data_uri("image/png", buffer.getvalue())
