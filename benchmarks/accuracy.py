@@ -1,28 +1,31 @@
 """How good the recipe is on instruments it never heard, against others: `python -m benchmarks.accuracy`.
 
-Renders a corpus from three unrelated SoundFonts, trains every contender on the same folds and prints a table with
+Renders a corpus from three unrelated SoundFonts, trains every contender on the same folds and prints tables with
 intervals bootstrapped by instrument. Each training's answers are kept: a second call goes on where the first was
-stopped, and only prints what is complete. docs/training.md says what is measured and what is not.
+stopped. docs/training.md says what is measured and what is not.
 """
 
-import hashlib
 import json
 import logging
-import os
-import shutil
-import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import click
+import numpy as np
 
 import atomic
 import nsynth
+from benchmarks import pictures
+from benchmarks.harness import real_option, settings_options
+from benchmarks.study import curve, notes, report
+from benchmarks.study.contenders import ABLATIONS, MAIN, OURS
+from benchmarks.study.folds import Fold, choosing, cross_validation, held_out, learning_curve
+from benchmarks.study.jobs import Job, Result, Study, measure
+from benchmarks.study.report import Column
+from components.gate.figures import confusion
 from corpus.options import CorpusOptions
-from pipeline.config import load_config
-from pipeline.fingerprint import step_fingerprint
+from pipeline.config import Config
 
-REAL_NOTES = "nsynth-train.tfrecord"
 CORPUS = CorpusOptions(
     soundfonts=("TimGM6mb", "FluidR3_GM", "GeneralUser"),
     size=24,
@@ -30,20 +33,9 @@ CORPUS = CorpusOptions(
     extra_semitones=12,
 )
 """Three unrelated lineages; each note of an instrument at another pitch, up to an octave beyond its natural range."""
-_CURVE = ("ours", "extra-trees")  # contenders on the learning curve
 
-
-class Job(NamedTuple):
-    """One training."""
-
-    contender: str
-    fold: str
-    seed: int
-
-    @property
-    def file(self) -> str:
-        """Where the result lies, below the folder of results."""
-        return f"{self.fold}/{self.contender}-seed{self.seed}.json"
+MACRO = "macro recall"
+_LABELS = ("contender", "seed", "train_instruments", "train_notes")
 
 
 @click.command()
@@ -51,75 +43,52 @@ class Job(NamedTuple):
               help="For notes, results and pictures: some 7 GB.")  # fmt: skip
 @click.option("--soundfont", "soundfonts", multiple=True, metavar="NAME|PATH", default=CORPUS.soundfonts,
               show_default=True, help="SoundFonts of unrelated lineages. May be repeated.")  # fmt: skip
-@click.option("--config", type=Path, help="Measure its recipe and spectrogram, not the default ones.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value of the config.")
+@settings_options(None)
 @click.option("--quick", is_flag=True, help="One fold, one seed, no ablations.")
 @click.option(
     "--choose", is_flag=True, help="Test inside of the first fold's train notes: to choose a recipe."
 )
 @click.option("--only", multiple=True, metavar="NAME", help="Train these contenders or folds only.")
 @click.option("--seeds", default=3, show_default=True, help="Trainings of our network on the first fold.")
-@click.option("--real", envvar="NSYNTH_REAL_NOTES", type=Path, help="Folder with real NSynth notes.")
-@click.option("--report", is_flag=True, help="Train nothing, show what is there.")
+@real_option
+@click.option("--report", "no_training", is_flag=True, help="Train nothing, show what is there.")
 def main(
+    settings: Config,
     folder: Path,
     soundfonts: tuple[str, ...],
-    config: Path | None,
-    overrides: tuple[str, ...],
     quick: bool,
     choose: bool,
     only: tuple[str, ...],
     seeds: int,
     real: Path | None,
-    report: bool,
+    no_training: bool,
 ) -> None:
     """Measure accuracy on instruments not in train: ours, the ancestor, two classical models and the ablations."""
-    from benchmarks import accuracy_report
-    from benchmarks.accuracy_contenders import ANCESTOR_EPOCHS
-    from benchmarks.accuracy_data import real_notes, rendered_notes
-    from benchmarks.accuracy_folds import choosing, cross_validation, learning_curve, lineages
-
     logging.basicConfig(format="%(message)s")
     logging.getLogger("trainer").setLevel(logging.INFO)
     corpus = CORPUS.model_copy(update={"soundfonts": soundfonts})
-    try:
-        settings = load_config(config or os.devnull, overrides)
-        notes = rendered_notes(corpus, settings.spectrogram, folder)
-        transfer = real_notes(real / REAL_NOTES, settings.spectrogram, folder) if real else None
-    except nsynth.UserError as error:
-        raise click.ClickException(str(error)) from error
-    folds = cross_validation(notes)
+    lessons = notes.rendered(corpus, settings.spectrogram, folder)
+    shared = notes.from_elsewhere("choosing", real, settings.spectrogram, folder)
+    cross, held, fewer = cross_validation(lessons), [], []
     if choose:
-        folds = choosing(notes, folds[0])
+        by_group, by_font = choosing(cross[0])
+        cross, held = [by_group], [by_font]
     elif quick:
-        folds = folds[:1]
+        cross = cross[:1]
     else:
-        folds += [*lineages(notes), *learning_curve(notes, folds[0])]
-    by_name = {fold.name: fold for fold in folds}
-    jobs = plan(list(by_name), 1 if quick or choose else seeds, ablations=not (quick or choose))
-    results = []
-    for number, job in enumerate(jobs, 1):
-        ours = job.contender.startswith("ours")
-        made_of = {
-            "corpus": corpus.model_dump(mode="json"),
-            "spectrogram": settings.spectrogram.model_dump(mode="json"),
-            "recipe": settings.recipe.model_dump(mode="json") if ours else None,
-            "code": step_fingerprint("Trainer") if ours else None,
-            "fold": by_name[job.fold].fingerprint,
-            "real": bool(transfer),
-        }
-        if job.contender == "ancestor":
-            made_of["epochs"] = ANCESTOR_EPOCHS
-        file = folder / "results" / job.file
-        result = kept(file, made_of)
-        if result is None and not report and (not only or {job.contender, job.fold} & set(only)):
-            click.echo(f"[{number}/{len(jobs)}] {job.contender} on {job.fold}, seed {job.seed}")
-            answers = _train(job, notes, by_name[job.fold], transfer, settings, folder)
-            result = {**job._asdict(), **answers, "made_of": made_of}
-            keep(result, file)
-        if result:
-            results.append(result)
-    accuracy_report.show(results, jobs, notes, transfer, folder)
+        held = [held_out(font, lessons, lessons) for font in dict.fromkeys(lessons.font.tolist())]
+        fewer = learning_curve(cross[0])
+    folds = [*cross, *held, *fewer]
+    short = quick or choose
+    jobs = plan([fold.name for fold in folds], 1 if short else seeds, ablations=not short)
+    results = measure(
+        Study(settings, [corpus], folds, shared, folder, "results"), jobs, "accuracy",
+        lambda job: not no_training and (not only or bool({job.contender, job.fold} & set(only))),
+    )  # fmt: skip
+    show(results, cross, held, shared, folder)
+    if missing := len(jobs) - len(results):
+        click.echo(f"{missing} of {len(jobs)} trainings are still to do: the same command goes on with them.")
+    click.echo(f"Written to {folder}")
 
 
 def plan(folds: list[str], seeds: int, ablations: bool) -> list[Job]:
@@ -130,61 +99,104 @@ def plan(folds: list[str], seeds: int, ablations: bool) -> list[Job]:
       seeds: trainings of our network on the first fold.
       ablations: whether to leave out parts of the recipe in turn.
     """
-    from benchmarks.accuracy_contenders import ABLATIONS, MAIN
-
     whole = [fold for fold in folds if "%" not in fold]
     return [
         *(Job(contender, fold, 0) for fold in whole for contender in MAIN),
-        *(Job("ours", folds[0], seed) for seed in range(1, seeds)),
+        *(Job(OURS, folds[0], seed) for seed in range(1, seeds)),
         *(Job(contender, folds[0], 0) for contender in ABLATIONS if ablations),
-        *(Job(contender, fold, 0) for fold in folds if "%" in fold for contender in _CURVE),
+        *(Job(contender, fold, 0) for fold in folds if "%" in fold for contender in curve.CONTENDERS),
     ]
 
 
-def kept(file: Path, made_of: dict[str, Any]) -> dict[str, Any] | None:
-    """Return an earlier result, if it is of the same notes, spectrograms, recipe and code.
+def show(
+    results: Sequence[Result],
+    cross: Sequence[Fold],
+    held: Sequence[Fold],
+    shared: Sequence[notes.Set],
+    folder: Path,
+) -> None:
+    """Print all tables that there are results for, draw the pictures, write summary.json."""
+    tests, lineages = ([fold.test for fold in folds] for folds in (cross, held))
+    columns = [
+        Column("not in train", tests),
+        Column(MACRO, tests, macro=True),
+        *report.columns_of([*lineages, *shared]),
+        *([Column("all held out", lineages)] if len(held) > 1 else ()),
+    ]
+    folds = {fold.name for fold in (*cross, *held)}
+    whole = [r for r in results if r["fold"] in folds and r["contender"] in MAIN and r["seed"] == 0]
+    figures = report.show(whole, columns, OURS, "Accuracy on instruments not in train, %, 95 % intervals")
+    rows = first_fold(results, cross[0], shared)
+    points = curve.curve(rows)
+    for line in curve.lines(points):
+        click.echo(line)
+    if points:
+        curve.draw(points, folder / "learning_curve.svg")
+    counts = np.zeros((len(nsynth.FAMILIES),) * 2, int)
+    for fold in cross:
+        for own in (r for r in whole if (r["contender"], r["fold"]) == (OURS, fold.name)):
+            counts += confusion(np.array(own["answers"][fold.test.name]), fold.test.families)
+    if counts.any():
+        draw_confusion(counts, folder / "confusion.svg")
+    told = [{key: row[key] for key in (*_LABELS, "figures")} for row in rows]
+    summary = {**figures, "first_fold": told, "confusion": counts.tolist()}
+    written = json.dumps(summary, indent=2, default=lambda figure: figure.model_dump())
+    atomic.write(folder / "summary.json", written + "\n")
 
-    One with answers about real notes will do where none are asked for.
-    """
-    if not file.exists():
-        return None
-    result = json.loads(file.read_text())
-    before = result["made_of"]
-    return result if before in (made_of, {**made_of, "real": True}) else None
+
+def first_fold(results: Sequence[Result], fold: Fold, shared: Sequence[notes.Set]) -> list[Result]:
+    """Print a row for each training on the fold, or on a part of it; return the results with their `figures`."""
+    columns = [
+        Column(curve.ACCURACY, [fold.test]),
+        Column(MACRO, [fold.test], macro=True),
+        *(Column(asked.name, [asked]) for asked in shared),
+    ]
+    own = [result for result in results if result["fold"].startswith(fold.name)]
+    rows = [r | {"figures": report.figures_of(report.hits_of([r], columns), columns)} for r in own]
+    lines = [([str(row[key]) for key in _LABELS], row["figures"], [row]) for row in rows]
+    ours = (row for row in rows if (row["contender"], row["fold"]) == (OURS, fold.name))
+    seeds = [100 * row["figures"][curve.ACCURACY].value for row in ours]
+    spread = f"{np.mean(seeds):.1f} ± {np.std(seeds, ddof=1):.1f}" if len(seeds) > 1 else ""
+    caption = f"{OURS} over {len(seeds)} seeds: {spread}" if spread else None
+    title = "First fold: seeds, ablations, fewer instruments"
+    report.print_table(
+        report.table(title, [key.replace("_", " ") for key in _LABELS], lines, columns, caption)
+    )
+    return rows
 
 
-def keep(result: dict[str, Any], file: Path) -> None:
-    """Write a result, whole or not at all."""
-    atomic.write(file, json.dumps(result))
+def draw_confusion(counts: np.ndarray, file: Path) -> None:
+    """Draw the confusion matrix: shares of each family's notes (rows) that were predicted as each (columns)."""
+    from matplotlib.figure import Figure as Canvas
+    from matplotlib.patches import Rectangle
 
-
-def _train(job: Job, notes: Any, fold: Any, transfer: Any, settings: Any, folder: Path) -> dict[str, Any]:
-    """Train, and ask for the family of each test note and each real note."""
-    import numpy as np
-
-    from benchmarks.accuracy_contenders import CONTENDERS, Task
-
-    of_recipe = hashlib.sha256(settings.recipe.model_dump_json().encode()).hexdigest()[:8]
-    scratch = folder / "training" / f"{job.fold}-{job.contender}-{job.seed}-{of_recipe}"
-    task = Task(notes, fold, job.seed, settings.recipe, settings.spectrogram, scratch)
-    wall, cpu = time.monotonic(), time.process_time()
-    answer = CONTENDERS[job.contender](task)
-    wall, cpu = time.monotonic() - wall, time.process_time() - cpu
-    test = np.sort(fold.test)
-    trained_s = sum(epoch["seconds"] for epoch in task.told.get("history", []))
-    result = {
-        "wall_s": max(wall, trained_s),  # of a resumed training all of it
-        "cpu_s": cpu,
-        "load": os.getloadavg()[0],
-        "train_instruments": len(np.unique(notes.instrument[fold.train])),
-        "train_notes": len(fold.train),
-        "test": test.tolist(),
-        "answers": answer(notes, test).tolist(),
-        "real_answers": answer(transfer, np.arange(len(transfer))).tolist() if transfer else None,
-        "told": task.told,
-    }
-    shutil.rmtree(scratch, ignore_errors=True)
-    return result
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    canvas = Canvas(figsize=(8, 7), layout="constrained")
+    axes = canvas.subplots()
+    places = range(len(nsynth.FAMILIES))
+    axes.set_xticks(places, nsynth.FAMILIES, rotation=45, ha="right")
+    axes.set_yticks(
+        places, [f"{name} ({n})" for name, n in zip(nsynth.FAMILIES, counts.sum(axis=1), strict=True)]
+    )
+    for row in places:
+        for column in places:
+            if counts[row, column]:
+                corner, share = (column - 0.5, row - 0.5), shares[row, column]
+                axes.add_patch(Rectangle(corner, 1, 1, color=pictures.BLUE, alpha=share, linewidth=0))
+                axes.text(
+                    column,
+                    row,
+                    f"{share:.0%}",
+                    ha="center",
+                    va="center",
+                    color="white" if share > 0.6 else "black",
+                    size=pictures.FONT_SIZE,
+                )
+    axes.set(xlabel="Predicted family", ylabel="True family (notes)", title="Instruments not in train")
+    axes.set_xlim(-0.5, len(nsynth.FAMILIES) - 0.5)
+    axes.set_ylim(len(nsynth.FAMILIES) - 0.5, -0.5)
+    axes.set_aspect("equal")
+    pictures.save(canvas, file)
 
 
 if __name__ == "__main__":

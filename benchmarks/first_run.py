@@ -2,7 +2,7 @@
 
 Trains the recipe again with several seeds, by the Trainer's own entry point, on the notes that the run has transformed,
 and asks each exported model about the run's valid notes, whose instruments are not in train, as the gate does. With
---final it also asks about sounds of other origin: the part of benchmarks/travel.py that nothing was chosen on.
+--final it also asks about sounds of other origin: the final part of benchmarks/travel.py.
 """
 
 import hashlib
@@ -15,17 +15,17 @@ from typing import NamedTuple
 
 import click
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 import nsynth
+from benchmarks.harness import real_option, settings_options
+from benchmarks.study import report
 from components.documents.document import Figure
 from components.gate.bootstrap import Resampling
 from components.gate.figures import overall
-from pipeline.config import Config, load_config
+from pipeline.config import Config
 
 _BATCH_SIZE = 32
-_REAL_NOTES = "nsynth-train.tfrecord"
 
 
 class Answers(NamedTuple):
@@ -42,27 +42,21 @@ class Answers(NamedTuple):
 
 
 @click.command()
-@click.option("--config", default="configs/demo.yaml", show_default=True, type=Path)
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value of the config.")
+@settings_options("configs/demo.yaml")
 @click.option("--seeds", default=5, show_default=True, type=click.IntRange(min=1))
 @click.option("--final", is_flag=True, help="Ask about sounds of other origin, too.")
-@click.option("--real", envvar="NSYNTH_REAL_NOTES", type=Path, help="Folder with real NSynth notes.")
-def main(config: Path, overrides: tuple[str, ...], seeds: int, final: bool, real: Path | None) -> None:
+@real_option
+def main(settings: Config, seeds: int, final: bool, real: Path | None) -> None:
     """Train a first run's recipe with several seeds and print what the gate would see of each model."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     logging.getLogger("trainer").setLevel(logging.INFO)
-    try:
-        settings = load_config(config, overrides)
-        folders = models(settings, seeds)
-        valid = valid_files(settings)
-        sets = {"valid": valid, **(_from_elsewhere(settings, real) if final else {})}
-    except nsynth.UserError as error:
-        raise click.ClickException(str(error)) from error
+    folders, sets = models(settings, seeds), {"valid": valid_files(settings)}
     if final:
-        from benchmarks.travel import record_look
+        from benchmarks.study.jobs import record_look
 
-        elsewhere = [SimpleNamespace(name=name) for name in sets if name != "valid"]
-        record_look("final", "first run, five seeds" if seeds == 5 else "first run", elsewhere, seeds)
+        elsewhere = dict(_from_elsewhere(settings, real))
+        record_look("final", f"first run, {seeds} seeds", elsewhere, seeds)
+        sets |= elsewhere
     for name, files in sets.items():
         show(name, [ask(folder, files) for folder in folders], settings)
 
@@ -165,41 +159,32 @@ def show(name: str, answers: Sequence[Answers], settings: Config) -> None:
     table = Table("seed", *(column.replace("_", " ") + ", %" for column in columns), title=title)
     told = [figures(model, settings) for model in answers]
     for seed, row in enumerate(told):
-        table.add_row(str(seed), *(_percent(row[column]) for column in columns))
+        table.add_row(str(seed), *(report.percent(row[column], 1) for column in columns))
     means, lows = ({c: [getattr(row[c], end) for row in told] for c in columns} for end in ("value", "low"))
     table.add_row("mean", *(f"{100 * np.mean(means[c]):.1f} ± {100 * np.std(means[c]):.1f}" for c in columns))
     if len(answers) > 1:
         together = first._replace(probabilities=np.mean([model.probabilities for model in answers], axis=0))
         found = figures(together, settings)
-        table.add_row("all together", *(_percent(found[column]) for column in columns))
+        table.add_row("all together", *(report.percent(found[column], 1) for column in columns))
     table.add_row("lowest lower bound", *(f"{100 * min(lows[c]):.1f}" for c in columns))
     if name == "valid":
         table.add_row("threshold of the gate", *(f"{100 * columns[c]:.1f}" for c in columns))
-    Console(width=120).print(table)
+    report.print_table(table)
 
 
-def _percent(found: Figure) -> str:
-    return f"{100 * found.value:.1f} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
-
-
-def _from_elsewhere(settings: Config, real: Path | None) -> dict[str, list[Path]]:
+def _from_elsewhere(settings: Config, real: Path | None) -> Iterator[tuple[str, list[Path]]]:
     """Sounds of the final part: a lineage not learned from, recordings, and real notes where they are present."""
-    return dict(_sets(settings.workspace / "benchmarks" / "first_run", settings.corpus.soundfonts, real))
-
-
-def _sets(folder: Path, learned: Sequence[str], real: Path | None) -> Iterator[tuple[str, list[Path]]]:
-    from benchmarks import recordings, travel_sets
+    from benchmarks.study import notes, recordings
     from corpus.render import render_corpus
 
-    for font in set(travel_sets.SOUNDFONTS) - set(travel_sets.CHOOSING_FONTS) - set(learned):
-        render_corpus(travel_sets.TESTED.model_copy(update={"soundfonts": (font,)}), folder / font)
-        yield f"{travel_sets.lineage(font)}, not learned from", sorted((folder / font).glob("*.tfrecord"))
-    if archives := recordings.fetch(folder / "packages", list(recordings.FINAL)):
-        file = folder / "recordings.tfrecord"
-        recordings.write_notes(archives, recordings.FINAL, file)
+    folder = settings.workspace / "benchmarks" / "first_run"
+    for font in set(notes.SOUNDFONTS) - set(notes.CHOOSING_FONTS) - set(settings.corpus.soundfonts):
+        render_corpus(notes.TESTED.model_copy(update={"soundfonts": (font,)}), folder / font)
+        yield f"{notes.lineage(font)}, not learned from", sorted((folder / font).glob("*.tfrecord"))
+    if file := recordings.notes_file("final", folder):
         yield "recordings", [file]
     if real:
-        yield "real notes", [real / _REAL_NOTES]
+        yield "real notes", [real / recordings.REAL_NOTES]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What the benchmarks share: options, fresh processes, clocks, tables, and the file of the result."""
 
 import contextlib
+import functools
 import importlib
 import json
 import os
@@ -17,6 +18,7 @@ import click
 import psutil
 
 import atomic
+import nsynth
 
 OFFICIAL_NOTES = 289_205 + 12_678 + 4_096  # train, valid, test
 
@@ -45,6 +47,35 @@ def rounds_option(default: int) -> Callable[[Any], Any]:
 def scratch_option(needed: str) -> Callable[[Any], Any]:
     """Option `--scratch`: where the data lies, temporary files by default."""
     return click.option("--scratch", default=None, help=f"Folder for data, {needed}.")
+
+
+def settings_options(config: str | None, *overrides: str) -> Callable[[Any], Any]:
+    """Options `--config` and `--set`: the command is called with `settings`, and a user's mistake is one line."""
+
+    def decorate(command: Callable[..., None]) -> Any:
+        @functools.wraps(command)
+        def configured(config: str | None, overrides: tuple[str, ...], **others: Any) -> None:
+            from pipeline.config import load_config
+
+            try:
+                command(settings=load_config(config or os.devnull, overrides), **others)
+            except nsynth.UserError as error:
+                raise click.ClickException(str(error)) from error
+
+        for option in (
+            click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", default=overrides,
+                         show_default=bool(overrides), help="Change a value of the config."),
+            click.option("--config", default=config, show_default=True, help="Its settings are used."),
+        ):  # fmt: skip
+            configured = option(configured)
+        return configured
+
+    return decorate
+
+
+real_option = click.option(
+    "--real", envvar="NSYNTH_REAL_NOTES", type=Path, help="Folder with real NSynth notes."
+)
 
 
 def nsynth_command(*arguments: str | Path) -> list[str]:

@@ -11,15 +11,14 @@ from pathlib import Path
 
 import click
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 from scipy import signal
 
 import nsynth
-from benchmarks import recordings
 from benchmarks.first_run import ask, models, valid_files
-from components.gate.bootstrap import Resampling
-from pipeline.config import load_config
+from benchmarks.harness import settings_options
+from benchmarks.study import recordings, report
+from pipeline.config import Config
 
 SOUNDS = 60  # of each kind
 PEAK = 0.83  # as the notes'
@@ -104,36 +103,30 @@ def made_up(make: Callable[[np.random.Generator], np.ndarray]) -> np.ndarray:
 
 
 @click.command()
-@click.option("--config", default="configs/demo.yaml", show_default=True, type=Path)
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value of the config.")
+@settings_options("configs/demo.yaml")
 @click.option("--seeds", default=5, show_default=True, type=click.IntRange(min=1))
-def main(config: Path, overrides: tuple[str, ...], seeds: int) -> None:
+def main(settings: Config, seeds: int) -> None:
     """Print how often novelty is above 1, for each kind of sound."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    try:
-        settings = load_config(config, overrides)
-        folders, valid = models(settings, seeds), valid_files(settings)
-    except nsynth.UserError as error:
-        raise click.ClickException(str(error)) from error
+    folders, valid = models(settings, seeds), valid_files(settings)
     table = Table("sounds", "number", "above 1, %, mean of the models", "least and most",
                   title=f"Novelty of {len(folders)} models, 95 % interval where there are instruments")  # fmt: skip
     for name, number, above, interval in rows(folders, valid, settings.workspace / "benchmarks" / "novelty"):
         edges = f"{100 * above.min():.1f} to {100 * above.max():.1f}"
-        table.add_row(name, f"{number:,}", f"{100 * above.mean():.1f}{interval}", edges)
-    Console(width=120).print(table)
+        table.add_row(name, f"{number:,}", interval or f"{100 * above.mean():.1f}", edges)
+    report.print_table(table)
 
 
 def rows(folders: list[Path], valid: list[Path], work: Path) -> Iterator[tuple[str, int, np.ndarray, str]]:
-    """Yield name, number of sounds, share above 1 by model, and an interval in words or nothing."""
+    """Yield name, number of sounds, share above 1 by model, and their mean with an interval in words or nothing."""
     sets = {"valid notes: false alarms": valid}
-    if archives := recordings.fetch(work / "packages", list(recordings.CHOOSING)):
-        recordings.write_notes(archives, recordings.CHOOSING, work / "recordings.tfrecord")
-        sets["recordings of instruments"] = [work / "recordings.tfrecord"]
+    if file := recordings.notes_file("choosing", work):
+        sets["recordings of instruments"] = [file]
     for name, files in sets.items():
         told = [ask(folder, files) for folder in folders]
         above = np.stack([answers.novelty > 1 for answers in told])
-        found = Resampling.of(told[0].instruments, 2000, 0.95, seed=0).mean(above.mean(axis=0))
-        yield name, above.shape[1], above.mean(axis=1), f" [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+        found = report.resampled(told[0].instruments).mean(above.mean(axis=0))
+        yield name, above.shape[1], above.mean(axis=1), report.percent(found, 1)
     loaded = [_novelty(folder) for folder in folders]
     for name, make in KINDS.items():
         sounds = made_up(make)

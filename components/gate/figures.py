@@ -24,17 +24,23 @@ def overall(probabilities: np.ndarray, labels: np.ndarray, resampling: Resamplin
     rank = (probabilities > own[:, None]).sum(1)
     return {
         "accuracy": resampling.share(answers == labels),
-        "macro_recall": macro_recall(answers, labels, resampling),
+        "macro_recall": macro_recall(answers == labels, labels, resampling),
         "top_3_accuracy": resampling.share(rank < 3),
         "log_loss": resampling.mean(-np.log(np.maximum(own, SMALLEST_PROBABILITY))),
     }
 
 
-def macro_recall(answers: np.ndarray, labels: np.ndarray, resampling: Resampling) -> Figure:
-    """Compute macro recall: the mean recall of the families that occur in the notes."""
+def macro_recall(hits: np.ndarray, labels: np.ndarray, resampling: Resampling) -> Figure:
+    """Compute macro recall: the mean recall of the families that occur in the notes.
+
+    Args:
+      hits: whether each note is classified correctly, or the share of several models that do so, [notes].
+      labels: int [notes].
+      resampling: over the same notes.
+    """
     present = np.eye(CLASSES)[labels]
     notes = resampling.sums(present)
-    right = resampling.sums(present * (answers == labels)[:, None])
+    right = resampling.sums(present * hits[:, None])
     with np.errstate(
         invalid="ignore"
     ):  # 0 / 0 for a family that is not in a resample or in the data: left out

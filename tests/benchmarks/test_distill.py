@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+import nsynth
 from benchmarks import distill
+from benchmarks.study.notes import Notes, Set
 
 pytestmark = pytest.mark.slow
 
@@ -17,5 +19,7 @@ def test_rows_compare_the_student_with_the_mean_and_the_ensemble_of_its_teachers
     assert right[distill.TEACHERS_MEAN].mean() == pytest.approx((0.75 + 0.5) / 2)
     assert right[distill.ENSEMBLE].tolist() == [1, 1, 0, 1]
     assert right[distill.STUDENT].mean() == pytest.approx(0.75)
-    distill.show(answers, families, np.array(["a", "a", "b", "b"]))
+    labels = {nsynth.FAMILY: families, nsynth.INSTRUMENT_STR: np.array(["a", "a", "b", "b"])}
+    notes = Notes(labels, *[np.zeros(4)] * 5)
+    distill.show(answers, Set("test", notes, np.arange(4)))
     assert "12.5" in capsys.readouterr().out  # points that the student is ahead of the mean

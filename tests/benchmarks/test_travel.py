@@ -1,6 +1,7 @@
 """The benchmark of sounds from elsewhere: halves that do not meet, figures that are right, looks that are counted."""
 
 import io
+import json
 import tarfile
 
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 import soundfile
 
 import nsynth
-from benchmarks import musicnn, recordings, travel, travel_report, travel_sets
-from benchmarks.accuracy_data import Notes
+from benchmarks.study import folds, jobs, musicnn, recordings, report
+from benchmarks.study import notes as data
+from benchmarks.study.notes import Notes, Set
 from components.gate.bootstrap import figure
 
 pytestmark = pytest.mark.slow
@@ -24,11 +26,11 @@ def notes(instruments: int, each: int, font: str = "one") -> Notes:
     return Notes(labels, empty, empty, empty, group=number, font=np.full(len(number), font))
 
 
-def asked(name: str, instruments: int = 4, each: int = 5) -> travel_sets.Set:
-    return travel_sets.Set(name, notes(instruments, each), np.arange(instruments * each))
+def asked(name: str, instruments: int = 4, each: int = 5) -> Set:
+    return Set(name, notes(instruments, each), np.arange(instruments * each))
 
 
-def result(contender: str, seed: int, sets: list[travel_sets.Set], right: float, fold: str = "a") -> dict:
+def result(contender: str, seed: int, sets: list[Set], right: float, fold: str = "a") -> dict:
     """The first share `right` of each instrument's notes is answered correctly."""
     answers = {}
     for each in sets:
@@ -47,10 +49,8 @@ def result(contender: str, seed: int, sets: list[travel_sets.Set], right: float,
 def test_the_two_parts_have_no_instrument_and_no_lineage_in_common():
     assert not recordings.CHOOSING.keys() & recordings.FINAL.keys()
     assert set(recordings.CHOOSING.values()) | set(recordings.FINAL.values()) <= set(nsynth.FAMILIES)
-    final = set(travel_sets.SOUNDFONTS) - set(travel_sets.CHOOSING_FONTS)
-    lineages = [
-        {travel_sets.lineage(font) for font in fonts} for fonts in (travel_sets.CHOOSING_FONTS, final)
-    ]
+    final = set(data.SOUNDFONTS) - set(data.CHOOSING_FONTS)
+    lineages = [{data.lineage(font) for font in fonts} for fonts in (data.CHOOSING_FONTS, final)]
     assert not lineages[0] & lineages[1]
 
 
@@ -62,8 +62,8 @@ def test_what_shares_a_recording_with_the_font_held_out_is_not_learned_from():
         group=np.concatenate([one.group, two.group]),
         font=np.concatenate([one.font, two.font]),
     )
-    fold, test = travel_sets.held_out(both, both, "two")
-    assert set(both.font[test.chosen]) == {"two"}
+    fold = folds.held_out("two", both, both)
+    assert set(both.font[fold.test.chosen]) == {"two"}
     assert set(both.font[fold.known]) == {"one"}
     assert set(both.group[fold.known]) == set(range(10, 30))
     assert len(fold.dev)
@@ -73,15 +73,16 @@ def test_what_shares_a_recording_with_the_font_held_out_is_not_learned_from():
 def test_a_row_is_the_mean_over_its_models_and_travel_the_mean_over_the_sets():
     sets = [asked("a"), asked("b", instruments=8)]
     results = [result("ours", 0, sets, 0.4), result("ours", 1, sets, 0.8), result("svm", 0, sets, 0.2)]
-    hits = travel_report.hits_of(results, sets, "ours")
-    figures = travel_report.figures_of(hits, sets)
+    columns = report.columns_of(sets)
+    hits = report.hits_of(results[:2], columns)
+    figures = report.figures_of(hits, columns)
     assert [figures[name].value for name in ("a", "b", "travel")] == pytest.approx([0.6] * 3)
-    partly = travel_report.figures_of({"a": hits["a"]}, sets)
-    assert travel_report.TRAVEL not in partly
+    partly = report.figures_of({"a": hits["a"]}, columns)
+    assert report.TRAVEL not in partly
 
 
 def test_independent_errors_add_as_squares():
-    found = travel_report.travel([figure(0.5, 0.4, 0.9), figure(0.3, 0.3, 0.6)])
+    found = report.travel([figure(0.5, 0.4, 0.9), figure(0.3, 0.3, 0.6)])
     assert (found.value, found.low, found.high) == pytest.approx((0.4, 0.35, 0.65))
 
 
@@ -92,27 +93,44 @@ def test_rows_are_compared_on_folds_that_both_have():
         result("ours", 0, sets, 0.2, fold="b"),
         result("svm", 0, sets, 0.4),
     ]
-    more = travel_report.difference(results, sets, "ours", "svm")
-    assert travel_report.figures_of(more, sets)["a"].value == pytest.approx(0.4)
-    assert travel_report.difference(results, sets, "ours", "nobody") == {}
+    columns = report.columns_of(sets)
+    more = report.difference(results, columns, "ours", "svm")
+    assert report.figures_of(more, columns)["a"].value == pytest.approx(0.4)
+    assert report.difference(results, columns, "ours", "nobody") == {}
 
 
 def test_the_tables_show_the_difference_to_each_other_row(capsys):
     sets = [asked("a"), asked("b")]
     results = [result("ours", 0, sets, 0.8), result("svm", 0, sets, 0.2)]
-    travel_report.show(results, sets, "ours", "choosing", looks=3)
+    report.show(results, report.columns_of(sets), "ours", "a title", "a caption")
     told = capsys.readouterr().out
     assert "60.0 [60, 60]" in told
-    assert "asked 3 times" in told
+    assert "a title" in told
+    assert "a caption" in told
 
 
 def test_looks_are_counted_by_part(tmp_path):
     file = tmp_path / "looks.csv"
-    assert travel.looks("final", file) == 0
+    assert jobs.looks("final", file) == 0
     for part in ("choosing", "final", "choosing"):
-        travel.record_look(part, "ours", [asked("a"), asked("b")], 4, file)
-    assert (travel.looks("choosing", file), travel.looks("final", file)) == (2, 1)
+        jobs.record_look(part, "ours", ["a", "b"], 4, file)
+    assert (jobs.looks("choosing", file), jobs.looks("final", file)) == (2, 1)
     assert file.read_text().splitlines()[1].endswith("choosing,ours,4,a; b")
+
+
+def made_of(sets: dict[str, int], recipe: int = 1) -> dict:
+    return {"recipe": recipe, "sets": sets}
+
+
+def test_a_result_is_kept_and_used_for_the_same_question_only(tmp_path):
+    file = tmp_path / "ours-seed0.json"
+    assert jobs.kept(file, made_of({"a": 3})) is None
+    file.write_text(json.dumps({"made_of": made_of({"a": 3, "b": 5}), "answers": [3]}))
+    assert jobs.kept(file, made_of({"a": 3, "b": 5}))["answers"] == [3]
+    assert jobs.kept(file, made_of({"a": 3}))  # what was asked besides does no harm
+    assert jobs.kept(file, made_of({"a": 3, "c": 1})) is None
+    assert jobs.kept(file, made_of({"a": 4})) is None
+    assert jobs.kept(file, made_of({"a": 3}, recipe=2)) is None
 
 
 def archive(folder, name: str, files: dict[str, bytes]):
@@ -161,11 +179,11 @@ def test_fonts_that_are_not_there_are_left_out(monkeypatch, capsys):
         if name.startswith("no"):
             raise nsynth.UserError(f"{name} is not installed")
 
-    monkeypatch.setattr(travel_sets, "find_font", find)
-    assert travel_sets.installed(["a", "none", "b"]) == ("a", "b")
+    monkeypatch.setattr(data, "find_font", find)
+    assert data.installed(["a", "none", "b"]) == ("a", "b")
     assert "left out: none is not installed" in capsys.readouterr().out
     with pytest.raises(nsynth.UserError, match="two are needed"):
-        travel_sets.installed(["a", "none"])
+        data.installed(["a", "none"])
 
 
 def test_the_frozen_network_sees_three_seconds():

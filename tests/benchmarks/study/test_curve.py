@@ -2,18 +2,13 @@
 
 import pytest
 
-from benchmarks.accuracy_curve import curve, draw, growth, lines
+from benchmarks.study.curve import ACCURACY, curve, draw, growth, lines
+from components.gate.bootstrap import figure
 
 
 def row(contender: str, instruments: int, micro: float, seed: int = 0) -> dict:
-    figure = {"value": micro, "low": micro - 0.05, "high": micro + 0.05}
-    return {
-        "contender": contender,
-        "seed": seed,
-        "train_instruments": instruments,
-        "micro": figure,
-        "real": None,
-    }
+    figures = {ACCURACY: figure(micro, micro - 0.05, micro + 0.05)}
+    return {"contender": contender, "seed": seed, "train_instruments": instruments, "figures": figures}
 
 
 def rows(ours: list[float], trees: list[float], counts: tuple[int, ...] = (200, 50, 100)) -> list[dict]:
@@ -23,8 +18,8 @@ def rows(ours: list[float], trees: list[float], counts: tuple[int, ...] = (200, 
 
 def test_points_are_sorted_and_of_the_first_seed_alone():
     points = curve([*rows([0.6, 0.4, 0.5], [0.5] * 3), row("ours", 200, 0.9, seed=1), row("svm", 50, 0.3)])
-    assert [point["instruments"] for point in points["ours"]] == [50, 100, 200]
-    assert [point["micro"]["value"] for point in points["ours"]] == [0.4, 0.5, 0.6]
+    assert [point["train_instruments"] for point in points["ours"]] == [50, 100, 200]
+    assert [point["figures"][ACCURACY].value for point in points["ours"]] == [0.4, 0.5, 0.6]
 
 
 def test_contenders_with_unequal_points_make_no_curve():

@@ -12,13 +12,16 @@ from pathlib import Path
 
 import click
 import numpy as np
-import soundfile
-import soxr
-import tensorflow as tf
 
+import atomic
 import nsynth
+from components.audio import read_mono
+from components.example_proto import serialize
+from components.tfrecord import frame
 from corpus.fetch import pack
 
+REAL_NOTES = "nsynth-train.tfrecord"
+"""File of real NSynth notes in the folder that `--real` names."""
 CHOOSING = {
     "bassoon": "reed",
     "cello": "string",
@@ -45,6 +48,7 @@ FINAL = {
     "xylophone": "mallet",
 }
 """The other half, for what has been chosen."""
+PARTS = {"choosing": CHOOSING, "final": FINAL}
 
 _PEAK = 0.83  # the median of 114 of NSynth's notes
 _NOTE = re.compile(r"package/([A-G]s?)([0-8])\.mp3")
@@ -65,6 +69,17 @@ def fetch(folder: Path, names: list[str]) -> list[Path]:
     return archives
 
 
+def notes_file(part: str, folder: Path) -> Path | None:
+    """Fetch the instruments of one of PARTS and write their notes below `folder`; None if nothing can be had."""
+    archives = fetch(folder / "packages", list(PARTS[part]))
+    if not archives:
+        return None
+    file = folder / f"recordings-{part}" / "notes.tfrecord"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_notes(archives, PARTS[part], file)
+    return file
+
+
 def write_notes(archives: list[Path], families: dict[str, str], file: Path) -> int:
     """Write the recordings as NSynth's tf.Examples.
 
@@ -76,45 +91,35 @@ def write_notes(archives: list[Path], families: dict[str, str], file: Path) -> i
     Returns:
       number of notes.
     """
-    examples = [example for archive in archives for example in _examples(archive, families)]
-    draft = file.with_suffix(".part")
-    with tf.io.TFRecordWriter(str(draft)) as writer:
-        for example in examples:
-            writer.write(example.SerializeToString(deterministic=True))
-    if file.exists() and file.read_bytes() == draft.read_bytes():
-        draft.unlink()
-    else:
-        draft.rename(file)
-    return len(examples)
+    records = [frame(record) for archive in archives for record in _records(archive, families)]
+    content = b"".join(records)
+    if not file.exists() or file.read_bytes() != content:
+        atomic.write(file, content)
+    return len(records)
 
 
-def _examples(archive: Path, families: dict[str, str]) -> "Iterator[tf.train.Example]":
+def _records(archive: Path, families: dict[str, str]) -> Iterator[bytes]:
     match = re.match(r"tonejs-instrument-(.+)-mp3-", archive.name)
     name = match[1] if match else archive.name
     with tarfile.open(archive) as packed:
         for member in sorted(packed.getnames()):
             note, content = _NOTE.fullmatch(member), packed.extractfile(member)
-            if note is None or content is None:
-                continue
-            example = tf.train.Example()
-            feature = example.features.feature
-            feature[nsynth.AUDIO].float_list.value.extend(_waveform(content.read()))
-            feature[nsynth.INSTRUMENT_STR].bytes_list.value.append(name.encode())
-            feature[nsynth.NOTE_STR].bytes_list.value.append(f"{name}-{note[1]}{note[2]}".encode())
-            labels = {
-                nsynth.FAMILY: nsynth.FAMILIES.index(families[name]),
-                nsynth.SOURCE: nsynth.SOURCES.index("acoustic"),
-                nsynth.PITCH: 12 * (int(note[2]) + 1) + _STEPS.index(note[1]),
-                nsynth.VELOCITY: 100,
-            }
-            for key, value in labels.items():
-                feature[key].int64_list.value.append(value)
-            yield example
+            if note and content:
+                yield serialize(
+                    {
+                        nsynth.AUDIO: _waveform(content.read()),
+                        nsynth.INSTRUMENT_STR: name,
+                        nsynth.NOTE_STR: f"{name}-{note[1]}{note[2]}",
+                        nsynth.FAMILY: nsynth.FAMILIES.index(families[name]),
+                        nsynth.SOURCE: nsynth.SOURCES.index("acoustic"),
+                        nsynth.PITCH: 12 * (int(note[2]) + 1) + _STEPS.index(note[1]),
+                        nsynth.VELOCITY: 100,
+                    }
+                )
 
 
 def _waveform(mp3: bytes) -> np.ndarray:
     """Return the first four seconds at NSynth's rate, mono, zeros behind a shorter one, float32 [NOTE_SAMPLES]."""
-    samples, rate = soundfile.read(io.BytesIO(mp3), dtype="float32", always_2d=True)
-    resampled = soxr.resample(samples.mean(axis=1), rate, nsynth.SAMPLE_RATE_HZ)[: nsynth.NOTE_SAMPLES]
-    padded = np.pad(resampled, (0, nsynth.NOTE_SAMPLES - len(resampled)))
+    samples = read_mono(io.BytesIO(mp3), nsynth.NOTE_SAMPLES)
+    padded = np.pad(samples, (0, nsynth.NOTE_SAMPLES - len(samples)))
     return padded * (_PEAK / max(float(np.abs(padded).max()), 1e-6))

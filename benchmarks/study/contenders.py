@@ -1,12 +1,13 @@
 """The contenders: each learns from a fold's notes and answers with a family for any note."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.linear_model import LogisticRegression
@@ -15,19 +16,23 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 import nsynth
-from benchmarks.accuracy_data import IMAGE, Normalize, Notes, normalizer, write_split
-from benchmarks.accuracy_folds import Fold
+from benchmarks.study.folds import Fold
+from benchmarks.study.notes import IMAGE, Notes, Set
 from pipeline.fingerprint import step_fingerprint
 from trainer import index
 from trainer.checkpoint import Checkpoint
 from trainer.distill import mean_answers
 from trainer.fit import fit
 from trainer.options import AugmentOptions, AuxiliaryOptions, RecipeOptions
+from transform import codec, features
 from transform.options import SpectrogramOptions
+from transform.preprocessing import MIN_DEVIATION
 
-Answer = Callable[[Notes, np.ndarray], np.ndarray]
-"""Notes and positions among them → the family taken for each, int [positions]."""
+Answer = Callable[[Set], np.ndarray]
+"""Notes → the family taken for each, int [notes]."""
+Normalize = Callable[[np.ndarray], np.ndarray]
 
+OURS = "ours"
 _TREES = 1000
 _SVM_C = 10.0
 _LOGISTIC_C = 0.001
@@ -40,8 +45,7 @@ class Task:
     """One training.
 
     Attributes:
-      notes: all of them.
-      fold: which to use for what.
+      fold: the notes, and which to use for what.
       seed: of the contender.
       recipe: ours.
       spectrogram: options of the log-mel spectrograms.
@@ -49,7 +53,6 @@ class Task:
       told: what the training tells about itself, for the results.
     """
 
-    notes: Notes
     fold: Fold
     seed: int
     recipe: RecipeOptions
@@ -60,8 +63,8 @@ class Task:
 
 def majority(task: Task) -> Answer:
     """Answer the family that most train notes have."""
-    most = np.bincount(task.notes.family[task.fold.known]).argmax()
-    return lambda notes, chosen: np.full(len(chosen), most)
+    most = np.bincount(task.fold.notes.family[task.fold.known]).argmax()
+    return lambda asked: np.full(len(asked), most)
 
 
 def extra_trees(task: Task) -> Answer:
@@ -88,10 +91,10 @@ def frozen_logistic(task: Task) -> Answer:
     return _classical(task, make_pipeline(StandardScaler(), model), "frozen")
 
 
-def _classical(task: Task, model: Any, features: str = "statistics") -> Answer:
-    known = task.fold.known
-    model.fit(getattr(task.notes, features)[known], task.notes.family[known])
-    return lambda notes, chosen: model.predict(getattr(notes, features)[chosen])
+def _classical(task: Task, model: Any, array: str = "statistics") -> Answer:
+    notes, known = task.fold.notes, task.fold.known
+    model.fit(getattr(notes, array)[known], notes.family[known])
+    return lambda asked: model.predict(getattr(asked.notes, array)[asked.chosen])
 
 
 def ancestor(task: Task) -> Answer:
@@ -110,15 +113,15 @@ def ancestor(task: Task) -> Answer:
         ]
     )
     model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy", jit_compile=False)
-    train, dev = (
-        (np.asarray(task.notes.image[np.sort(part)], np.float32), task.notes.family[np.sort(part)])
-        for part in (task.fold.train, task.fold.dev)
-    )
+    notes, parts = task.fold.notes, (np.sort(task.fold.train), np.sort(task.fold.dev))
+    train, dev = ((np.asarray(notes.image[part], np.float32), notes.family[part]) for part in parts)
     best = keras.callbacks.EarlyStopping(patience=ANCESTOR_EPOCHS, restore_best_weights=True)
     model.fit(*train, validation_data=dev, batch_size=32, epochs=ANCESTOR_EPOCHS, callbacks=[best], verbose=0)
 
-    def answer(notes: Notes, chosen: np.ndarray) -> np.ndarray:
-        return model.predict(np.asarray(notes.image[chosen], np.float32), verbose=0).argmax(axis=1)
+    def answer(asked: Set) -> np.ndarray:
+        return model.predict(np.asarray(asked.notes.image[asked.chosen], np.float32), verbose=0).argmax(
+            axis=1
+        )
 
     return answer
 
@@ -127,21 +130,18 @@ def ours(task: Task, per_bin: bool = True) -> Answer:
     """Our network, trained by the Trainer's own code on files like Transform's."""
     keras.backend.clear_session()
     network, normalize = trained(task, per_bin)
-    return lambda notes, chosen: probabilities(network, normalize, notes, chosen).argmax(axis=1)
+    return lambda asked: probabilities(network, normalize, asked).argmax(axis=1)
 
 
 def trained(
     task: Task, per_bin: bool = True, teachers: Sequence[keras.Model] = ()
 ) -> tuple[keras.Model, Normalize]:
     """Trains our network; the function that comes with it normalizes spectrograms for it."""
-    recipe = task.recipe.model_copy(update={"seed": task.seed})
-    normalize = normalizer(task.notes, task.fold.train, per_bin)
+    recipe, notes, fold = task.recipe.model_copy(update={"seed": task.seed}), task.fold.notes, task.fold
+    normalize = normalizer(notes, fold.train, per_bin)
     train, dev = (
-        index.scan(
-            [str(write_split(task.notes, part, normalize, task.folder / f"{name}.tfrecord"))],
-            task.spectrogram,
-        )
-        for name, part in (("train", task.fold.train), ("dev", task.fold.dev))
+        index.scan([_write_split(notes, part, normalize, task.folder / f"{name}.tfrecord")], task.spectrogram)
+        for name, part in (("train", fold.train), ("dev", fold.dev))
     )
     answers = mean_answers(teachers, train, task.spectrogram)
     checkpoint = Checkpoint(
@@ -161,25 +161,40 @@ def trained(
     return done.network, normalize
 
 
-def probabilities(network: keras.Model, normalize: Normalize, notes: Notes, chosen: np.ndarray) -> np.ndarray:
-    """Return what a network of `trained` answers: float32 [chosen, classes]."""
-    answers: np.ndarray = network.predict(_Batches(notes, chosen, normalize), verbose=0)
-    return answers
+def probabilities(network: keras.Model, normalize: Normalize, asked: Set) -> np.ndarray:
+    """Return what a network of `trained` answers: float32 [notes, classes]."""
+    batches = (asked.notes.log_mel[part] for part in _batches(asked.chosen, 64))
+    return np.concatenate([network.predict_on_batch(normalize(batch)) for batch in batches])
 
 
-class _Batches(keras.utils.PyDataset):
-    """Normalized spectrograms, some at a time."""
+def normalizer(notes: Notes, train: np.ndarray, per_bin: bool = True) -> Normalize:
+    """Return zero mean and unit deviation over the notes at `train`, for each mel bin as in Transform, or over all."""
+    sums = squares = np.zeros(1)
+    for part in _batches(np.sort(train)):
+        batch = np.asarray(notes.log_mel[part], np.float64)
+        sums, squares = sums + batch.mean(axis=1).sum(axis=0), squares + (batch**2).mean(axis=1).sum(axis=0)
+    mean, square = sums / len(train), squares / len(train)
+    if not per_bin:
+        mean, square = (np.full_like(values, np.mean(values)) for values in (mean, square))
+    deviation = np.maximum(np.sqrt(square - mean**2), MIN_DEVIATION)
+    return lambda spectrogram: ((spectrogram - mean) / deviation).astype(np.float32)
 
-    def __init__(self, notes: Notes, chosen: np.ndarray, normalize: Normalize, size: int = 64):
-        super().__init__()
-        self._notes, self._chosen, self._normalize, self._size = notes, chosen, normalize, size
 
-    def __len__(self) -> int:
-        return -(-len(self._chosen) // self._size)
+def _write_split(notes: Notes, chosen: np.ndarray, normalize: Normalize, file: Path) -> str:
+    """Write the notes at `chosen` as Transform does, for the Trainer's own input to read."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tf.io.TFRecordWriter(str(file)) as writer:
+        for batch in _batches(np.sort(chosen)):
+            values = {name: notes.labels[raw][batch] for name, raw in features.RAW.items()}
+            values[features.LOG_MEL] = normalize(notes.log_mel[batch])
+            for record in codec.encode_batch(values):
+                writer.write(record)
+    return str(file)
 
-    def __getitem__(self, number: int) -> tuple[np.ndarray]:
-        chosen = self._chosen[number * self._size : (number + 1) * self._size]
-        return (self._normalize(self._notes.log_mel[chosen]),)
+
+def _batches(chosen: np.ndarray, size: int = 256) -> Iterator[np.ndarray]:
+    for start in range(0, len(chosen), size):
+        yield chosen[start : start + size]
 
 
 def _ours_with(**changes: Any) -> Callable[[Task], Answer]:
@@ -195,7 +210,7 @@ MAIN: dict[str, Callable[[Task], Answer]] = {
     "ancestor": ancestor,
     "extra-trees": extra_trees,
     "svm": svm,
-    "ours": ours,
+    OURS: ours,
 }
 ABLATIONS: dict[str, Callable[[Task], Answer]] = {
     "ours-without-augmentation": _ours_with(augment=AugmentOptions.off()),
@@ -207,4 +222,5 @@ FROZEN: dict[str, Callable[[Task], Answer]] = {
     "musicnn, svm": frozen_svm,
     "musicnn, logistic": frozen_logistic,
 }
+OTHERS = {name: train for name, train in (MAIN | FROZEN).items() if name != OURS}
 CONTENDERS = MAIN | ABLATIONS | FROZEN
