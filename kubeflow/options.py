@@ -1,4 +1,4 @@
-"""What a user may set about running on a cluster. Imports nothing heavy."""
+"""Options of runs on a cluster. Imports nothing heavy."""
 
 import re
 from typing import Annotated, Literal
@@ -21,36 +21,38 @@ def quantity(text: str) -> float:
     """Return the value of a Kubernetes quantity: 500m → 0.5, 8Gi → 8589934592.
 
     Raises:
-      ValueError: it is none.
+      ValueError: it is not a quantity.
     """
     if not QUANTITY.fullmatch(text):
-        raise ValueError(f"{text!r} is no Kubernetes quantity; write 2, 500m or 8Gi")
+        raise ValueError(f"{text!r} is not a Kubernetes quantity; write for example 2, 500m or 8Gi")
     number = re.match(r"[0-9.]+", text)
     assert number
     return float(number[0]) * _FACTORS[text[number.end() :]]
 
 
 class StepOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """What one step is given. Anything left out is taken from the step `default`."""
+    """Resources and settings of one step. Omitted fields are taken from the step `default`."""
 
     cpu: str | None = None
-    """Cores, requested and at most: 2 or 500m."""
+    """Request and limit, in cores: 2 or 500m."""
     memory: str | None = None
-    """Requested and at most: 8Gi. A step that takes more is killed."""
+    """Request and limit: 8Gi. A step that uses more is killed."""
     gpus: int | None = pydantic.Field(default=None, ge=0)
+    """Number of GPUs."""
     gpu_type: str | None = None
-    """nvidia.com/gpu on Kubeflow; NVIDIA_TESLA_T4 and the like on Vertex AI."""
+    """nvidia.com/gpu on Kubeflow; for example NVIDIA_TESLA_T4 on Vertex AI."""
     node_selector: dict[str, str] | None = None
-    """Labels that the node must carry."""
+    """Labels that the node must have."""
     tolerates: tuple[str, ...] | None = None
-    """Keys of the taints (NoSchedule) that the step may run in spite of, for example nvidia.com/gpu."""
+    """Keys of taints (NoSchedule) that the step tolerates, for example nvidia.com/gpu."""
     image: str | None = pydantic.Field(default=None, pattern=IMAGE_PATTERN)
-    """Another image than the pipeline's, for example its GPU variant."""
+    """Image instead of the pipeline's, for example its GPU variant."""
     cache: bool | None = None
-    """Whether an earlier result may be taken."""
+    """Whether a cached result may be used."""
     retries: int | None = pydantic.Field(default=None, ge=0, le=20)
+    """Number of retries after a failure."""
     timeout_s: int | None = pydantic.Field(default=None, gt=0)
-    """The step is stopped after so many seconds; Kubeflow only."""
+    """Time limit in seconds; Kubeflow only."""
 
     @pydantic.field_validator("cpu", "memory")
     @classmethod
@@ -60,19 +62,19 @@ class StepOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
         return text
 
     def over(self, below: "StepOptions") -> "StepOptions":
-        """Return these options, and those of `below` where nothing is set."""
+        """Return these options, completed by those of `below`."""
         return below.model_copy(update=self.model_dump(exclude_none=True))
 
 
 class KeyRef(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """One key of a Secret or ConfigMap; its value never passes through here."""
+    """Reference to a key of a Secret or ConfigMap, without its value."""
 
     name: Name
     key: str = pydantic.Field(min_length=1)
 
 
 NEVER_CACHED = StepOptions(cache=False)
-"""Of a step that reads or changes what lies outside of the pipeline: Kubeflow's cache key would not notice."""
+"""For a step that reads or changes data outside the pipeline, which is not part of Kubeflow's cache key."""
 
 DEFAULT_STEPS = {
     EVERY_STEP: StepOptions(cpu="2", memory="8Gi", gpus=0, gpu_type="nvidia.com/gpu", cache=True, retries=2),
@@ -92,36 +94,39 @@ class KubeflowOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
     """Where and how the pipeline runs on a cluster."""
 
     image: str = pydantic.Field("localhost:5000/nsynth:latest", pattern=IMAGE_PATTERN)
-    """The image that `kubeflow/Dockerfile` builds; better with a digest than with a tag."""
+    """Image built from `kubeflow/Dockerfile`; a digest is better than a tag."""
     pipeline_root: str = pydantic.Field("minio://mlpipeline/nsynth", pattern=r"^(minio|s3|gs)://[^/]+(/.*)?$")
-    """Object store below which the steps' outputs go."""
+    """Address in an object store for the steps' outputs."""
     artifacts: Literal["claim", "store"] | None = None
-    """claim: outputs stay on the volume of `workspace`, and the object store holds a pointer to each; store: they are
-    copied into the object store and from there into every pod that reads them. None: claim on Kubeflow, whose steps
-    all mount that volume; store on Vertex AI."""
+    """Where steps store their outputs. claim: on the volume of `workspace`, with a pointer to each output in the object
+    store; store: in the object store, from which they are copied into every pod that reads them. None: claim on
+    Kubeflow, where all steps mount that volume; store on Vertex AI."""
     pattern: str = pydantic.Field(default="*", min_length=1)
-    """Which files of `data` are read. `span-{SPAN:6}/*`: those of a span folder such as span-000001, which the first
-    step finds; `span-{SPAN}/*`: the same with any number of digits, such as span-1."""
+    """Files of `data` to read. `span-{SPAN:6}/*`: those of a span folder such as span-000001, which the first step
+    finds; `span-{SPAN}/*`: the same with any number of digits, such as span-1."""
     steps: dict[str, StepOptions] = {}
-    """Step → what it is given; `default` counts for every step."""
+    """Step → its resources and settings; `default` applies to every step."""
     retry_after_s: int = pydantic.Field(60, gt=0)
-    """Pause before the first retry; doubled each time, an hour at most."""
+    """Wait before the first retry, in seconds; it doubles with each retry, up to an hour."""
     volumes: dict[Name, str] = {"nsynth-data": "/data", "nsynth-models": "/models"}
-    """Volume claim → where every step sees it. Kubeflow only; Vertex AI reads gs:// addresses."""
+    """Volume claim → path at which every step mounts it. Kubeflow only; Vertex AI reads gs:// addresses."""
     config_maps: dict[EnvName, KeyRef] = {}
-    """Environment variable → the ConfigMap's key with its value. Kubeflow only."""
+    """Environment variable → ConfigMap and key with its value. Kubeflow only."""
     secrets: dict[EnvName, KeyRef] = {}
-    """Environment variable → the Secret's key with its value. Kubeflow only."""
+    """Environment variable → Secret and key with its value. Kubeflow only."""
     image_pull_secret: Name | None = None
+    """Secret with the credentials of the image's registry."""
     service_account: Name | None = "nsynth-pipeline"
+    """Service account of the steps."""
     namespace: Name | None = None
-    """The user's, on a multi-user installation; none on a single-user one."""
+    """Namespace of the user on a multi-user installation. None: a single-user installation."""
     host: str | None = None
-    """Address of the Kubeflow Pipelines API, such as http://localhost:8080; none asks KF_PIPELINES_ENDPOINT."""
+    """Address of the Kubeflow Pipelines API, such as http://localhost:8080. None: KF_PIPELINES_ENDPOINT is used."""
     experiment: str = pydantic.Field("nsynth", min_length=1)
+    """Experiment to which the runs belong."""
 
     def step(self, name: str) -> StepOptions:
-        """Return all that counts for one step: its own options, then `default`, then what ships with the code."""
+        """Return the options of one step: its own, completed by `default` and by those of the code."""
         chain = [
             self.steps.get(name),
             DEFAULT_STEPS.get(name),

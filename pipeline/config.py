@@ -1,7 +1,7 @@
-"""The one configuration object: typed, frozen, read from one YAML file and validated once.
+"""The configuration: typed, frozen, read from one YAML file and validated once.
 
-Each room owns its options (`<room>/options.py`); here they are put together. Heavy packages are never imported
-from here, so that a command can refuse a bad file at once.
+Each package defines its options in `options.py`; this module combines them. It imports no heavy packages, so that a
+command can reject an invalid file at once.
 """
 
 import difflib
@@ -39,23 +39,23 @@ DEFAULT_CONFIG = CONFIGS / "demo.yaml"
 SMALL_DEMO = DEFAULT_CONFIG.with_name("demo-small.yaml")
 """The demo where only TimGM6mb is installed."""
 SECRET = re.compile("password|passwd|secret|token|credential|hooks|watcher")
-"""Keys whose values are not printed: the address of a hook or a watcher lets in whoever knows it."""
+"""Keys whose values are not printed. The address of a hook or watcher is a secret too: it grants access."""
 _PATTERN = re.compile(r"[*?\[\]]")
 
 
 class Config(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """All that a user can set. Paths are relative to the folder in which the command is started."""
+    """All settings. Paths are relative to the folder in which the command is started."""
 
     name: str = pydantic.Field("nsynth", pattern=r"^[a-z][a-z0-9-]*$")
     """Name of the pipeline: its runs share a cache and a history."""
     workspace: Path = Path("workspace")
-    """Everything that a run writes lies below this folder."""
+    """Folder for everything that a run writes."""
     data: str | None = None
-    """Folder with NSynth in any form, or its address (s3://, gs://, http://, https://); none means the demo corpus,
-    rendered into the workspace."""
+    """Folder with notes in any supported format, or its address (s3://, gs://, http://, https://). None: the demo
+    corpus, rendered into the workspace."""
     metadata_server: str | None = None
-    """Address of a database for the history, `postgresql://user@host:port/database` or `mysql://…`; none means a
-    sqlite file in the workspace."""
+    """Address of a database for the history, `postgresql://user@host:port/database` or `mysql://…`. None: a SQLite file
+    in the workspace."""
 
     corpus: CorpusOptions = CorpusOptions()
     ingest: IngestOptions = IngestOptions()
@@ -87,27 +87,27 @@ class Config(pydantic.BaseModel, frozen=True, extra="forbid"):
 
     @property
     def input_base(self) -> str:
-        """Where ingest reads from."""
+        """Folder or address of the notes."""
         return self.data or str(self.workspace / "data")
 
     @property
     def artifacts(self) -> Path:
-        """Where TFX keeps the steps' outputs."""
+        """Folder of the steps' outputs."""
         return self.workspace / "artifacts"
 
     @property
     def metadata(self) -> Path | str:
-        """Where the history of all runs is kept: a sqlite file, or the address of a server."""
+        """History of all runs: a SQLite file, or the address of a server."""
         return self.metadata_server or self.workspace / "metadata.sqlite"
 
     @property
     def accepted(self) -> str:
-        """Where the data gate keeps the statistics of what it accepted."""
+        """Folder with the statistics of the data that DataGate accepted."""
         return str(self.workspace / "accepted")
 
     @property
     def checkpoints(self) -> str:
-        """Where a training that was killed finds its last checkpoint."""
+        """Folder of the checkpoints from which a killed training resumes."""
         return str(self.workspace / "checkpoints")
 
     @property
@@ -116,23 +116,23 @@ class Config(pydantic.BaseModel, frozen=True, extra="forbid"):
         return self.push.destination or str(self.workspace / "models")
 
     def without_secrets(self) -> str:
-        """Return the settings as JSON, for the history; what may hold a password is left out."""
+        """Return the settings as JSON, for the history, without those that may contain a password."""
         return self.model_dump_json(exclude={"metadata_server": True, "retrain": {"hooks", "watcher"}})
 
 
 class ConfigError(nsynth.UserError):
-    """A configuration that cannot be used; names the key, the value and what is allowed."""
+    """Report an invalid configuration: the key, the value and what is allowed."""
 
 
 def load_config(path: Path | str = DEFAULT_CONFIG, overrides: Iterable[str] = ()) -> Config:
-    """Read a YAML file, apply `key.subkey=value` overrides in order, and validate the whole.
+    """Read a YAML file, apply `key.subkey=value` overrides in order, and validate the result.
 
-    A value that begins with `~/` lies in the home folder. The value of an override is YAML, but text as it stands
-    where the key takes text or a path: `data=2024` and `data=nsynth #2` are folders, `data=null` is none.
+    A value that begins with `~/` refers to the home folder. The value of an override is YAML, except for keys of text
+    and paths, which take it literally: `data=2024` and `data=nsynth #2` are folders, `data=null` is none.
 
     Raises:
-      ConfigError: the file cannot be read, or a key or value is not allowed; all faults are listed, each with the
-        place that it comes from, and no password among them.
+      ConfigError: the file cannot be read, or a key or value is not allowed. The message lists all errors, each with
+        the file or override that it comes from, and contains no password.
     """
     try:
         content = yaml.safe_load(located(path).read_text(encoding="utf-8")) or {}
@@ -150,19 +150,19 @@ def load_config(path: Path | str = DEFAULT_CONFIG, overrides: Iterable[str] = ()
 
 
 def located(path: Path | str) -> Path:
-    """Give the file at `path`; where there is none and it is named configs/…, the one that comes with the project."""
+    """Return `path` or, if it does not exist and is configs/…, the file of that name that comes with the project."""
     path = Path(path).expanduser()
     shipped = CONFIGS.parent / path
     return shipped if not path.exists() and path.parts[:1] == (CONFIGS.name,) and shipped.is_file() else path
 
 
 def text_override(key: str, value: str) -> str:
-    """Return the override that sets `key` to this text, whatever it looks like as YAML."""
+    """Return the override that sets `key` to this text, even if the text is valid YAML of another type."""
     return f"{key}={json.dumps(value)}"
 
 
 def _apply(content: dict[str, Any], override: str) -> tuple[str, ...]:
-    """Put the value of an override into the file's content; the parts of its key."""
+    """Write the value of an override into the file's content; return the parts of its key."""
     key, equals, value = override.partition("=")
     if not equals:
         raise ConfigError(f"--set {masked(override)}: write key=value, for example --set recipe.epochs=5")
@@ -179,7 +179,7 @@ def _apply(content: dict[str, Any], override: str) -> tuple[str, ...]:
 
 
 def _value(key: tuple[str, ...], text: str) -> Any:
-    """Return what an override sets: YAML, or the text as it stands where the key takes text."""
+    """Parse the value of an override: YAML, or literal text if the key takes text."""
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
@@ -209,7 +209,7 @@ def _at_home(value: Any) -> Any:
 
 
 def _faults(error: pydantic.ValidationError, path: Path | str, overridden: list[tuple[str, ...]]) -> str:
-    """Return a line on each fault, below the name of the place that it comes from."""
+    """Return a line for each error, below the file or override that it comes from."""
     by_place: dict[str, list[str]] = {}
     for fault in error.errors():
         keys = tuple(map(str, fault["loc"]))
@@ -223,7 +223,7 @@ def _faults(error: pydantic.ValidationError, path: Path | str, overridden: list[
 
 
 def _explain(fault: Mapping[str, Any]) -> str:
-    """One line on one fault of pydantic's list: key, value, what is allowed."""
+    """Return one line for an error of pydantic: key, value, what is allowed."""
     key = ".".join(str(part) for part in fault["loc"])
     shown = f"{key}{_shown(key, fault['input'])}"
     if fault["type"] != "extra_forbidden":
@@ -235,14 +235,14 @@ def _explain(fault: Mapping[str, Any]) -> str:
 
 
 def _shown(key: str, value: Any) -> str:
-    """Return the value, if it is a single one and surely no secret."""
+    """Return the value, if it is a single one and cannot be a secret."""
     if (isinstance(value, (dict, list)) and value) or SECRET.search(key):
         return ""
     return f" = {(masked(value) if isinstance(value, str) else value)!r}"
 
 
 def _without_content(error: Exception) -> str:
-    """Return what is wrong and where; never a line of the file, which may hold a password."""
+    """Return what is wrong and where, without the line of the file, which may contain a password."""
     mark = getattr(error, "problem_mark", None)
     if mark is None:
         return "it is not text in UTF-8" if isinstance(error, UnicodeDecodeError) else "it cannot be read"

@@ -1,6 +1,6 @@
-"""Every setting with its type, default and meaning, read from the option classes; and where a run's values come from.
+"""List every setting with type, default and meaning, read from the option classes, and where a run's values come from.
 
-The reference in docs/configuration.md and `nsynth config` are made from this. Imports nothing heavy.
+The source of docs/configuration.md and `nsynth config`. Imports nothing heavy.
 """
 
 import ast
@@ -34,7 +34,7 @@ class Setting:
     """What is allowed: type and bounds."""
     default: Any
     meaning: str
-    """One sentence or more; empty where the name says it all."""
+    """Description; empty if there is none."""
 
 
 def settings(
@@ -43,9 +43,9 @@ def settings(
     """Yield all keys in the order of the classes, sections flattened.
 
     Args:
-      defaults: the section to list, with the values that hold where nothing is set; none means the whole file.
+      defaults: the section to list, with its default values; None: the whole file.
       prefix: dotted key of the section, ending with a dot.
-      above: meaning of the section, for keys that have none of their own.
+      above: meaning of the section, for keys without a meaning.
     """
     defaults = Config() if defaults is None else defaults
     meanings = _docstrings(type(defaults))
@@ -68,7 +68,7 @@ def sections() -> dict[str, str]:
 
 
 def as_text(value: Any) -> str:
-    """Return a value as it would be written in the file, passwords in addresses left out."""
+    """Return a value as it would be written in the file, without passwords in addresses."""
     return re.sub(r"(://[^:/@\s\"]+):[^@/\s\"]*@", r"\1:…@", json.dumps(value, ensure_ascii=False))
 
 
@@ -83,7 +83,7 @@ def values(
       overrides: the `key=value` of the command line.
 
     Yields:
-      The key, its value (HIDDEN where it may hold a secret) and one of `default`, `file`, `--set`.
+      The key, its value (HIDDEN if it may contain a secret) and one of `default`, `file`, `--set`.
     """
     given = [override.partition("=")[0].strip() for override in overrides]
     for setting in settings():
@@ -105,12 +105,12 @@ def reference() -> str:
     lines = [
         "# Configuration",
         "",
-        "Every setting of the YAML file; `configs/demo.yaml` is used where no file is named. `--set KEY=VALUE`",
-        "overrides one on the command line. `nsynth config show` prints what a run would use and where each value",
-        "comes from.",
+        "This page lists every setting of the YAML file. Without `--config`, commands use `configs/demo.yaml`.",
+        "`--set KEY=VALUE` overrides a setting. `nsynth config show` prints the values that a run would use and where",
+        "each value comes from.",
         "",
-        "With `--set`, a value is YAML, but taken as it stands where the key takes text or a path: `data=2024` and",
-        "`data=nsynth #2` are folders; `data=null` unsets. A text that begins with `~/` lies in the home folder.",
+        "The value of `--set` is YAML, except for keys of type string or path, which take it literally: `data=2024`",
+        "and `data=nsynth #2` are folders. `data=null` removes a value. `~/` at the start of a string is the home folder.",
         "",
         "This page is generated: `nsynth config reference > docs/configuration.md`.",
     ]
@@ -143,7 +143,7 @@ def _stands_in(file: Mapping[str, Any], key: str) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """Without pydantic models inside, ready for JSON."""
+    """Return the value without pydantic models, ready for JSON."""
     return pydantic.TypeAdapter(Any).dump_python(value, mode="json")
 
 
@@ -182,7 +182,7 @@ def _type_name(annotation: Any) -> str:
         return " or ".join(_type_name(argument) for argument in arguments)
     if section := _section(annotation):
         return f"keys {', '.join(section.model_fields)}"
-    return {str: "text", bool: "true or false", int: "whole number", float: "number", Path: "path"}.get(
+    return {str: "string", bool: "boolean", int: "integer", float: "number", Path: "path"}.get(
         annotation, getattr(annotation, "__name__", str(annotation))
     )
 

@@ -15,18 +15,18 @@ class LatencyLimit(pydantic.BaseModel, frozen=True, extra="forbid"):
 
 
 class CanaryOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """Limits for the exported model in a separate process, as in a server."""
+    """Thresholds for the exported model in a separate process, as in a server."""
 
     notes: int = pydantic.Field(default=64, ge=1)
-    """Number of real notes sent to every signature; at most those of the sample that ingest puts aside."""
+    """Number of real notes sent to every signature; at most those of ingest's output `sample`."""
     max_difference: float = pydantic.Field(default=1e-3, gt=0)
     """Largest allowed difference of a probability from the gate's predictions."""
     latency: dict[int, LatencyLimit] = {
         1: LatencyLimit(p50_ms=250, p95_ms=500, calls=20),
         32: LatencyLimit(p50_ms=4000, p95_ms=8000, calls=8),
     }
-    """Batch size → latency limits. Generous, since training machines are often busier than servers."""
+    """Batch size → latency limits. Generous by default, because training machines are often busier than servers."""
     max_memory_mb: float = pydantic.Field(default=3000, gt=0)
     """Limit of the peak resident memory of the process, including TensorFlow, in MB."""
     timeout_s: float = pydantic.Field(default=300, gt=0)
-    """Timeout of the process; after it the model is not blessed."""
+    """Time limit of the process, in seconds; a model that exceeds it is not blessed."""

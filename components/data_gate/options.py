@@ -1,4 +1,4 @@
-"""Options of the data gate."""
+"""Options of DataGate. Imports nothing heavy."""
 
 from typing import Literal
 
@@ -11,16 +11,16 @@ Action = Literal["stop", "warn"]
 
 
 class Limit(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """An upper limit and the action above it: stop the run, or warn."""
+    """A threshold and the action above it: stop the run, or warn."""
 
     limit: float = Field(ge=0)
     action: Action = "stop"
 
 
 class DataGateOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """A limit for each measurement. Shares and distances range from 0 to 1.
+    """Thresholds for the data. Shares and distances range from 0 to 1.
 
-    Drift is measured on the train split against the data accepted last: Jensen-Shannon divergence for numbers,
+    Drift is the distance of the train split from the last accepted data: Jensen-Shannon divergence for numbers,
     L-infinity distance of the shares for names.
     """
 
@@ -35,4 +35,4 @@ class DataGateOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
     drift: dict[str, Limit] = {
         feature: Limit(limit=limit, action=action) for feature, (limit, action) in nsynth.DRIFT.items()
     }
-    """Feature → limit of its distance from the last accepted data."""
+    """Feature → threshold for its distance from the last accepted data."""

@@ -5,11 +5,11 @@ from pydantic import Field
 
 
 class DriftOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """The champion's predictions on the new span; the limits of feature drift are those of data_gate.drift."""
+    """Thresholds for the champion's predictions on the new span. Those for features are data_gate.drift."""
 
     max_prediction_drift: float = Field(default=0.2, ge=0, le=1)
-    """Limit of prediction drift: the Jensen-Shannon divergence of the champion's mean predictions on two consecutive
-    spans. Above it, Drift warns."""
+    """Threshold for prediction drift: the Jensen-Shannon divergence of the champion's mean predictions on two
+    consecutive spans. Above it, Drift warns."""
     min_agreement: float = Field(default=0.6, ge=0, le=1)
-    """Lowest label agreement of the champion, relative to the previous span; below it, the span is refused as
-    mislabelled."""
+    """Threshold for the label agreement of the champion, relative to the previous span. Below it, the span is refused
+    as mislabelled."""

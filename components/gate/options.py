@@ -13,14 +13,14 @@ SLICE_KINDS = (*NAMES, *(number.word for number in nsynth.NUMBERS))
 
 
 class GateOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """Thresholds for a candidate, and the confidence of the intervals."""
+    """Thresholds for the candidate, and the confidence level of the intervals."""
 
     min_accuracy: Share = 0.4
-    """Threshold for the accuracy over all notes; applies to the lower bound of its interval."""
+    """Threshold for the lower bound of the accuracy over all notes."""
     min_macro_recall: Share = 0.3
-    """Threshold for macro recall, in which small families count as much as large ones; applies to the lower bound."""
+    """Threshold for the lower bound of macro recall, in which small families count as much as large ones."""
     max_calibration_error: Share | None = None
-    """Threshold for the expected calibration error; none: only reported."""
+    """Threshold for the expected calibration error. None: it is only reported."""
     min_slice_accuracy: Share = 0.05
     """Threshold for the accuracy of every slice that is large enough."""
     slice_thresholds: dict[str, Share] = {}
@@ -31,23 +31,25 @@ class GateOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
     margin: Share = 0.02
     """How much accuracy a candidate may lose under `not_worse`."""
     max_slice_loss: Share = 0.1
-    """A slice has regressed if its accuracy is lower than the champion's by more than this, significantly."""
+    """A slice has regressed if its accuracy is significantly lower than the champion's, and by more than this."""
     confidence: float = pydantic.Field(0.95, ge=0.5, lt=1)
-    """Of the intervals (two-sided) and of the comparison with the champion (one-sided)."""
+    """Confidence level of the intervals (two-sided) and of the comparison with the champion (one-sided)."""
 
     min_notes: int = pydantic.Field(20, ge=1)
-    """Smaller slices are not checked."""
+    """Slices with fewer notes are not checked."""
     min_instruments: int = pydantic.Field(2, ge=2)
     """Slices with fewer instruments are not checked: errors on notes of one instrument are correlated."""
     edges: dict[str, tuple[int, ...]] = {
         number.word: number.edges for number in nsynth.NUMBERS if number.edges
     }
-    """Number, such as `pitch` → values at which the bands of its slices begin; the last one ends the last band."""
+    """Number, such as `pitch` → edges of the bands that form its slices, the end of the last band included."""
 
     resamples: int = pydantic.Field(2000, ge=200, le=100_000)
-    """Bootstrap resamples."""
+    """Number of bootstrap resamples."""
     seed: int = 0
+    """Seed of the bootstrap."""
     calibration_bins: int = pydantic.Field(15, ge=2)
+    """Number of bins of the calibration error."""
 
     @pydantic.model_validator(mode="before")
     @classmethod

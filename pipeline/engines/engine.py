@@ -1,4 +1,4 @@
-"""Which engine carries the Beam steps, and its options. Imports nothing heavy."""
+"""The engine that runs the Beam steps, and its options. Imports nothing heavy."""
 
 import importlib.util
 import os
@@ -16,7 +16,7 @@ from pipeline.engines.options import FlinkOptions, Workers
 
 CHECKOUT_SETUP = Path(nsynth.__file__).with_name("setup.py")
 INSTALLED_WHEEL = Path(os.environ.get("NSYNTH_WHEEL_FOLDER", f"{sys.prefix}/share/nsynth"))
-"""Where `python -m pipeline.install` keeps the wheel that it has installed; elsewhere only if it was put elsewhere."""
+"""Folder in which `python -m pipeline.install` keeps the wheel that it has installed."""
 # By full name: `DirectRunner` would first try to download another engine at run time.
 LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 
@@ -25,13 +25,13 @@ class EngineOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
     """The engine of ExampleGen, StatisticsGen, Transform and Evaluator."""
 
     runner: Literal["local", "local-parallel", "flink", "spark", "dataflow"] = "local"
+    """Engine of the Beam steps; see docs/engines.md."""
     flink: FlinkOptions = FlinkOptions()
     spark: dict[str, beam_options.Value] = {}
-    """Beam's own options by name, such as spark_master_url, spark_job_server_jar or job_endpoint. It has not been run
-    with this pipeline."""
+    """Beam's own options by name, such as spark_master_url, spark_job_server_jar or job_endpoint. Not tested."""
     dataflow: dict[str, beam_options.Value] = {}
-    """Beam's own options by name: at least project, region and temp_location; sdk_container_image names an image that
-    holds this project. It has not been run with this pipeline."""
+    """Beam's own options by name: at least project, region and temp_location; sdk_container_image is an image that
+    contains this project. Not tested."""
 
     @pydantic.model_validator(mode="after")
     def _runner_is_set_up(self) -> Self:
@@ -39,10 +39,10 @@ class EngineOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
         return self
 
     def beam_args(self) -> list[str]:
-        """Command-line arguments for Beam.
+        """Return command-line arguments for Beam.
 
-        One of them says how our packages reach workers on other machines; that also keeps TFX from building a
-        source package for every step.
+        One of them says how this project reaches workers on other machines. Without it, TFX would build a source
+        package for every step.
         """
         match self.runner:
             case "local":
@@ -65,14 +65,13 @@ class EngineOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
         return self.runner == "dataflow" and "sdk_container_image" in self.dataflow
 
     def check(self, paths: Iterable[str]) -> None:
-        """Make sure before a run that this machine has what the engine wants.
+        """Check before a run that this machine has everything that the engine needs.
 
         Args:
-          paths: where the run reads and writes.
+          paths: paths that the run reads and writes.
 
         Raises:
-          nsynth.UserError: an extra, a jar or a program is missing, Beam refuses an option, or a path means something
-            else elsewhere.
+          nsynth.UserError: an extra, a jar or a program is missing, Beam rejects an option, or a path is not absolute.
         """
         if self.runner in ("local", "local-parallel"):
             return
@@ -80,12 +79,12 @@ class EngineOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
             if "://" not in path and not os.path.isabs(path):
                 raise nsynth.UserError(
                     f"engine.runner = {self.runner}: its workers start in other folders, so the path {path} must be "
-                    "absolute and the same on every machine. Set workspace and data so."
+                    "absolute and the same on every machine. Set workspace and data to absolute paths."
                 )
         if not self._in_image and not os.path.isfile(shipped().partition("=")[2]):
             raise nsynth.UserError(
-                f"engine.runner = {self.runner}: its workers need this project's wheel, and there is none in "
-                f"{INSTALLED_WHEEL}. Install it with python -m pipeline.install (docs/installing.md)."
+                f"engine.runner = {self.runner}: its workers need this project's wheel, but {INSTALLED_WHEEL} has "
+                "none. Install it with python -m pipeline.install (docs/installing.md)."
             )
         if self.runner == "dataflow":
             self._check_dataflow()
@@ -96,7 +95,7 @@ class EngineOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
             _check_job_server(self.flink)
 
     def _check_dataflow(self) -> None:
-        """Return what Beam's validator would ask Google about if it were not set."""
+        """Check the options that Beam's validator would request from Google if they were missing."""
         if absent := [name for name in ("project", "region", "temp_location") if name not in self.dataflow]:
             raise nsynth.UserError(f"engine.dataflow needs {', '.join(absent)}")
         if not str(self.dataflow["temp_location"]).startswith("gs://"):
@@ -106,7 +105,7 @@ class EngineOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
 
 
 def shipped() -> str:
-    """Name to Beam what holds our packages: the checkout's set-up file, or else the wheel that was installed."""
+    """Return Beam's argument for this project's packages: the checkout's setup.py, or the installed wheel."""
     if CHECKOUT_SETUP.is_file():
         return f"--setup_file={CHECKOUT_SETUP}"
     return f"--extra_package={next(INSTALLED_WHEEL.glob('*.whl'), INSTALLED_WHEEL)}"
@@ -128,8 +127,8 @@ def _check_job_server(options: FlinkOptions) -> None:
     jar = options.job_server_jar
     if jar and "://" not in jar and not os.path.isfile(jar):
         raise nsynth.UserError(
-            f"engine.flink.job_server_jar: there is no file {jar}. Fetch the job server of Beam's Flink runner, "
-            "or set engine.flink.job_endpoint to one that runs."
+            f"engine.flink.job_server_jar: there is no file {jar}. Download the job server of Beam's Flink runner, "
+            "or set engine.flink.job_endpoint to a running one."
         )
     if jar and not shutil.which("java"):
         raise nsynth.UserError(

@@ -18,18 +18,21 @@ class Workers(pydantic.BaseModel, frozen=True, extra="forbid"):
     """How the engine gets Python workers."""
 
     environment: Literal["process", "docker", "external", "loopback"] = "process"
-    """process: the engine's machines start `command`; docker: they start `image`; external: a pool at `pool` starts
-    them (a side car, on Kubernetes); loopback: they run in the submitting process, for trying things out."""
+    """How Python workers are started. process: the engine's machines run `command`; docker: they run `image`; external:
+    a pool at `pool` starts them (a sidecar on Kubernetes); loopback: they run in the submitting process, for
+    experiments."""
     command: str | None = None
-    """process: what starts a worker; it must lie on the engine's machines. None: `pipeline/engines/beam_worker`, where
-    it lies on this machine."""
+    """For process: command that starts a worker, on the engine's machines. None: `pipeline/engines/beam_worker`, with
+    its path on this machine."""
     python: str | None = None
-    """process: interpreter on the engine's machines whose environment has the locked packages. None: the path of the
-    one that runs this."""
+    """For process: interpreter on the engine's machines whose environment has the locked packages. None: the path of
+    the current interpreter."""
     image: str | None = None
+    """For docker: a Beam SDK image with the packages of this project."""
     pool: Endpoint | None = None
+    """For external: host:port of Beam's worker pool."""
     per_machine: int = pydantic.Field(default=1, ge=0)
-    """Worker processes on each machine; 0 means one a core. Transform uses all cores from one."""
+    """Worker processes on each machine; 0: one for each core. Transform uses all cores from one process."""
 
     @pydantic.model_validator(mode="after")
     def _has_what_it_needs(self) -> Self:
@@ -42,7 +45,7 @@ class Workers(pydantic.BaseModel, frozen=True, extra="forbid"):
         return self
 
     def beam_args(self) -> list[str]:
-        """Command-line arguments for Beam."""
+        """Return command-line arguments for Beam."""
         config = {
             "process": json.dumps(
                 {
@@ -64,23 +67,25 @@ class Workers(pydantic.BaseModel, frozen=True, extra="forbid"):
 class FlinkOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
     """Options of Beam's Flink runner.
 
-    Whether a job is taken up again after a worker was lost is Flink's own setting, `restart-strategy`: Beam's option
-    for it has no effect on a batch job.
+    Whether a job restarts after a worker is lost depends on Flink's setting `restart-strategy`: Beam's option for it
+    has no effect on a batch job.
     """
 
     job_endpoint: Endpoint | None = None
-    """host:port of a job server that runs already; or `job_server_jar`."""
+    """host:port of a running job server; or set `job_server_jar`."""
     job_server_jar: str | None = None
-    """Path of a job server that each step starts."""
+    """Path of the jar of a job server, which each step starts; or set `job_endpoint`."""
     workers: Workers = Workers()
     master: str = "[auto]"
-    """host:port of Flink's job manager; [local] starts a cluster within the job server."""
+    """host:port of Flink's job manager; [local] starts a cluster in the job server."""
     version: Literal["1.19", "1.20", "2.0", "2.1", "2.2"] = "1.20"
+    """Version of Flink."""
     submit_uber_jar: bool = False
-    """Hand job and job server in to `master` as one jar."""
+    """Submit job and job server to `master` as one jar."""
     parallelism: Count = 2
     """Task slots of a job."""
     max_parallelism: Count | None = None
+    """Upper limit of the parallelism that Flink may use. None: Flink's default."""
 
     @pydantic.model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -93,15 +98,15 @@ class FlinkOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
         return self
 
     def beam_args(self) -> list[str]:
-        """Command-line arguments for Beam.
+        """Return command-line arguments for Beam.
 
         Raises:
-          ValueError: no job server is named, or two are.
+          ValueError: no job server is given, or two are.
         """
         if bool(self.job_endpoint) == bool(self.job_server_jar):
             raise ValueError(
-                "runner flink needs either job_endpoint, host:port of a job server that runs, or job_server_jar, "
-                "path of the jar of one (beam-runners-flink-...-job-server)"
+                "runner flink needs either job_endpoint, host:port of a running job server, or job_server_jar, "
+                "path of a job server's jar (beam-runners-flink-...-job-server)"
             )
         server = (
             ["--runner=PortableRunner", f"--job_endpoint={self.job_endpoint}"]

@@ -1,4 +1,4 @@
-"""What a user may set of unattended retraining. Imports nothing heavy."""
+"""Options of unattended retraining. Imports nothing heavy."""
 
 import re
 import shlex
@@ -16,40 +16,40 @@ _ADDRESS = re.compile(r"https?://[^\s/]+(/\S*)?")
 
 Event = Literal["pushed", "kept", "refused", "failed"]
 Hook = Annotated[str, Field(min_length=1)]
-"""A command, run without a shell, or an http(s) address; both are given the round's line of the ledger as JSON."""
+"""A command, run without a shell, or an http(s) address; both get the round's record as JSON."""
 
 
 def _address(text: str) -> str:
-    """Return a web address; what is wrong with one is told without it, since it may hold a secret."""
+    """Return a web address. The error message does not contain it, because it may contain a secret."""
     if not _ADDRESS.fullmatch(text):
         raise ValueError("not an address; write https://host/path")
     return text
 
 
 Address = Annotated[str, pydantic.AfterValidator(_address)]
-"""Of a web server."""
+"""An address of a web server."""
 
 
 class ScheduleOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """When rounds start by themselves."""
+    """When `nsynth schedule` starts rounds."""
 
     cron: str = "0 3 * * *"
-    """Minute, hour, day of month, month, day of week (0 is Sunday, or by name); all five have to fit."""
+    """Minute, hour, day of month, month, day of week (0 is Sunday, or by name); all five must match."""
     timezone: str = "UTC"
-    """Of the cron expression, such as Europe/Berlin."""
+    """Time zone of the cron expression, such as Europe/Berlin."""
     jitter_s: int = Field(default=60, ge=0)
-    """A round starts up to so much later, so that many machines do not start as one."""
+    """Largest random delay of a round, in seconds, so that many machines do not start at the same time."""
     catch_up: bool = True
-    """Whether rounds missed while the scheduler was down are made up for, by one."""
+    """Whether one round makes up for rounds missed while the scheduler was down."""
     stop_grace_s: float = Field(default=30.0, ge=0)
-    """On SIGTERM a round that runs is given so long to finish before it is interrupted."""
+    """Time, in seconds, that a running round has to finish after SIGTERM before it is interrupted."""
 
     @pydantic.field_validator("cron")
     @classmethod
     def _cron(cls, expression: str) -> str:
         fields = len(expression.split())
         if fields != 5:
-            raise ValueError(f"five fields are wanted (minute hour day month weekday), not {fields}")
+            raise ValueError(f"it has {fields} fields; write five (minute hour day month weekday)")
         return expression
 
     @pydantic.field_validator("timezone")
@@ -63,58 +63,57 @@ class ScheduleOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
 
 
 class RetryOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """What is done about faults that may pass: a full disk, a broken connection."""
+    """Retries after transient errors, such as a full disk or a lost connection."""
 
     attempts: int = Field(default=3, ge=1)
-    """Runs of a round, the first one included."""
+    """Attempts for a round, the first one included."""
     wait_s: float = Field(default=60.0, ge=0)
-    """Before the second attempt; doubles with each one."""
+    """Wait before the second attempt, in seconds; it doubles with each further attempt."""
     max_wait_s: float = Field(default=1800.0, ge=0)
+    """Longest wait between two attempts, in seconds."""
 
 
 class WatcherOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """Addresses of an outside watcher, which notices when no round reports any more; each is asked with a GET.
-
-    Services that watch such jobs call them start, success and fail.
-    """
+    """Addresses of a monitoring service, which notices when rounds no longer report. Each is called with GET."""
 
     start: Address | None = None
-    """A round has begun."""
+    """Address to call when a round starts."""
     success: Address | None = None
-    """It did its work: pushed, kept, refused, or nothing new."""
+    """Address to call when a round has done its work: pushed, kept, refused or no new data."""
     fail: Address | None = None
-    """It failed, ran out of time or was interrupted."""
+    """Address to call when a round failed, timed out or was interrupted."""
 
 
 class CleanupOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """What `nsynth gc` leaves."""
+    """What `nsynth gc` keeps."""
 
     keep_runs: int = Field(default=3, ge=1)
-    """The newest runs stay whole; of older ones only what a pushed model or the window needs."""
+    """Number of newest runs to keep completely. Of older runs, only what a pushed model or the window needs is kept."""
     keep_logs_days: float = Field(default=30.0, ge=0)
+    """Age of the oldest logs to keep, in days."""
     keep_reports: int = Field(default=30, ge=1)
-    """The newest pages of runs in `workspace/reports`."""
+    """Number of newest run pages to keep in `workspace/reports`."""
     after_round: bool = False
-    """Whether every round that came to an end cleans up after itself."""
+    """Whether each finished round also cleans up."""
 
 
 class RetrainOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """Rounds of retraining on data that arrives in folders `span-<number>`."""
+    """Retraining on data that arrives in folders `span-<number>`."""
 
     spans: str | None = None
     """Folder with the span folders, or its address in a bucket (s3://, gs://)."""
     holdout: str | None = None
-    """Folder with the fixed notes that every candidate is judged on, beside the newest span; or its address."""
+    """Folder with fixed notes on which every candidate is evaluated, in addition to the newest span; or its address."""
     window: int = Field(default=10, ge=1)
-    """How many of the newest spans are trained on."""
+    """Number of newest spans to train on."""
     settle_s: float = Field(default=60.0, ge=0)
-    """A span is taken up once nothing in it has changed or arrived for so long: until then it may be half copied."""
+    """A span is used when nothing in it has changed or arrived for this many seconds; before, it may be incomplete."""
     fresh_every: int = Field(default=0, ge=0)
-    """Every so many rounds training starts afresh and not from the champion; 0 leaves it to recipe.warm_start."""
+    """Train from scratch, not from the champion's weights, every this many rounds. 0: recipe.warm_start decides."""
     time_limit_s: float = Field(default=6 * 3600.0, gt=0)
-    """A round that takes longer is ended."""
+    """Time limit of a round, in seconds, all attempts together."""
     newest_margin: float | None = Field(default=0.1, ge=0, le=1)
-    """How much accuracy a candidate may lose to the champion on the newest span; none: it is not asked there."""
+    """How much accuracy a candidate may lose to the champion on the newest span. None: it is not evaluated there."""
 
     drift: DriftOptions = DriftOptions()
     retry: RetryOptions = RetryOptions()
@@ -123,13 +122,13 @@ class RetrainOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
     hooks: dict[Event, tuple[Hook, ...]] = {}
     """Outcome → commands or addresses to call."""
     hook_timeout_s: float = Field(default=30.0, gt=0)
-    """For each hook and each call of the watcher, as a whole."""
+    """Time limit of each hook and of each call of the watcher, in seconds."""
     watcher: WatcherOptions = WatcherOptions()
 
     @pydantic.field_validator("spans", "holdout", mode="before")
     @classmethod
     def _place(cls, place: object, info: pydantic.ValidationInfo) -> object:
-        """Return a folder or an address as text, always the same text for the same one."""
+        """Return a folder or an address as normalized text."""
         if not isinstance(place, str | Path):
             return place
         if not address.is_remote(str(place)):
@@ -137,7 +136,7 @@ class RetrainOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
         if fault := address.fault(str(place)):
             raise ValueError(fault)
         if info.field_name == "spans" and address.is_web(str(place)):
-            raise ValueError("a web server lists no folders; give a folder, or an address in a bucket")
+            raise ValueError("a web server cannot list folders; give a folder, or an address in a bucket")
         return str(place).rstrip("/")
 
     @pydantic.field_validator("hooks")
@@ -148,8 +147,8 @@ class RetrainOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
                 try:
                     if not shlex.split(hook):
                         raise ValueError("it is blank")
-                except ValueError as error:  # the hook itself may hold a secret
+                except ValueError as error:  # without the hook, which may contain a secret
                     raise ValueError(
-                        f"hook {number} for {event} is no command: {str(error).lower()}"
+                        f"hook {number} for {event} is not a command: {str(error).lower()}"
                     ) from error
         return hooks

@@ -16,7 +16,7 @@ def test_quantities(text: str, value: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "8 Gi", "8GB", "-1", "Gi", "1e3", "8gi"])
 def test_what_is_no_quantity(text: str) -> None:
-    with pytest.raises(ValueError, match="no Kubernetes quantity"):
+    with pytest.raises(ValueError, match="not a Kubernetes quantity"):
         quantity(text)
 
 

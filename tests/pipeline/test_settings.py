@@ -26,8 +26,8 @@ def test_every_key_can_be_set_to_its_own_default():
     [
         ("recipe.size", "`tiny` or `small` or `base`"),
         ("recipe.dropout", "number, ≥ 0, < 1"),
-        ("metadata_server", "text or none"),
-        ("corpus.soundfonts", "list of text"),
+        ("metadata_server", "string or none"),
+        ("corpus.soundfonts", "list of string"),
         ("data_gate.anomalies.limit", "number, ≥ 0"),
     ],
 )

@@ -176,4 +176,4 @@ def test_a_hook_that_cannot_be_run_is_refused_without_being_quoted():
     with pytest.raises(pydantic.ValidationError) as told:
         RetrainOptions(hooks={"failed": ("true", f"curl '{TOKEN}")})
     [fault] = told.value.errors(include_input=False)
-    assert fault["msg"] == "Value error, hook 2 for failed is no command: no closing quotation"
+    assert fault["msg"] == "Value error, hook 2 for failed is not a command: no closing quotation"
