@@ -109,8 +109,9 @@ def reference() -> str:
         "`--set KEY=VALUE` overrides a setting. `nsynth config show` prints the values that a run would use and where",
         "each value comes from.",
         "",
-        "The value of `--set` is YAML, except for keys of type string or path, which take it literally: `data=2024`",
-        "and `data=nsynth #2` are folders. `data=null` removes a value. `~/` at the start of a string is the home folder.",
+        "The value of `--set` is YAML, except for keys of type string or path, which take it literally:",
+        "`data=2024` and `data=nsynth #2` are folders. `data=null` removes a value. `~/` at the start of a string is",
+        "the home folder.",
         "",
         "This page is generated: `nsynth config reference > docs/configuration.md`.",
     ]

@@ -155,7 +155,7 @@ class HttpObject:
         self._files = files
         self._remote = files.describe(address)
         if not self._remote.ranges:
-            what = "the server does not answer range requests: download the file first"
+            what = "the server does not support range requests: download the file first"
             raise OSError(errno.EOPNOTSUPP, what, address)
         self.size, self.version = self._remote.size, f"{self._remote.size} {self._remote.version}"
 

@@ -1,4 +1,4 @@
-"""`nsynth classify`: asks the serving model about recordings."""
+"""`nsynth classify`: classifies recordings with the serving model."""
 
 import json
 import os
@@ -18,12 +18,10 @@ from pipeline.config import load_config
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=LocalPath())
-@click.option(
-    "--batch", is_flag=True, help="A FILE may be a folder: all audio files below it, with progress."
-)
+@click.option("--batch", is_flag=True, help="Accept folders: all audio files in them, with a progress bar.")
 @json_option
-@click.option("--model-version", type=int, help="Ask this version. Default: the serving one.")
-@click.option("--model", "model_folder", type=LocalPath(), help="Ask the SavedModel in this folder.")
+@click.option("--model-version", type=int, help="Version to use. Default: the serving version.")
+@click.option("--model", "model_folder", type=LocalPath(), help="Folder of a SavedModel to use instead.")
 @config_option
 @set_option
 @click.pass_context
@@ -37,13 +35,14 @@ def classify(
     config_file: Path,
     overrides: tuple[str, ...],
 ) -> int:
-    """Classify each FILE: the three likeliest classes, with probabilities.
+    """Classify each FILE: print the three most likely classes with their probabilities.
 
-    WAV, FLAC, OGG, AIFF, MP3 and others, of any rate and channels, up to 12 hours. Each is mixed to mono, resampled
-    to the model's rate (soxr) and cut into windows as long as a note; the last is filled up with silence, and left out
-    if less than 0.5 s remain. The answer is the mean over the windows that are not silent.
+    Formats: WAV, FLAC, OGG, AIFF, MP3 and others, at any sample rate, with any number of channels, up to 12 hours.
+    Each file is mixed to mono, resampled to the model's rate and cut into windows of one note. The last window is
+    padded with silence, or dropped if less than 0.5 s remain. The result is the mean over the windows that are not
+    silent.
 
-    A file that cannot be read is reported while the others go on; the exit code then is 1.
+    Unreadable files are reported, the others are still classified, and the exit code is 1.
     """
     from pipeline.classify import Classifier, audio_files
     from pipeline.logs import chatter_to
@@ -51,7 +50,9 @@ def classify(
     found = audio_files(files, folders=batch)
     if found.skipped:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(found.skipped.items()))
-        print(f"nsynth: skipped, not audio by their names: {printable(kinds)}", file=sys.stderr)
+        print(
+            f"nsynth: skipped files that are not audio, by their names: {printable(kinds)}", file=sys.stderr
+        )
     folder = str(model_folder) if model_folder else _pushed(config_file, overrides, model_version)
     with chatter_to(Path(os.devnull), verbose=ctx.find_root().obj["verbose"]):
         classifier = Classifier(folder)
@@ -67,7 +68,7 @@ def classify(
 
 
 def _pushed(config_file: Path, overrides: tuple[str, ...], number: int | None) -> str:
-    """Return the folder of the version that is asked for."""
+    """Return the folder of the requested version."""
     from components.registry import Registry
 
     registry = Registry(load_config(config_file, overrides).models)
@@ -88,7 +89,7 @@ def _facts(answer: Any) -> dict[str, Any]:
 
 
 def _print_table(answers: Iterator[Any], files: list[Path]) -> int:
-    """Print a line a file, errors below; return how many could not be read."""
+    """Print a line for each file and the errors below; return the number of unreadable files."""
     import rich.markup
 
     from pipeline.cli.console import make_console
@@ -125,5 +126,5 @@ def _with_progress(answers: Iterator[Any], total: int, show: bool) -> Iterator[A
 
     # On stderr, so that the answers can be piped on.
     yield from rich.progress.track(
-        answers, "Listening", total=total, console=make_console(stderr=True), transient=True
+        answers, "Classifying", total=total, console=make_console(stderr=True), transient=True
     )

@@ -1,4 +1,4 @@
-"""`nsynth config`: every setting, what it means, and what a run would use."""
+"""`nsynth config`: describes all settings and shows the values that a run would use."""
 
 import json
 from pathlib import Path
@@ -11,10 +11,10 @@ from pipeline.config import load_config, located
 
 
 class Reference(click.Group):
-    """A group whose help ends with every setting."""
+    """A group whose help lists all settings."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the settings, a section at a time."""
+        """Write the settings by section."""
         from pipeline.settings import as_text, sections, settings
 
         everything = list(settings())
@@ -31,16 +31,16 @@ class Reference(click.Group):
 
 @click.group(cls=Reference)
 def config() -> None:
-    """Show the settings: what each one means, and what a run would use."""
+    """Describe all settings, or show the values that a run would use."""
 
 
 @config.command()
 @config_option
 @set_option
-@click.option("--changed", is_flag=True, help="Leave out what is as by default.")
+@click.option("--changed", is_flag=True, help="Show only settings that differ from the default.")
 @json_option
 def show(config_file: Path, overrides: tuple[str, ...], changed: bool, as_json: bool) -> None:
-    """Print every setting that a run would use, and where it comes from: default, file or --set."""
+    """Print the value of every setting in a run, and where it comes from: default, file or --set."""
     import yaml
 
     from pipeline.settings import as_text, values

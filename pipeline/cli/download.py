@@ -26,38 +26,42 @@ DEFAULT_OUT = Path("workspace/nsynth-data")
 
 
 class Splits(click.ParamType):  # type: ignore[type-arg]  # click itself is not generic at run time
-    """Names of official splits, with commas between them."""
+    """Names of official splits, separated by commas."""
 
     name = "splits"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, ...]:
-        """Take the names apart."""
+        """Split the names."""
         if isinstance(value, tuple):
             return value
         names = tuple(dict.fromkeys(name.strip() for name in value.split(",")))
         unknown = [name for name in names if name not in official.SPLITS]
         if unknown:
-            self.fail(f"{unknown[0]!r} is none of {', '.join(official.SPLITS)}", param, ctx)
+            self.fail(f"{unknown[0]!r} is not one of {', '.join(official.SPLITS)}", param, ctx)
         return names
 
 
 @click.command("download")
 @click.option("--notes", type=click.IntRange(1), default=TRAIN_NOTES, show_default=True,
-              help="Notes of train; valid gets a sixth as many, test is always whole.")  # fmt: skip
-@click.option("--all", "whole", is_flag=True, help="Whole files: 74 GB of train, 3.3 GB of valid.")
+              help="Number of train notes; valid gets a sixth as many, test is always complete.")  # fmt: skip
+@click.option("--all", "whole", is_flag=True, help="Complete files: 74 GB of train, 3.3 GB of valid.")
 @click.option("--splits", type=Splits(), default="train,valid", show_default=True,
-              help="Which splits. Test, for one last figure, only on request.")  # fmt: skip
+              help="Splits to download. Test is for the final accuracy.")  # fmt: skip
 @click.option("--out", type=LocalPath(file_okay=False), default=DEFAULT_OUT, show_default=True,
               help="Folder to write to.")  # fmt: skip
 @click.option("--mirror", type=PathOrAddress(), default=official.BASE_URL, show_default=True,
-              help="Another address, or a folder, that holds the official files.")  # fmt: skip
+              help="Address or folder with the official files.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
-              help="Which places of the files are sampled.")  # fmt: skip
+              help="Seed of the positions that are sampled.")  # fmt: skip
 @click.option("--connections", type=click.IntRange(1, 16), default=CONNECTIONS, show_default=True,
-              help="Requests at a time.")  # fmt: skip
-@click.option("--yes", is_flag=True, help="Take a whole file without asking if the server sends no parts.")
+              help="Number of parallel requests.")  # fmt: skip
+@click.option(
+    "--yes",
+    is_flag=True,
+    help="Download complete files without asking if the server does not support ranges.",
+)
 def download_command(
     notes: int,
     whole: bool,
@@ -70,8 +74,8 @@ def download_command(
 ) -> None:
     """Download notes of the real NSynth: by default 12,000 of train and 2,000 of valid, about 3.6 GB.
 
-    The records are the official ones, byte for byte, each verified by its own checksum. They are taken in short runs
-    at evenly spread places of the official files. Interrupted, the same command resumes. Exit code 1: an error.
+    The records are those of the official files, byte for byte, each verified by its checksum. They are taken in short
+    runs at evenly spaced positions. If the command is interrupted, run it again to resume. Exit code 1: an error.
     """
     console = make_console()
     request = Request(out, splits, None if whole else notes, seed, connections)
@@ -127,13 +131,13 @@ class _Shown(Reporter):
         if self._yes:
             return True
         question = (
-            f"{remote.url}: the server does not answer range requests. Download the whole file "
+            f"{remote.url}: the server does not support range requests. Download the complete file "
             f"({remote.size / 1e9:,.1f} GB)?"
         )
         try:
             return click.confirm(question)
         except click.Abort as error:  # there is nobody to ask
             raise nsynth.UserError(
-                f"{remote.url}: the server does not answer range requests; the whole file is "
-                f"{remote.size / 1e9:,.1f} GB. Add --yes to take it, or name another server with --mirror."
+                f"{remote.url}: the server does not support range requests; the complete file has "
+                f"{remote.size / 1e9:,.1f} GB. Add --yes to download it, or give another server with --mirror."
             ) from error

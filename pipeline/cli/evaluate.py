@@ -1,4 +1,4 @@
-"""`nsynth evaluate`: one last figure on the test split, on the record."""
+"""`nsynth evaluate`: the final accuracy on the test split, recorded with the version."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from pipeline.cli.options import PathOrAddress, config_option, json_option, load
     "--data",
     required=True,
     type=PathOrAddress(),
-    help="Folder or file with the test split, in any form that a run reads.",
+    help="Folder or file with the test split, in any format that a run reads.",
 )
 @config_option
 @set_option
@@ -34,8 +34,8 @@ def evaluate(
 ) -> None:
     """Measure VERSION, by default the serving one, on test: accuracy and macro recall with 95% intervals.
 
-    For the figure that you publish, once all choices have been made. Every look is noted beside the versions, and
-    `nsynth models show` tells of it. A second look at the same notes shows what the first one found.
+    Use it once, for the published accuracy, after all choices are made. Every evaluation is recorded beside the
+    versions and shown by `nsynth models show`. A repeated evaluation on the same notes shows the result of the first.
     """
     config = load_workspace(config_file, overrides)
     verbose = ctx.find_root().obj["verbose"]
@@ -49,12 +49,12 @@ def evaluate(
     chosen = registry.get(version) if version is not None else registry.serving()
     if chosen is None:
         raise nsynth.UserError(
-            f"no model has been pushed to {registry.destination} yet: start `nsynth run`, or name its configuration "
+            f"no model has been pushed to {registry.destination} yet: start `nsynth run`, or give its configuration "
             "with --config"
         )
     console = make_console()
     log_file = config.workspace / "logs" / "evaluate.log"
-    with console.status("Asking the model about every note …"), chatter_to(log_file, verbose):
+    with console.status("Evaluating …"), chatter_to(log_file, verbose):
         look, is_new = measure(registry, chosen, data, config.workspace)
     if as_json:
         click.echo(json.dumps(look, indent=1))
@@ -64,7 +64,7 @@ def evaluate(
 
 
 def describe(look: dict[str, Any]) -> str:
-    """Return a look in one line."""
+    """Return an evaluation in one line."""
     return f"{_figure(look['accuracy'])} of {look['notes']:,} test notes, on {look['at'][:10]}"
 
 
@@ -76,15 +76,15 @@ def _lines(look: dict[str, Any], is_new: bool) -> list[str]:
         f"accuracy      {_figure(look['accuracy'])}",
         f"macro recall  {_figure(look['macro_recall'])}",
         f"notes         {look['notes']:,} of {look['instruments']} instruments"
-        + (f"; no note of {', '.join(absent)}" if absent else "")
-        + (f"; {refused} could not be used" if refused else ""),
+        + (f"; no notes of {', '.join(absent)}" if absent else "")
+        + (f"; {refused} invalid" if refused else ""),
     ]
     if not is_new:
-        return [*lines, f"This is what the look of {look['at'][:16]} found: nothing was measured again."]
+        return [*lines, f"Result of the evaluation of {look['at'][:16]}; nothing was measured again."]
     if look["number"] > 1:
         lines.append(
-            f"[yellow]Look number {look['number']} at these notes: no independent test any more. Report the first "
-            "look, or all.[/]"
+            f"[yellow]Evaluation number {look['number']} on these notes: they are no longer an independent test. "
+            "Report the first evaluation, or all.[/]"
         )
     return lines
 

@@ -1,4 +1,4 @@
-"""`nsynth gc`: removes what nothing needs any more."""
+"""`nsynth gc`: removes old artifacts, logs and pages."""
 
 import json
 from pathlib import Path
@@ -12,10 +12,10 @@ from pipeline.cli.options import config_option, json_option, load_workspace, set
 @click.command()
 @config_option
 @set_option
-@click.option("--yes", is_flag=True, help="Remove; without it, only what would go is shown.")
+@click.option("--yes", is_flag=True, help="Remove the artifacts. Without it, they are only listed.")
 @json_option
 def gc(config_file: Path, overrides: tuple[str, ...], yes: bool, as_json: bool) -> int:
-    """Remove what no pushed model, recent run or span in the window needs (dry run without --yes)."""
+    """Remove artifacts that no pushed model, recent run or span in the window needs (dry run without --yes)."""
     from pipeline.retrain.gc import clean
 
     plan = clean(load_workspace(config_file, overrides), "nsynth gc", remove=yes)

@@ -1,4 +1,4 @@
-"""`nsynth inspect DATA`: what is in a data folder, and what is wrong with it."""
+"""`nsynth inspect DATA`: counts and checks the notes of a data folder."""
 
 import json
 import os
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @click.command("inspect")
 @click.argument("data", type=PathOrAddress())
-@click.option("--pattern", default="*", show_default=True, help="Glob of the files inside the folder.")
+@click.option("--pattern", default="*", show_default=True, help="Glob pattern of the files in the folder.")
 @json_option
 def inspect(data: str, pattern: str, as_json: bool) -> None:
     """Count the notes in DATA by class, category and split, and show the first problems.
 
-    DATA is a folder with NSynth's TFRecords or JSON/WAV files, or one such file. Every record is checked
-    against the dataset's contract, as in a run. A packed file is unpacked into the system's folder for temporary files
-    (TMPDIR) and removed again; nothing else is written. Exit code 1: a run would stop at this data.
+    DATA is a folder, a file or an address with notes in any format that a run reads. Every record is checked as in a
+    run. Archives are unpacked into a temporary folder (TMPDIR), which is removed; nothing else is written.
+    Exit code 1: a run would stop because of this data.
     """
     account = examine(data, pattern, show_progress=not as_json and sys.stderr.isatty())
     stops = _stops(account)
@@ -40,7 +40,7 @@ def inspect(data: str, pattern: str, as_json: bool) -> None:
 
 
 def examine(data: str, pattern: str = "*", show_progress: bool = False) -> "IngestAccount":
-    """Return the account of all notes in a folder; nothing is kept.
+    """Return the account of all notes in a folder, without keeping files.
 
     Raises:
         nsynth.UserError: there are no notes, or a file cannot be read.
@@ -86,12 +86,12 @@ def _notes(indexes: "list[Index]") -> "Iterator[tuple[list[Used], list[Refused]]
 
 
 def _stops(account: "IngestAccount") -> list[str]:
-    """Return why a run with default options would stop, in words."""
+    """Return the reasons why a run with default options would stop."""
     found = []
     if account.quarantined_fraction > account.max_quarantine_fraction:
         found.append(
-            f"{account.quarantined_fraction:.1%} of the notes cannot be used; a run allows "
-            f"{account.max_quarantine_fraction:.1%} (max_quarantine_fraction)"
+            f"{account.quarantined_fraction:.1%} of the notes are invalid; a run allows "
+            f"{account.max_quarantine_fraction:.1%} (ingest.max_quarantine_fraction)"
         )
     found += [
         f"{nsynth.GROUP.word} {name} is in {' and in '.join(splits)}"

@@ -1,4 +1,4 @@
-"""`nsynth lineage`: which data and code made this model?"""
+"""`nsynth lineage`: shows the data and code that produced a model."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ import rich.tree
 
 from pipeline.cli.options import config_option, json_option, load_workspace, set_option
 
-_FILES = 10  # named by name
+_FILES = 10  # listed by name
 
 
 @click.command()
@@ -21,10 +21,10 @@ _FILES = 10  # named by name
 @set_option
 @json_option
 def lineage(named: str, config_file: Path, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Tell which data, code and settings made a pushed VERSION or an ARTIFACT.
+    """Show the data, code and settings that produced a pushed VERSION or an ARTIFACT.
 
-    VERSION is a number that `nsynth models` lists; ARTIFACT is an id that the report of a run names, or the
-    artifact's folder, or, of what a cluster's step made, its address.
+    VERSION is a number in the list of `nsynth models`. ARTIFACT is an id from the report of a run, the artifact's
+    folder or, for an artifact of a cluster's step, its address.
     """
     from components.claim import Claim
     from components.registry import Registry
@@ -51,12 +51,12 @@ def lineage(named: str, config_file: Path, overrides: tuple[str, ...], as_json: 
 
 
 def facts(origin: Any, readers: list[str], version: Any = None) -> dict[str, Any]:
-    """Return the answer, ready for JSON.
+    """Return the lineage, ready for JSON.
 
     Args:
       origin: a pipeline.history.lineage.Origin.
       readers: names of the steps that read the artifact.
-      version: the pushed version that was asked for.
+      version: the pushed version, if one was given.
     """
     from pipeline.history.lineage import code_of, parsed, sources, unchanged
 
@@ -101,7 +101,7 @@ def table(told: dict[str, Any]) -> rich.table.Table:
         row("version", f"{version['version']}, pushed {version['created']}{again}")
         row("verdict", f"by hand: {version['reason']}" if version["by_hand"] else version["verdict"])
     row("artifact", f"{artifact['type']} #{artifact['id']}, {artifact['uri']}")
-    row("run", told["run"] or "none: it was imported")
+    row("run", told["run"] or "none: the artifact was imported")
     for source in told["sources"]:
         row("data", _source(source))
     if told["recipe"]:
@@ -115,12 +115,12 @@ def table(told: dict[str, Any]) -> rich.table.Table:
 
 
 def tree(origin: Any) -> rich.tree.Tree:
-    """Return the way back; what was told above is not told again."""
+    """Return the inputs as a tree; a step's inputs are listed once."""
     seen: set[int] = set()
 
     def label(current: Any) -> str:
         name = f"[bold]{current.artifact.type} #{current.artifact.id}[/]"
-        gone = ", cleaned up" if current.artifact.cleaned_up else ""
+        gone = ", removed" if current.artifact.cleaned_up else ""
         if not current.step:
             return f"{name} imported{gone}"
         elsewhere = f", run {current.run}" if current.run != origin.run else ""
@@ -142,7 +142,7 @@ def tree(origin: Any) -> rich.tree.Tree:
 
 
 def _beginnings(step: Any) -> list[str]:
-    """Return what a step took from outside the history."""
+    """Return the data that a step read from outside the history."""
     properties = step.properties
     if "input_base" in properties:
         span = f", span {properties['span']}" if properties.get("span") not in (None, "0", 0) else ""
@@ -157,7 +157,7 @@ def _source(source: dict[str, Any]) -> str:
     files = source["files"]
     span = f"span {source['span']}, " if source["span"] not in (None, "0", 0) else ""
     if not files:
-        return f"{source['folder']}: {span}its account is gone; {source['fingerprint']}"
+        return f"{source['folder']}: {span}account removed; {source['fingerprint']}"
     names = [f"{Path(file['path']).name} ({file['notes']:,})" for file in files[:_FILES]]
     more = f" and {len(files) - _FILES} more" if len(files) > _FILES else ""
     used = f"{source['used']:,} of {source['notes']:,} notes used"
@@ -165,4 +165,4 @@ def _source(source: dict[str, Any]) -> str:
 
 
 def _now(unchanged: bool | None) -> str:
-    return {True: "the same now", False: "changed since", None: "of this version nothing is known"}[unchanged]
+    return {True: "unchanged", False: "changed since", None: "unknown whether it has changed"}[unchanged]

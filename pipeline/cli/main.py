@@ -1,6 +1,6 @@
 """The command `nsynth`: a table of subcommands, each imported only when it is called.
 
-To add one, write a click command in the room that it belongs to and name it in COMMANDS.
+To add one, write a click command in a module of this package and add it to COMMANDS.
 """
 
 import contextlib
@@ -22,28 +22,28 @@ COMMANDS = {
     "download": ("pipeline.cli.download:download_command", "Download notes of the real NSynth."),
     "inspect": ("pipeline.cli.inspect:inspect", "Count and check the notes of a data folder."),
     "run": ("pipeline.cli.run:run", "Run the whole pipeline once: from notes to a gated model."),
-    "retrain": ("pipeline.cli.retrain:retrain", "One unattended round on the spans that have arrived."),
-    "schedule": ("pipeline.cli.schedule:schedule", "Run rounds by the clock."),
+    "retrain": ("pipeline.cli.retrain:retrain", "Run one round of retraining on new data."),
+    "schedule": ("pipeline.cli.schedule:schedule", "Run rounds of retraining on a schedule."),
     "status": (
         "pipeline.cli.status:status",
-        "Show the last rounds, the next one, the champion, the disk.",
+        "Show the last rounds, the next round, the champion and disk use.",
     ),
-    "gc": ("pipeline.cli.gc:gc", "Remove what nothing needs any more (a dry run first)."),
-    "runs": ("pipeline.cli.runs:runs", "List the runs: what they came to, and how long they took."),
-    "report": ("pipeline.cli.report:report", "Write the page of a run: one HTML file, no network."),
+    "gc": ("pipeline.cli.gc:gc", "Remove old artifacts (dry run by default)."),
+    "runs": ("pipeline.cli.runs:runs", "List the runs with outcome, accuracy and time."),
+    "report": ("pipeline.cli.report:report", "Write the report page of a run, an HTML file."),
     "models": ("pipeline.cli.models:models", "List, show, roll back or promote pushed models."),
-    "evaluate": ("pipeline.cli.evaluate:evaluate", "Measure a model on test, once, on the record."),
-    "lineage": ("pipeline.cli.lineage:lineage", "Tell which data and code made a model."),
+    "evaluate": ("pipeline.cli.evaluate:evaluate", "Measure the final accuracy of a model on test."),
+    "lineage": ("pipeline.cli.lineage:lineage", "Show the data and code that produced a model."),
     "classify": ("pipeline.cli.classify:classify", "Classify audio files."),
     "serve": (
         "pipeline.cli.serve:serve",
-        "Serve the champion: TensorFlow Serving's API and a page to try it.",
+        "Serve the champion: TensorFlow Serving's REST API and a web page.",
     ),
-    "config": ("pipeline.cli.config:config", "Show the settings: what each means, what a run would use."),
+    "config": ("pipeline.cli.config:config", "Describe all settings; show the values that a run would use."),
     "kubeflow": ("kubeflow.cli:kubeflow", "Compile, submit and schedule the pipeline on a cluster."),
 }
 """Name → (module:attribute of the click command, one line of help)."""
-if not nsynth.HAS_DEMO:  # they know NSynth alone
+if not nsynth.HAS_DEMO:  # these commands are for NSynth only
     del COMMANDS["corpus"], COMMANDS["download"]
 
 

@@ -1,4 +1,4 @@
-"""`nsynth models`: what is in the serving folder, and the ways to change it by hand."""
+"""`nsynth models`: lists the versions in the serving folder, and changes them by hand."""
 
 import json
 import re
@@ -33,10 +33,10 @@ def _remember(ctx: click.Context, parameter: click.Parameter, value: Any) -> Non
 
 
 def _configured(command: Any) -> Any:
-    """Give a command the options that name the serving folder: they may stand before or behind its name."""
-    told = "The YAML file that names the serving folder.  [default: configs/demo.yaml]"
+    """Add --config and --set to a command. They are accepted before and after the subcommand's name."""
+    told = "YAML file with the settings.  [default: configs/demo.yaml]"
     command = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", expose_value=False,
-                           callback=_remember, help="Override one setting.")(command)  # fmt: skip
+                           callback=_remember, help="Override a setting.")(command)  # fmt: skip
     return click.option("--config", "config_files", multiple=True, type=LocalPath(), expose_value=False,
                         callback=_remember, help=told)(command)  # fmt: skip
 
@@ -50,10 +50,7 @@ def _config(ctx: click.Context) -> Config:
 @json_option
 @click.pass_context
 def models(ctx: click.Context, as_json: bool) -> None:
-    """List the pushed models: span, accuracy, verdict, size, and which one serves.
-
-    The highest number serves. Without a subcommand the list is printed.
-    """
+    """List the pushed models with span, accuracy, verdict and size. The version with the highest number serves."""
     if ctx.invoked_subcommand:
         return
     registry = _registry(ctx)
@@ -71,7 +68,7 @@ def models(ctx: click.Context, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def show(ctx: click.Context, version: int | None, as_json: bool) -> None:
-    """Show record and model card of VERSION, by default of the serving one."""
+    """Show record and model card of VERSION, by default the serving version."""
     registry = _registry(ctx)
     chosen = registry.get(version) if version is not None else registry.serving()
     if chosen is None:
@@ -97,7 +94,7 @@ _FRONT_MATTER = re.compile(r"\A---\n.*?^---\n", re.DOTALL | re.MULTILINE)
 
 
 def _in_words(version: Version, serving: Version | None) -> Iterator[tuple[str, str]]:
-    """Yield the record, line by line; what is not known is left out."""
+    """Yield name and value of each known field of the record."""
     record = version.record
     yield "version", f"{version.number}{', serving' if serving and version.number == serving.number else ''}"
     if version.fault:
@@ -130,43 +127,43 @@ def _in_words(version: Version, serving: Version | None) -> Iterator[tuple[str, 
 @models.command()
 @_configured
 @click.argument("version", type=int, required=False)
-@click.option("--reason", default="", help="Why, for the record.")
+@click.option("--reason", default="", help="Reason, for the record.")
 @click.pass_context
 def rollback(ctx: click.Context, version: int | None, reason: str) -> None:
-    """Serve VERSION again, by default the one before the serving one.
+    """Serve VERSION again, by default the previous version.
 
-    It is published once more under a new number, so that every server takes it up; nothing is removed.
+    Its model is published under a new number, so that every server loads it. Nothing is removed.
     """
     registry = _registry(ctx)
     back = registry.rollback(version, reason)
-    click.echo(f"version {back.number} serves now: the model of version {back.origin} ({short(back.path)})")
+    click.echo(f"version {back.number} is serving: the model of version {back.origin} ({short(back.path)})")
     _copy(_config(ctx))
 
 
 @models.command()
 @_configured
-@click.option("--reason", required=True, help="Why the gate is overruled, for the record.")
-@click.option("--run", "run_name", help="The run whose model to push. Default: the last run.")
+@click.option("--reason", required=True, help="Reason to overrule the gate, for the record.")
+@click.option("--run", "run_name", help="Run whose model to push. Default: the last run.")
 @click.pass_context
 def promote(ctx: click.Context, reason: str, run_name: str | None) -> None:
     """Push the model of a run although the gate did not bless it.
 
-    Who reads the record or the model card sees that it was pushed by hand, and why. A model that the canary
-    found unfit to serve is not pushed even so.
+    The record and the model card show that it was pushed by hand, and the reason. A model that the canary rejected is
+    not pushed.
     """
     if not reason.strip():
-        raise nsynth.UserError("--reason is empty: say why the gate is overruled")
+        raise nsynth.UserError("--reason is empty: state why the gate is overruled")
     from pipeline.logs import chatter_to
 
     config, verbose = _config(ctx), ctx.find_root().obj["verbose"]
     with chatter_to(config.workspace / "logs" / "promote.log", verbose):
         version = promote_run(config, reason, run_name)
-    click.echo(f"version {version.number} serves now, pushed by hand ({short(version.path)})")
+    click.echo(f"version {version.number} is serving, pushed by hand ({short(version.path)})")
     _copy(config)
 
 
 def _copy(config: Config) -> None:
-    """Bring the copies in a bucket in line with the folder."""
+    """Update the copies in the bucket."""
     from components.pusher.copies import copy_versions
 
     if fault := copy_versions(config.models, config.push.copy_to):
@@ -174,10 +171,10 @@ def _copy(config: Config) -> None:
 
 
 def promote_run(config: Config, reason: str, run_name: str | None = None) -> Version:
-    """Push the model of a run, by default of the last one, on somebody's own responsibility.
+    """Push the model of a run, by default the last run, without the gate's blessing.
 
     Raises:
-      nsynth.UserError: the run has no judged model, the canary refused it, or it is in the folder already.
+      nsynth.UserError: the run has no evaluated model, the canary rejected it, or it has already been pushed.
     """
     from components.pusher.push import Evidence, push_model
     from pipeline.history import past_runs
@@ -185,12 +182,12 @@ def promote_run(config: Config, reason: str, run_name: str | None = None) -> Ver
     run = past_runs.load_run(past_runs.open_store(config.metadata), run_name)
     model, report = _output(run, "Trainer", "model"), _output(run, "Gate", "report")
     if not model or not report:
-        raise nsynth.UserError(f"run {run.name} did not come as far as the gate: there is nothing to promote")
+        raise nsynth.UserError(f"run {run.name} did not reach the gate: there is no model to promote")
     gate = read_report(report.path, run.folder("Evaluator", "blessing"))
     canary_report = _output(run, "Canary", "report")
     canary = CanaryReport.read(canary_report.path) if canary_report else None
     if canary and not canary.blessed:
-        raise nsynth.UserError(f"the canary refused the model of run {run.name}: {canary.verdict}")
+        raise nsynth.UserError(f"the canary rejected the model of run {run.name}: {canary.verdict}")
     examples = _output(run, "ExampleGen", "examples")
     record = Record(
         model_uri=model.uri,
@@ -204,14 +201,14 @@ def promote_run(config: Config, reason: str, run_name: str | None = None) -> Ver
     pushed = Registry(config.models).find(model_digest(folder))
     if pushed:
         raise nsynth.UserError(
-            f"the model of run {run.name} is version {pushed.number} already: see `nsynth models`"
+            f"the model of run {run.name} is already version {pushed.number}: see `nsynth models`"
         )
     evidence = Evidence(gate, canary, _accounts(run))
     return push_model(config.models, folder, record, evidence, config.push.keep)
 
 
 def _accounts(run: Any) -> "tuple[IngestAccount, ...]":
-    """Return what each ingest of the run's data counted, as far as it is still there."""
+    """Return the accounts of the run's ingest steps that still exist."""
     transform = run.steps.get("Transform")
     read = {o.id for o in transform.inputs.get("examples", ())} if transform else set()
     made = [

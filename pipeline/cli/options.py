@@ -1,4 +1,4 @@
-"""The options that commands share, in one wording. Imports nothing heavy."""
+"""The options that commands share. Imports nothing heavy."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from pipeline.config import DEFAULT_CONFIG, Config, load_config, text_override
 
 
 class LocalPath(click.Path):
-    """A path that may begin with `~`, which a shell leaves alone behind an equals sign."""
+    """A path that may begin with `~`, which a shell does not expand after an equals sign."""
 
     def __init__(self, **kwargs: Any):
         super().__init__(path_type=Path, **kwargs)
@@ -21,7 +21,7 @@ class LocalPath(click.Path):
 
 
 class PathOrAddress(click.ParamType[str]):
-    """A path that may begin with `~`, or the address of an object store or web server, which stays as it is."""
+    """A path that may begin with `~`, or the address of an object store or web server."""
 
     name = "path"
 
@@ -32,11 +32,11 @@ class PathOrAddress(click.ParamType[str]):
 
 config_option = click.option(
     "--config", "config_file", default=DEFAULT_CONFIG, show_default="configs/demo.yaml",
-    type=LocalPath(), help="The YAML file with all settings.",
+    type=LocalPath(), help="YAML file with the settings.",
 )  # fmt: skip
 set_option = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE",
-    help="Override one setting, for example --set recipe.epochs=5. May be repeated.",
+    help="Override a setting, for example --set recipe.epochs=5. May be repeated.",
 )  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 spans_option = click.option(
@@ -45,17 +45,17 @@ spans_option = click.option(
 
 
 def with_spans(overrides: tuple[str, ...], spans: str | None) -> tuple[str, ...]:
-    """Return the overrides, and the folder of --spans among them."""
+    """Return the overrides, with the folder of --spans added."""
     return overrides if spans is None else (*overrides, text_override("retrain.spans", spans))
 
 
 def load_workspace(config_file: Path | str, overrides: tuple[str, ...], create: bool = False) -> Config:
-    """Read the configuration and open its workspace; what was carried over is told in a line on stderr.
+    """Read the configuration and open its workspace. If the workspace was moved or copied, print a line on stderr.
 
     Args:
       config_file: the YAML file.
-      overrides: of --set.
-      create: make the workspace if there is none.
+      overrides: values of --set.
+      create: create the workspace if it does not exist.
 
     Raises:
       nsynth.UserError: the configuration or the workspace cannot be used.
@@ -64,7 +64,7 @@ def load_workspace(config_file: Path | str, overrides: tuple[str, ...], create: 
 
 
 def opened_workspace(config: Config, create: bool = False) -> Config:
-    """Return the same for a configuration that has been read."""
+    """Open the workspace of a configuration; see `load_workspace`."""
     from pipeline.workspace import open_workspace
 
     opened = open_workspace(config, create)

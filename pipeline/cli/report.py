@@ -1,4 +1,4 @@
-"""`nsynth report`: writes the page of a run, the last one or any past one, and the index of all runs."""
+"""`nsynth report`: writes the page of a run and the index of all runs."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from pipeline.cli.options import LocalPath, config_option, json_option, load_wor
 @config_option
 @set_option
 @click.option("--out", type=LocalPath(dir_okay=False),
-              help="The file to write. Default: workspace/reports/<run>.html.")  # fmt: skip
+              help="Output file. Default: workspace/reports/<run>.html.")  # fmt: skip
 @click.option(
     "--open", "open_it", is_flag=True, help="Open the index of all runs in the browser; with RUN, its page."
 )
@@ -31,10 +31,10 @@ def report(
     open_it: bool,
     as_json: bool,
 ) -> None:
-    """Write the report of RUN, by default of the last one, and the index of all runs.
+    """Write the page of RUN, by default the last run, and the index of all runs.
 
-    Both are HTML files that need no network. RUN is a name that `nsynth runs` lists. A run that failed has a report,
-    too: it says what failed and why. --json prints the data of the index, and the facts of the run.
+    Both are HTML files that need no network. RUN is a name in the list of `nsynth runs`, or its beginning. The page of
+    a failed run says what failed and why. --json prints the data of the index and of the run.
     """
     from pipeline.history import past_runs
 

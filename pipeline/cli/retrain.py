@@ -1,4 +1,4 @@
-"""`nsynth retrain`: one unattended round. What is heavy is imported when it is needed."""
+"""`nsynth retrain`: one unattended round. Imports heavy packages only when needed."""
 
 import datetime
 import signal
@@ -26,12 +26,12 @@ from pipeline.terminal import make_output_expendable
 @set_option
 @spans_option
 @click.option(
-    "--force", is_flag=True, help="Train although there is no new span, and judge refused ones again."
+    "--force", is_flag=True, help="Train even if there is no new span, and check refused spans again."
 )
 @click.option(
     "--exit-zero",
     is_flag=True,
-    help="0 too if the champion stays, nothing is new or data are refused: for what takes other codes for failures.",
+    help="Exit with 0 instead of 3, 4 and 5, for schedulers that treat other codes as failures.",
 )
 @json_option
 def retrain(
@@ -42,10 +42,10 @@ def retrain(
     exit_zero: bool,
     as_json: bool,
 ) -> int:
-    """One unattended round: if a span of data has arrived, train, judge and push or keep.
+    """Run one round of retraining: if a span of data has arrived, train, evaluate, and push or keep the champion.
 
-    Exit code 0: a better model is pushed; 3: the champion stays; 4: no new data; 5: the data was refused;
-    6: another round is running; 7: out of time; 1: an error; 130: interrupted.
+    Exit code 0: a better model was pushed; 3: the champion stays; 4: no new data; 5: the data was refused; 6: another
+    process uses the workspace; 7: timed out; 1: an error; 130: interrupted.
     """
     from pipeline.retrain.round import Retraining, telling
 

@@ -1,4 +1,4 @@
-"""`nsynth run`: one run of the whole pipeline, with a line a step and a summary at the end."""
+"""`nsynth run`: one run of the whole pipeline, with a line for each step and a summary at the end."""
 
 import contextlib
 import datetime
@@ -35,24 +35,23 @@ if TYPE_CHECKING:
 def run(ctx: click.Context, config_file: Path, data: str | None, overrides: tuple[str, ...]) -> int:
     """Run the whole pipeline once: from notes to a gated model.
 
-    Steps whose inputs, settings and code have not changed are taken from the cache. Exit code 0: the model is
-    pushed; 3: all went well, but the gate did not let the model pass; 6: somebody else works in the workspace;
-    1: an error.
+    Steps whose inputs, settings and code have not changed are taken from the cache. Exit code 0: the model was pushed;
+    3: the run succeeded, but the model was not blessed; 6: another process uses the workspace; 1: an error.
     """
     from components.ingest.sources import find
 
     of_data = () if data is None else (text_override("data", data),)
     wanted = load_config(config_file, (*overrides, *of_data)).data
     if wanted is not None:
-        find(wanted)  # what is missing or holds no notes is told before anything is made or loaded
+        find(wanted)  # reports a missing or empty folder before anything is created or loaded
     if (
         wanted is None
         and config_file == DEFAULT_CONFIG
         and (lacking := _missing_fonts(config_file, overrides))
     ):
         click.echo(
-            f"Not installed: {', '.join(lacking)} (`nsynth corpus --fetch` gets them). This run renders TimGM6mb "
-            f"alone and uses the lower thresholds of {SMALL_DEMO.name}."
+            f"Not installed: {', '.join(lacking)} (`nsynth corpus --fetch` downloads them). This run renders only "
+            f"TimGM6mb and uses the lower thresholds of {SMALL_DEMO.name}."
         )
         config_file = SMALL_DEMO
     config = load_workspace(config_file, (*overrides, *of_data), create=True)
@@ -63,19 +62,19 @@ def run(ctx: click.Context, config_file: Path, data: str | None, overrides: tupl
 
 
 def _missing_fonts(config_file: Path, overrides: tuple[str, ...]) -> list[str]:
-    """Return the known fonts that the demo asks for and that are not installed."""
+    """Return the names of the demo's fonts that are not installed."""
     from corpus.fetch import missing
 
     return [font.name for font in missing(load_config(config_file, overrides).corpus.soundfonts)]
 
 
 def run_once(config: Config, verbose: bool, given: Sequence[str] = ()) -> int:
-    """Render the demo notes if no data is named, run the graph, print the summary; return the exit code.
+    """Render the demo notes if `data` is not set, run the pipeline, print the summary; return the exit code.
 
     Args:
       config: all settings.
       verbose: show the libraries' messages.
-      given: the options that made the configuration, for the commands that the summary offers.
+      given: the command's options, repeated in the commands that the summary suggests.
     """
     began = time.monotonic()
     # Before TensorFlow is imported: its native messages would bypass every logger.
@@ -119,17 +118,17 @@ def run_once(config: Config, verbose: bool, given: Sequence[str] = ()) -> int:
 
 
 def _logs(config: Config) -> Path:
-    """Return the folder of the logs, which is made first of all: it tells whether the workspace can be written to."""
+    """Create and return the folder of the logs. This also checks that the workspace is writable."""
     folder = config.workspace / "logs"
     try:
-        os.makedirs(folder, exist_ok=True)  # Path.mkdir tells of a missing parent, not of the true cause
+        os.makedirs(folder, exist_ok=True)  # Path.mkdir reports a missing parent, not the true cause
     except OSError as error:
         raise unwritable(config.workspace, error) from error
     return folder
 
 
 def _run(config: Config) -> None:
-    """Run the graph, alone in the workspace: a round or a clean-up would take a step's output for a left-over."""
+    """Run the pipeline under the workspace's lock: a round or a clean-up would remove the outputs of a running step."""
     from pipeline.retrain import lock
     from pipeline.retrain.round import Retraining
 
@@ -162,7 +161,7 @@ def _report_failure(config: Config, before: str) -> Path | None:
 
 
 def _say_what_is_there(config: Config, console: rich.console.Console) -> None:
-    """Print what the data folder holds. What is wrong with it, ingest says."""
+    """Print the contents of the data folder. Ingest reports errors in it."""
     from components.ingest.survey import survey
 
     cache_dir = config.ingest.cache_dir or str(config.artifacts / "ExampleGen" / ".cache")
@@ -173,7 +172,7 @@ def _say_what_is_there(config: Config, console: rich.console.Console) -> None:
         for found in survey(config.input_base, cache_dir):
             forms = ", ".join(found.forms)
             if found.notes is None:
-                what = f"packed ({forms}): ingest unpacks and counts it"
+                what = f"packed ({forms}); ingest unpacks and counts the notes"
             else:
                 least = "" if found.complete else "at least "
                 of = f" of {least}{len(found.instruments)} {nsynth.GROUP.plural}" if found.instruments else ""
@@ -182,7 +181,7 @@ def _say_what_is_there(config: Config, console: rich.console.Console) -> None:
 
 
 def _share(found: "Found") -> str:
-    """Return how large a part of the official split it is, in words."""
+    """Return the share of the official split, as text."""
     if not nsynth.HAS_DEMO:
         return ""
     from pipeline.download.coverage import share_of_official
@@ -193,7 +192,7 @@ def _share(found: "Found") -> str:
 def _demo_notes(config: Config, console: rich.console.Console) -> None:
     if not nsynth.HAS_DEMO:
         raise nsynth.UserError(
-            f"There are no demo notes of {nsynth.NAME}. Name a folder: nsynth run --data DIR."
+            f"There are no demo notes for {nsynth.NAME}. Give a folder: nsynth run --data DIR."
         )
     from pipeline.cli.corpus import render_with_progress
 

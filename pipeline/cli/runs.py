@@ -1,4 +1,4 @@
-"""`nsynth runs`: all runs of a workspace, what they came to and how long they took."""
+"""`nsynth runs`: lists the runs of a workspace with outcome, accuracy and time."""
 
 import json
 from pathlib import Path
@@ -25,10 +25,12 @@ _COLOURS = {
 @click.command()
 @config_option
 @set_option
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="Show the newest ones.")
+@click.option(
+    "--limit", default=20, show_default=True, type=click.IntRange(1), help="Number of newest runs to show."
+)
 @json_option
 def runs(config_file: Path, overrides: tuple[str, ...], limit: int, as_json: bool) -> None:
-    """List the runs, the newest first: outcome, accuracy with its interval, version, time."""
+    """List the runs, newest first: outcome, accuracy with interval, version, time."""
     from pipeline.cli.console import make_console
 
     found = list_runs(load_workspace(config_file, overrides), limit)
@@ -55,11 +57,11 @@ def list_runs(config: Config, limit: int) -> list[dict[str, Any]]:
 
 
 def facts(record: Any, versions: dict[int, Any]) -> dict[str, Any]:
-    """Return what a run comes to, ready for JSON.
+    """Return the outcome of a run, ready for JSON.
 
     Args:
       record: a pipeline.report.record.RunRecord.
-      versions: number → record of the pushed models, which know of runs whose artifacts have been cleaned up.
+      versions: number → record of the pushed models; needed for runs whose artifacts have been removed.
     """
     from pipeline.report.outcome import outcome_of
 
@@ -85,7 +87,7 @@ def facts(record: Any, versions: dict[int, Any]) -> dict[str, Any]:
 
 
 def table(found: list[dict[str, Any]]) -> rich.table.Table:
-    """Return the same for people; the beginning of a name that it shows names the run to `nsynth report`."""
+    """Return the runs as a table. `nsynth report` accepts the shortened names that it shows."""
     columns = ("run", "verdict", "accuracy", "version", "time", "why")
     drawn = listing(*columns, right=("time",), fold=("why",))
     for row in found:
@@ -104,7 +106,7 @@ def table(found: list[dict[str, Any]]) -> rich.table.Table:
 
 
 def _why(row: dict[str, Any]) -> str:
-    """Return the step in which it stopped, what the gate had against it, or that nothing was new."""
+    """Return the step that failed, the checks that failed, or that every step was cached."""
     if row["failed_step"]:
         return (
             f"in {row['failed_step']}" if row["outcome"] == "interrupted" else f"{row['failed_step']} failed"

@@ -1,4 +1,4 @@
-"""`nsynth schedule`: rounds of retraining by the clock."""
+"""`nsynth schedule`: rounds of retraining on a schedule."""
 
 from pathlib import Path
 
@@ -15,16 +15,16 @@ from pipeline.terminal import make_output_expendable
 @set_option
 @spans_option
 def schedule(config_file: Path, overrides: tuple[str, ...], spans: str | None) -> int:
-    """Run rounds by the clock (retrain.schedule) until stopped by SIGTERM or Ctrl-C."""
+    """Run rounds on a schedule (retrain.schedule) until stopped by SIGTERM or Ctrl-C."""
     from pipeline.retrain.round import Retraining, telling
     from pipeline.retrain.schedule import Scheduler
 
     config = load_config(config_file, with_spans(overrides, spans))
     make_output_expendable()
     log_rounds_to(make_console(stderr=True))
-    with telling(config):  # the machine may have started this, at night
+    with telling(config):  # calls the hooks for failures: nobody may be watching
         config = opened_workspace(config, create=True)
         retraining = Retraining(config)
-        retraining.work()  # no folder of spans is told now, not in the first round
+        retraining.work()  # reports a missing folder of spans now, not in the first round
     Scheduler(retraining, config.retrain.schedule).run()
     return 0

@@ -15,30 +15,32 @@ from pipeline.config import load_config
 @click.option("--host", default="127.0.0.1", show_default=True,
               help="Address to listen on; 0.0.0.0 opens the server to the network.")  # fmt: skip
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8501, show_default=True, help="0: any free one."
+    "--port", type=click.IntRange(0, 65535), default=8501, show_default=True, help="Port; 0: any free port."
 )
 @click.option("--models", "folder", type=LocalPath(file_okay=False),
               help="Folder with the versions. Default: push.destination.")  # fmt: skip
-@click.option("--name", default="nsynth", show_default=True, help="Name of the model in /v1/models/NAME.")
+@click.option(
+    "--name", default="nsynth", show_default=True, help="Name of the model in the path /v1/models/NAME."
+)
 @click.option("--max-requests", type=click.IntRange(1), default=32, show_default=True,
-              help="Requests answered at a time; others get the status 429.")  # fmt: skip
+              help="Requests processed at a time; others get status 429.")  # fmt: skip
 @click.option("--max-body-mb", type=click.IntRange(1), default=32, show_default=True,
-              help="Largest body of a request, in MB.")  # fmt: skip
+              help="Largest request body, in MB.")  # fmt: skip
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), default=30.0, show_default=True,
-              help="Seconds to receive a request, to answer it, and to finish at the end.")  # fmt: skip
+              help="Seconds to receive a request, to answer it, and to shut down.")  # fmt: skip
 @config_option
 @set_option
 @click.pass_context
 def serve(ctx: click.Context, host: str, port: int, folder: Path | None, name: str, max_requests: int,
           max_body_mb: int, timeout: float, config_file: Path, overrides: tuple[str, ...]) -> None:  # fmt: skip
-    """Serve the champion: TensorFlow Serving's REST API, and a page to try it.
+    """Serve the champion: TensorFlow Serving's REST API, and a web page to try it.
 
-    The version with the highest number answers. A push or a rollback is noticed within a second; the new version is
-    loaded beside the old one and then takes over, without a request lost. A version whose files are not those that
-    were judged is not loaded.
+    The version with the highest number serves. A push or rollback is detected within a second: the new version is
+    loaded beside the old one and then takes over, without losing requests. A version whose files differ from those
+    that were evaluated is not loaded.
 
-    /healthz tells whether a model serves, /metrics has the figures for Prometheus. SIGTERM or Ctrl-C: the requests
-    that have begun are answered, then the server ends.
+    /healthz reports whether a model serves, /metrics has metrics for Prometheus. On SIGTERM or Ctrl-C, requests that
+    have begun are answered, then the server ends.
     """
     registry = Registry(folder or load_config(config_file, overrides).models)
     verbose, out = ctx.find_root().obj["verbose"], sys.stdout
@@ -49,7 +51,7 @@ def serve(ctx: click.Context, host: str, port: int, folder: Path | None, name: s
     from pipeline.serve.versions import Versions
 
     def tell(line: str) -> None:
-        click.echo(line, file=out)  # whatever standard output is while TensorFlow starts
+        click.echo(line, file=out)  # standard output may be redirected while TensorFlow starts
 
     with bind(host, port) as sock:  # before TensorFlow is imported, which takes seconds
         versions = Versions(name, registry, tell)

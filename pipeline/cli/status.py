@@ -1,4 +1,4 @@
-"""`nsynth status`: the last rounds, the next one, the champion, the disk."""
+"""`nsynth status`: shows the last rounds, the next round, the champion and disk use."""
 
 import json
 from pathlib import Path
@@ -20,12 +20,14 @@ from pipeline.cli.options import (
 @config_option
 @set_option
 @spans_option
-@click.option("--rounds", default=10, show_default=True, type=click.IntRange(0), help="How many to list.")
+@click.option(
+    "--rounds", default=10, show_default=True, type=click.IntRange(0), help="Number of rounds to list."
+)
 @json_option
 def status(
     config_file: Path, overrides: tuple[str, ...], spans: str | None, rounds: int, as_json: bool
 ) -> int:
-    """Show the last rounds, the next one, the champion and its age, and the disk."""
+    """Show the last rounds, the next round, the champion with its age, and disk use."""
     from pipeline.retrain.status import print_status
     from pipeline.retrain.status import status as gather
 

@@ -156,8 +156,8 @@ def _plan(request: Request, split: str, origin: Origin, report: Reporter) -> _Jo
     if not remote.ranges:
         if not report.may_take_whole(remote):
             raise nsynth.UserError(
-                f"{remote.url}: the server does not answer range requests, so that a sample cannot be taken. The whole "
-                f"file is {remote.size / 1e9:,.1f} GB: take it with --all, or name another server with --mirror."
+                f"{remote.url}: the server does not support range requests, which a sample needs. Download the "
+                f"complete file ({remote.size / 1e9:,.1f} GB) with --all, or give another server with --mirror."
             )
         return _Job(split, remote, None)
     record = sample.record_bytes(origin, remote)

@@ -192,5 +192,7 @@ def test_a_web_server_without_ranges_or_notes(tmp_path: Path) -> None:
             find(f"{server.url}/other")
         server.behaviour.ranges = False
         [source] = find(f"{server.url}/nsynth-valid.tfrecord")
-        with pytest.raises(nsynth.UserError, match="does not answer range requests: download the file first"):
+        with pytest.raises(
+            nsynth.UserError, match="does not support range requests: download the file first"
+        ):
             load_or_scan(source, str(tmp_path))

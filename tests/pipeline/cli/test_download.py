@@ -43,7 +43,7 @@ def test_a_family_that_was_not_met_is_named(mirror, tmp_path):
 
 def test_an_unknown_split_is_a_usage_error(tmp_path):
     result = call("--splits", "train,dev", "--out", tmp_path)
-    assert "'dev' is none of train, valid, test" in str(result.exception)
+    assert "'dev' is not one of train, valid, test" in str(result.exception)
 
 
 def test_a_mirror_that_lacks_the_file_is_told(tmp_path):
@@ -64,4 +64,4 @@ def test_without_ranges_it_asks(answer, more, taken, valid_file, tmp_path):
         )
     assert (tmp_path / "nsynth-valid.tfrecord").exists() == taken
     if not taken:
-        assert "does not answer range requests" in str(result.exception)
+        assert "does not support range requests" in str(result.exception)

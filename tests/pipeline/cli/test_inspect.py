@@ -49,7 +49,7 @@ def test_problems_are_named_and_exit_with_1(notes: list[dict], tmp_path: Path) -
     assert "nsynth-train.tfrecord byte 0 bass_acoustic_000" in result.stdout
     assert "1 × not a tf.Example" in result.stdout
     assert "10 bytes damaged" in result.stdout
-    assert "A run would stop: 33.3% of the notes cannot be used" in result.stdout.replace("\n", " ")
+    assert "A run would stop: 33.3% of the notes are invalid" in result.stdout.replace("\n", " ")
     assert "is in train and in valid" in result.stdout
     assert "1 × byte-identical waveforms in more than one split" in result.stdout
 

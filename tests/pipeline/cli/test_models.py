@@ -193,7 +193,7 @@ def test_one_damaged_record_is_named_and_the_rest_is_listed(registry):
     assert "0999 is no version" in shown
     assert "record damaged" in shown
     assert [bool(row["fault"]) for row in json.loads(call("--json"))] == [False, True]
-    assert "serves now" in call("rollback")
+    assert "is serving" in call("rollback")
 
 
 @pytest.mark.slow
@@ -202,9 +202,9 @@ def test_promotion_needs_a_reason_and_a_model_that_can_be_served(registry, refus
     with pytest.raises(nsynth.UserError, match="reason is empty"):
         call("promote", "--reason", "  ")
     refused_run(canary_blessed=False)
-    with pytest.raises(nsynth.UserError, match=r"the canary refused .* too slow"):
+    with pytest.raises(nsynth.UserError, match=r"the canary rejected .* too slow"):
         call("promote", "--reason", "now")
     refused_run(judged=False)
-    with pytest.raises(nsynth.UserError, match="did not come as far as the gate"):
+    with pytest.raises(nsynth.UserError, match="did not reach the gate"):
         call("promote", "--reason", "now")
     assert registry.versions() == []

@@ -242,7 +242,7 @@ def test_what_housekeeping_removed_is_told_as_such(tmp_path):
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(tree(trace(workspace.store, past_runs.find_artifact(workspace.store, model))))
     said = console.export_text()
-    assert f"Examples #{notes} from ExampleGen, cleaned up" in said
+    assert f"Examples #{notes} from ExampleGen, removed" in said
     assert f"Model #{model} from Trainer" in said
 
 

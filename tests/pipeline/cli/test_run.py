@@ -143,7 +143,7 @@ def test_without_the_fetched_sounds_the_demo_is_smaller_and_says_so(configured):
     config, printed = configured(installed=False)
     assert config.corpus.soundfonts == ("TimGM6mb",)
     assert config.gate.min_accuracy < whole.gate.min_accuracy
-    assert "FluidR3Mono, sonivox (`nsynth corpus --fetch` gets them)" in printed
+    assert "FluidR3Mono, sonivox (`nsynth corpus --fetch` downloads them)" in printed
     assert "lower thresholds of demo-small.yaml" in printed
 
 

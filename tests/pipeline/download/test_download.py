@@ -247,7 +247,7 @@ def test_a_proxy_that_does_not_answer_is_named(tmp_path, monkeypatch):
 
 def test_without_ranges_the_whole_file_is_offered_with_its_size(origin, server, tmp_path):
     server.behaviour.ranges = False
-    with pytest.raises(nsynth.UserError, match=r"does not answer range requests.*0.5 GB.*--all"):
+    with pytest.raises(nsynth.UserError, match=r"does not support range requests.*0.5 GB.*--all"):
         download(request(tmp_path), origin)
 
 

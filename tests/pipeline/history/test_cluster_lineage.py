@@ -147,7 +147,7 @@ def test_what_has_gone_from_the_claim_is_said_to_be_cleaned_up(tmp_path: Path, m
     made.two_runs()
     shutil.rmtree(made.claim.folder("r0/ExampleGen/examples"))
     made.claim.forget(["r0/ExampleGen/examples"])
-    assert "from ExampleGen, cleaned up" in call("lineage", made.version)
+    assert "from ExampleGen, removed" in call("lineage", made.version)
 
 
 def test_without_documents_the_records_of_the_claim_still_tell_the_way(tmp_path: Path, monkeypatch) -> None:
