@@ -49,8 +49,12 @@ def measure(way: str, executor: str) -> dict[str, Any]:
     from kubeflow import light
 
     def imported() -> None:
-        importlib.import_module(TFX_COMMAND) if way == "TFX" else light.tfx_command(executor)
-        importlib.import_module(executor.rpartition(".")[0])
+        if way == "TFX":
+            importlib.import_module(TFX_COMMAND)
+            importlib.import_module(executor.rpartition(".")[0])
+        else:
+            light.tfx_command(executor)
+            light.load_executor(executor)
 
     return harness.timed(imported)
 

@@ -26,6 +26,7 @@ from kubeflow.cron import check_cron, next_times
 from kubeflow.options import KubeflowOptions
 from kubeflow.package import Package, Target
 from pipeline.cli.options import LocalPath, json_option
+from pipeline.collector import at_rest
 
 SHOWN_TIMES = 3
 ZONE = "UTC"
@@ -185,7 +186,8 @@ def _compile(config_file: Path | None, overrides: tuple[str, ...], target: Targe
         from pipeline.logs import chatter_to
 
         with chatter_to(Path(os.devnull), verbose):
-            from kubeflow.compile import compile_config  # TFX: 15 s of imports
+            with at_rest():
+                from kubeflow.compile import compile_config  # imports TFX: seconds
 
             return compile_config(config, target)
 

@@ -26,6 +26,7 @@ from kubeflow.groups import LOOK, REPORT, RUN, SEEN, SPAN_STEP, add_look_and_rep
 from kubeflow.light import SHIPPED
 from kubeflow.options import DEFAULT_STEPS, KubeflowOptions, StepOptions, quantity
 from kubeflow.package import Package, Target
+from pipeline.collector import at_rest
 
 Spec = dict[str, Any]
 
@@ -310,7 +311,9 @@ def compile_config(config: Any, target: Target = "kfp") -> Package:
       nsynth.UserError: the configuration does not fit the cluster, or the backend would refuse the result.
     """
     from kubeflow.rounds import settings_of
-    from pipeline.graph import create_pipeline  # it imports every component
+
+    with at_rest():
+        from pipeline.graph import create_pipeline  # it imports every component
 
     check_config(config, target)
     # By default the indexes of ingest would go with the run, or even with the pod.

@@ -16,6 +16,7 @@ from typing import Any
 
 from kubeflow.documents import note_error
 from pipeline import on_demand
+from pipeline.collector import at_rest
 
 TFX_COMMAND = "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor"
 EXECUTOR, DRIVER = "--executor_class_path", "--driver_module"
@@ -64,15 +65,23 @@ def lighten(beam: bool = False) -> None:
 
 def tfx_command(executor: str) -> ModuleType:
     """TFX's command, imported as the step with this executor class needs it."""
-    if not executor.startswith(WHOLE):
-        lighten(beam=not executor.startswith(WITHOUT_BEAM))
-    return importlib.import_module(TFX_COMMAND)
+    with at_rest():
+        if not executor.startswith(WHOLE):
+            lighten(beam=not executor.startswith(WITHOUT_BEAM))
+        return importlib.import_module(TFX_COMMAND)
+
+
+def load_executor(executor: str) -> None:
+    """Import the module of an executor class, as TFX's command does next."""
+    with at_rest():
+        importlib.import_module(executor.rpartition(".")[0])
 
 
 def driver_command(module: str) -> ModuleType:
     """Import a driver of TFX's, which only lists files."""
-    lighten()
-    return importlib.import_module(module)
+    with at_rest():
+        lighten()
+        return importlib.import_module(module)
 
 
 def main(argv: list[str]) -> None:
@@ -82,12 +91,14 @@ def main(argv: list[str]) -> None:
 
         argv = [shipped() if arg == SHIPPED else arg for arg in argv]
     pairs = dict(itertools.pairwise(argv))
-    driver = pairs.get(DRIVER)
-    command = driver_command(driver) if driver else tfx_command(pairs.get(EXECUTOR, ""))
+    driver, executor = pairs.get(DRIVER), pairs.get(EXECUTOR, "")
+    command = driver_command(driver) if driver else tfx_command(executor)
     from absl import app
 
     def run(arguments: Any) -> Any:
         try:
+            if executor:
+                load_executor(executor)
             return command.main(arguments)
         except BaseException as error:
             note_error(error)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from components.serving_model import check_champion
 from pipeline import graph_cache, logs, on_demand
+from pipeline.collector import at_rest
 from pipeline.config import Config
 from pipeline.history.endings import record_ending
 from pipeline.history.identity import open_own
@@ -34,7 +35,8 @@ def run_local(config: Config, spans: "Spans | None" = None) -> None:
     open_own(config.workspace, config.metadata)  # tells more than TFX if that fails
     connection = connection_config(config.metadata)
     graph = compile_graph(config, spans) if spans else _kept_or_compiled(config)
-    from pipeline import launch
+    with at_rest():
+        from pipeline import launch
 
     with (
         record_ending(config.metadata, config.without_secrets(), logs.current_file()),
@@ -58,8 +60,9 @@ def _kept_or_compiled(config: Config) -> "pipeline_pb2.Pipeline":
 
 def compile_graph(config: Config, spans: "Spans | None") -> "pipeline_pb2.Pipeline":
     """TFX's form of the graph, without the address of the history."""
-    from tfx.dsl.compiler.compiler import Compiler
+    with at_rest():
+        from tfx.dsl.compiler.compiler import Compiler
 
-    from pipeline.graph import create_pipeline
+        from pipeline.graph import create_pipeline
 
     return Compiler().compile(create_pipeline(config, str(config.artifacts), spans))

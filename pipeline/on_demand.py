@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
+from pipeline.collector import at_rest
+
 TENSORFLOW, TFMA, COMPONENTS = "tensorflow", "tensorflow_model_analysis", "tfx.components"
 PACKAGES = {
     # Protocol messages and documentation marks, which use nothing of TensorFlow.
@@ -86,4 +88,5 @@ def _load(package: ModuleType) -> None:
         del sys.modules[_SDK], package.sdk
     assert package.__spec__
     assert package.__spec__.loader
-    package.__spec__.loader.exec_module(package)
+    with at_rest():
+        package.__spec__.loader.exec_module(package)

@@ -15,6 +15,7 @@ import click
 
 import nsynth
 from pipeline import exit_codes, terminal
+from pipeline.collector import at_rest
 from pipeline.errors import explain
 
 COMMANDS = {
@@ -59,7 +60,8 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
-        command = getattr(importlib.import_module(module), attribute)
+        with at_rest():
+            command = getattr(importlib.import_module(module), attribute)
         if not any(parameter.name == "verbose" for parameter in command.params):
             command.params.append(_verbose_option())
         return command

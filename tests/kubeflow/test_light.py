@@ -12,11 +12,11 @@ from kubeflow import light
 ROOT = Path(__file__).parents[2]
 
 SHOW = """
-import importlib, sys
+import sys
 from kubeflow import light
 from pipeline import on_demand
 light.tfx_command(sys.argv[1])
-importlib.import_module(sys.argv[1].rpartition(".")[0])
+light.load_executor(sys.argv[1])
 from tfx.dsl.io import fileio
 fileio.exists(sys.executable)
 there = (name for name in sys.argv[2:] if name in sys.modules)
