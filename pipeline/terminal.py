@@ -1,7 +1,8 @@
 """Standard output and error: usable in every terminal, and harmless whatever is written to them.
 
-One place for three things: characters that the terminal's encoding lacks are replaced, control characters are
-shown instead of obeyed (names of files and notes come from strangers), and output that nobody reads is dropped.
+One place for four things: characters that the terminal's encoding lacks are replaced, control characters are shown
+instead of obeyed (names of files and notes come from strangers), output whose reader has left is dropped, and output
+that cannot be written is an error.
 """
 
 import codecs
@@ -17,8 +18,11 @@ _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202
 """Control characters except tab and newline, and those that change the direction of text."""
 _REPLACEMENTS = {"✓": "+", "✗": "x", "×": "x", "–": "-", "—": "-", "…": "...", "→": "->", "≥": ">=", "│": "|"}
 _ERRORS = "nsynth_readable"
-_NOBODY_READS = {errno.EPIPE, errno.EIO, errno.EBADF}
+_READER_LEFT = {errno.EPIPE, errno.EIO}
+_STDOUT, _STDERR = 1, 2
 _expendable = False
+_stdout_closed = False
+_failure: OSError | None = None
 
 
 def prepare() -> None:
@@ -26,12 +30,12 @@ def prepare() -> None:
 
     Files are read and written as UTF-8 then, here and in child processes, while the terminal keeps its encoding.
     """
-    for descriptor in range(3):
-        _open_if_closed(descriptor)
+    global _stdout_closed
     if not sys.flags.utf8_mode and codecs.lookup(locale.getencoding()).name != "utf-8":
         encoding = os.environ.get("PYTHONIOENCODING") or f"{locale.getencoding()}:backslashreplace"
         environment = {**os.environ, "PYTHONUTF8": "1", "PYTHONIOENCODING": encoding}
         os.execve(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]], environment)
+    _stdout_closed = _STDOUT in [descriptor for descriptor in range(3) if _opened(descriptor)]
     sys.stdout = Stream(1, sys.stdout)
     sys.stderr = Stream(2, sys.stderr)
     sys.stderr.reconfigure(line_buffering=True)  # an error shows at once, wherever it goes
@@ -41,6 +45,19 @@ def make_output_expendable() -> None:
     """From here on the work counts: whatever keeps output from being written, a full disk too, is ignored."""
     global _expendable
     _expendable = True
+
+
+def finish() -> None:
+    """Write what is buffered; if expendable output was lost, report it on standard error.
+
+    Raises:
+      OSError: something that was to go to standard output could not be written, now or before.
+    """
+    sys.stdout.flush()
+    if _failure and not _expendable:
+        raise _failure
+    if _failure:
+        print(f"nsynth: {_failure.strerror}", file=sys.stderr)
 
 
 def plain(text: str) -> str:
@@ -84,30 +101,41 @@ class Styled:
 
 
 class _Descriptor(io.FileIO):
-    """A file descriptor whose reader may leave: then everything goes to /dev/null."""
+    """A file descriptor whose reader may leave. After a failure, standard output and error go to /dev/null."""
 
     def write(self, data: Any) -> int:
+        global _failure, _stdout_closed
+        descriptor = self.fileno()
         try:
+            if descriptor == _STDOUT and _stdout_closed:
+                _stdout_closed = False
+                raise OSError(errno.EBADF, "it is closed")
             return super().write(data)
         except OSError as error:
-            if not _expendable and error.errno not in _NOBODY_READS:
-                raise
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self.fileno())
-            os.close(nowhere)
-            return len(data)
+            if descriptor in (_STDOUT, _STDERR):  # what is still buffered must not fail again as Python ends
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, descriptor)
+                os.close(nowhere)
+            if descriptor == _STDOUT and error.errno not in _READER_LEFT:
+                error.strerror = f"cannot write to standard output: {error.strerror}"
+                _failure = error
+            if error.errno in _READER_LEFT or descriptor == _STDERR or _expendable:
+                return len(data)
+            raise
 
 
-def _open_if_closed(descriptor: int) -> None:
+def _opened(descriptor: int) -> bool:
     """Open a standard stream that the caller closed, else the next file opened would take its place."""
     try:
         os.fstat(descriptor)
+        return False
     except OSError:
         opened = os.open(os.devnull, os.O_RDWR)
         if opened != descriptor:
             os.dup2(opened, descriptor)
             os.close(opened)
         os.set_inheritable(descriptor, True)
+        return True
 
 
 def _readable(error: UnicodeError) -> tuple[str, int]:

@@ -119,6 +119,7 @@ def main() -> None:
     try:
         with _own_environment():
             code = cli.main(standalone_mode=False, obj=settings, prog_name="nsynth")
+        terminal.finish()
         sys.exit(code or exit_codes.OK)
     except click.ClickException as error:
         error.show()
@@ -134,6 +135,9 @@ def main() -> None:
             logging.getLogger(__name__).error("", exc_info=True)
         print(f"nsynth: {explain(error)}", file=sys.stderr)
         sys.exit(getattr(error, "exit_code", exit_codes.ERROR))
+    finally:
+        with contextlib.suppress(OSError):  # another error was reported
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import click
 from components.registry import Registry
 from pipeline.cli.options import LocalPath, config_option, set_option
 from pipeline.config import load_config
+from pipeline.terminal import make_output_expendable
 
 
 @click.command()
@@ -43,6 +44,7 @@ def serve(ctx: click.Context, host: str, port: int, folder: Path | None, name: s
     have begun are answered, then the server ends.
     """
     registry = Registry(folder or load_config(config_file, overrides).models)
+    make_output_expendable()
     verbose, out = ctx.find_root().obj["verbose"], sys.stdout
     if not verbose:
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"

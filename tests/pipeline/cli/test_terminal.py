@@ -105,7 +105,8 @@ def test_closed_streams(tmp_path, closed):
         stdin=None, stdout=None if 1 in closed else subprocess.PIPE,
         stderr=None if 2 in closed else subprocess.PIPE,
     )  # fmt: skip
-    assert answer.returncode == 0, answer.stderr
+    assert answer.returncode == (1 if 1 in closed else 0), answer.stderr
+    assert b"standard output: it is closed" in (answer.stderr or b"") or closed != (1,)
     assert (tmp_path / "seen").read_text() == "True\n"
 
 
@@ -117,11 +118,39 @@ def test_a_reader_who_leaves_is_no_error():
     assert (answer.returncode, answer.stderr) == (0, b"")
 
 
-def test_an_answer_that_cannot_be_written_is_an_error():
+@pytest.mark.parametrize("arguments", [("--help",), ("config", "show"), ("status",)], ids=" ".join)
+@pytest.mark.parametrize("full", [True, False], ids=["full disk", "closed"])
+def test_an_answer_that_cannot_be_written_is_an_error(arguments, full, tmp_path):
+    with open("/dev/full", "wb") as device:
+        stream = {"stdout": device} if full else {"preexec_fn": lambda: os.close(1), "stdout": None}
+        answer = nsynth(*arguments, cwd=tmp_path, **stream)
+    reason = b"No space left on device" if full else b"it is closed"
+    assert (answer.returncode, answer.stderr.count(b"\n")) == (1, 1), answer.stderr
+    assert b"cannot write to standard output: " + reason in answer.stderr
+
+
+@pytest.mark.parametrize("how", ["print('text')", "click.echo('text', nl=False)", "sys.stdout.write('text')"])
+def test_nor_is_one_that_is_lost_as_the_command_ends(how):
     with open("/dev/full", "wb") as full:
-        answer = nsynth("config", "reference", stdout=full)
-    assert answer.returncode == 1
-    assert b"No space left on device" in answer.stderr
+        answer = nsynth("probe", before=command(f"import sys\n{how}"), stdout=full)
+    assert (answer.returncode, answer.stderr.count(b"\n")) == (1, 1), answer.stderr
+
+
+def test_nor_is_one_whose_error_the_command_ignores():
+    body = "try: click.echo('text')\nexcept OSError: pass"
+    with open("/dev/full", "wb") as full:
+        answer = nsynth("probe", before=command(body), stdout=full)
+    assert (answer.returncode, answer.stderr.count(b"\n")) == (1, 1), answer.stderr
+
+
+def test_work_that_is_done_counts_more_than_what_it_prints():
+    body = (
+        "from pipeline.terminal import make_output_expendable\nmake_output_expendable()\nclick.echo('text')"
+    )
+    with open("/dev/full", "wb") as full:
+        answer = nsynth("probe", before=command(body), stdout=full)
+    assert answer.returncode == 0
+    assert answer.stderr == b"nsynth: cannot write to standard output: No space left on device\n"
 
 
 @pytest.mark.parametrize("listener", ["left", "full"])
