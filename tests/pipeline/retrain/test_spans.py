@@ -77,11 +77,13 @@ def test_what_counts_is_when_a_file_arrived_and_not_its_date(tmp_path, later, ag
 def test_a_folder_that_something_has_left_is_not_at_rest(tmp_path, monkeypatch):
     gone = deliver(tmp_path, "span-000001").with_name("nsynth-train.tfrecord.part")
     gone.touch()
-    time.sleep(0.3)
+    files_at_rest = time.time() + 60
+    time.sleep(0.05)  # some ticks of the file system's clock
     gone.unlink()
-    assert found(tmp_path, settle_s=0.2) == []
-    time.sleep(0.3)
-    assert found(tmp_path, settle_s=0.2) == [1]
+    monkeypatch.setattr("pipeline.retrain.spans.time.time", lambda: files_at_rest)
+    assert found(tmp_path, settle_s=60) == []
+    monkeypatch.setattr("pipeline.retrain.spans.time.time", lambda: files_at_rest + 60)
+    assert found(tmp_path, settle_s=60) == [1]
 
 
 def test_a_clock_that_was_wrong_when_the_span_came_is_told(tmp_path, later):
