@@ -15,12 +15,14 @@ SHOW = """
 import sys
 from kubeflow import light
 from pipeline import on_demand
-light.tfx_command(sys.argv[1])
-light.load_executor(sys.argv[1])
-from tfx.dsl.io import fileio
-fileio.exists(sys.executable)
-there = (name for name in sys.argv[2:] if name in sys.modules)
-print(*(name for name in there if not isinstance(sys.modules[name], on_demand.OnDemand)))
+for executor in sys.argv[1].split():
+    light.tfx_command(executor)
+    light.load_executor(executor)
+    from tfx.dsl.io import fileio
+    fileio.exists(sys.executable)
+    there = (name for name in sys.argv[2:] if name in sys.modules)
+    heavy = [name for name in there if not isinstance(sys.modules[name], on_demand.OnDemand)]
+    print(executor, *heavy)
 """
 HEAVY = ("tensorflow", "apache_beam", "tensorflow_data_validation", "tfx.components.statistics_gen.executor")
 
@@ -56,23 +58,29 @@ def test_the_list_of_steps_without_beam_is_complete() -> None:
         assert f"{package}.".startswith(light.WITHOUT_BEAM) == (not roots & heavy), package
 
 
+LIGHT = (
+    "components.apart.executor.ApartExecutor",
+    "components.champion.executor.ChampionExecutor",
+    "components.data_gate.executor.DataGateExecutor",
+    "components.gate.executor.GateExecutor",
+    "components.schema.component.CuratedSchema_Executor",
+    "components.canary.executor.CanaryExecutor",
+    "components.predictor.executor.PredictorExecutor",  # it loads a model later
+    "components.pusher.executor.PushExecutor",
+)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("executor", "needed"),
-    [
-        ("components.apart.executor.ApartExecutor", []),
-        ("components.champion.executor.ChampionExecutor", []),
-        ("components.data_gate.executor.DataGateExecutor", []),
-        ("components.gate.executor.GateExecutor", []),
-        ("components.schema.component.CuratedSchema_Executor", []),
-        ("components.canary.executor.CanaryExecutor", []),
-        ("components.predictor.executor.PredictorExecutor", []),  # it loads a model later
-        ("components.pusher.executor.PushExecutor", []),
-        ("components.ingest.executor.Executor", ["apache_beam"]),
-    ],
+    ("executors", "needed"),
+    [(LIGHT, []), (("components.ingest.executor.Executor",), ["apache_beam"])],
+    ids=["no Beam program", "a Beam program"],
 )
-def test_a_step_imports_what_it_needs(executor: str, needed: list[str]) -> None:
-    assert run(SHOW, executor, *HEAVY) == needed
+def test_a_step_imports_what_it_needs(executors: tuple[str, ...], needed: list[str]) -> None:
+    """One after the other in one process: what any of them imports, those after it would show as well."""
+    assert run(SHOW, " ".join(executors), *HEAVY) == [
+        word for executor in executors for word in (executor, *needed)
+    ]
 
 
 @pytest.mark.slow

@@ -79,3 +79,25 @@ def test_a_path_that_does_not_exist_is_an_error(project):
 @pytest.mark.parametrize("step", fingerprint.STEP_CODE)
 def test_the_table_names_what_exists(step):
     assert len(fingerprint.step_fingerprint(step)) == 16
+
+
+@pytest.mark.parametrize(
+    ("file", "changed", "unchanged"),
+    [
+        (
+            "trainer/model.py",
+            {"Trainer"},
+            {"ExampleGen", "Apart", "Schema", "DataGate", "Drift", "Transform"},
+        ),
+        ("transform/log_mel.py", {"Transform"}, {"ExampleGen", "Apart", "Schema", "DataGate", "Drift"}),
+        ("components/ingest/shard.py", {"ExampleGen"}, {"Schema", "DataGate", "Drift"}),
+    ],
+)
+def test_of_this_project_a_changed_file_concerns_its_own_step_and_none_before_it(file, changed, unchanged):
+    concerned = {
+        step
+        for step, paths in fingerprint.STEP_CODE.items()
+        if fingerprint.ROOT / file in fingerprint.code_files(*paths)
+    }
+    assert changed <= concerned
+    assert not concerned & unchanged

@@ -5,7 +5,8 @@ import re
 import subprocess
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import click
 import pytest
@@ -19,10 +20,25 @@ from pipeline.errors import explain
 HEAVY = ("tensorflow", "tfx", "apache_beam", "keras")
 
 
-def run_nsynth(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "pipeline.cli.main", *arguments], capture_output=True, text=True
-    )
+class Answer(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def run_nsynth(monkeypatch, capfd) -> Callable[..., Answer]:
+    """Calls the command line in this process."""
+
+    def run(*arguments: str) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["nsynth", *arguments])
+        with pytest.raises(SystemExit) as leave:
+            main.main()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        return Answer(int(leave.value.code or 0), *capfd.readouterr())
+
+    return run
 
 
 def test_a_call_leaves_the_environment_as_it_was():
@@ -39,7 +55,8 @@ def test_a_call_leaves_the_environment_as_it_was():
 
 
 def test_help_lists_every_command():
-    answer = run_nsynth("--help")
+    command = [sys.executable, "-m", "pipeline.cli.main", "--help"]
+    answer = subprocess.run(command, capture_output=True, text=True)
     assert answer.returncode == 0
     assert [name for name in main.COMMANDS if f"  {name}" not in answer.stdout] == []
 
@@ -64,13 +81,13 @@ def test_every_command_says_what_it_does(name):
     assert command.get_short_help_str()
 
 
-def test_an_unknown_command_is_a_usage_error():
+def test_an_unknown_command_is_a_usage_error(run_nsynth):
     answer = run_nsynth("rum")
     assert answer.returncode == exit_codes.USAGE
     assert "No such command 'rum'" in answer.stderr
 
 
-def test_a_bad_setting_is_one_clear_message_and_no_traceback():
+def test_a_bad_setting_is_one_clear_message_and_no_traceback(run_nsynth):
     answer = run_nsynth("run", "--set", "recipe.epoch=3")
     assert answer.returncode == exit_codes.ERROR
     assert "recipe.epoch = 3: unknown key" in answer.stderr
@@ -108,13 +125,13 @@ def test_an_unforeseen_error_is_one_line():
     assert explain(ValueError("first\nsecond")) == "unexpected ValueError: first (--verbose shows where)"
 
 
-def test_the_version_tells_what_is_installed_without_loading_it():
+def test_the_version_tells_what_is_installed(run_nsynth):
     answer = run_nsynth("--version")
     assert re.fullmatch(r"nsynth-tfx \S+, tfx 1\.\S+, tensorflow 2\.\S+, Python 3\.11\.\S+\n", answer.stdout)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_shell_can_complete_commands(monkeypatch, shell):
+def test_a_shell_can_complete_commands(monkeypatch, run_nsynth, shell):
     monkeypatch.setenv("_NSYNTH_COMPLETE", f"{shell}_source")
     assert "_NSYNTH_COMPLETE" in run_nsynth().stdout
     monkeypatch.setenv("_NSYNTH_COMPLETE", f"{shell}_complete")

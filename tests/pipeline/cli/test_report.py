@@ -89,19 +89,22 @@ def test_a_report_of_any_past_run_by_the_beginning_of_its_name(call, past, tmp_p
     assert "The run failed in Transform." in newest.read_text()
 
 
+LOOKING = (
+    ["runs"], ["models"], ["models", "show"], ["lineage", "1"], ["status"], ["gc"], ["report", RUN],
+)  # fmt: skip
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "command",
-    [["runs"], ["models"], ["models", "show"], ["lineage", "1"], ["status"], ["gc"], ["report", RUN]],
-    ids=" ".join,
-)
-def test_looking_at_what_is_there_loads_neither_tensorflow_nor_tfx(past, command):
-    arguments = ["nsynth", *command, "--set", f"workspace={past.config.workspace}"]
+def test_looking_at_what_is_there_loads_neither_tensorflow_nor_tfx(past):
+    """One after the other in one process: what one of them loads is there after it."""
     code = (
-        f"import sys; sys.argv = {arguments}\nfrom pipeline.cli.main import main\n"
-        "try: main()\nexcept SystemExit as leave: assert not leave.code, leave.code\n"
-        "slow = {'tensorflow', 'tfx', 'apache_beam', 'keras', 'tensorflow_data_validation'} & set(sys.modules)\n"
-        "assert not slow, slow"
+        "import sys\nfrom pipeline.cli.main import main\n"
+        f"for command in {LOOKING}:\n"
+        f"    sys.argv = ['nsynth', *command, '--set', 'workspace={past.config.workspace}']\n"
+        "    try: main()\n"
+        "    except SystemExit as leave: assert not leave.code, (command, leave.code)\n"
+        "    slow = {'tensorflow', 'tfx', 'apache_beam', 'keras', 'tensorflow_data_validation'} & set(sys.modules)\n"
+        "    assert not slow, (command, slow)"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert answer.returncode == 0, answer.stderr
