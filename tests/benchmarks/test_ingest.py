@@ -1,25 +1,27 @@
 """The benchmark in short: every variant runs, and every figure follows from what was measured."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from benchmarks.harness import OFFICIAL_NOTES
-from benchmarks.ingest import VARIANTS, summarize
+from benchmarks import harness
+from benchmarks.ingest import VARIANTS, main, summarize
 
 
 @pytest.mark.e2e
-def test_the_benchmark_measures_every_variant(tmp_path: Path) -> None:
+def test_the_benchmark_measures_every_variant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process, where TFX is imported once."""
+    from apache_beam.io.tfrecordio import WriteToTFRecord
+
+    monkeypatch.setattr(harness, "fresh", lambda function, label, **arguments: function(**arguments))
+    monkeypatch.setattr(WriteToTFRecord, "__init__", WriteToTFRecord.__init__)  # it is changed for good
     output = tmp_path / "ingest.json"
-    command = [sys.executable, "-m", "benchmarks.ingest", "--no-index", "--scratch", str(tmp_path)]
-    done = subprocess.run(
-        [*command, "--notes", "220", "--output", str(output)], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert "220 notes:" in done.stdout
+    options = ["--no-index", "--scratch", str(tmp_path), "--notes", "220", "--output", str(output)]
+    done = CliRunner().invoke(main, options, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert "220 notes:" in done.output
     runs = json.loads(output.read_text())["runs"]
     assert [run["variant"] for run in runs] == list(VARIANTS)
     for run in runs:
@@ -49,7 +51,9 @@ def test_the_whole_of_nsynth_is_extrapolated_from_the_slope_of_two_workers() -> 
     assert summary["cpu_over_stock"][8_000] == pytest.approx(5)
     assert summary["two_workers_over_one"][8_000] == pytest.approx(2)
     assert summary["peak_rss_growth"] == 0
-    assert summary["extrapolated_to_official"]["wall_s"] == pytest.approx(5 + 0.001 * OFFICIAL_NOTES)
-    assert summary["extrapolated_to_official"]["written_bytes"] == pytest.approx(256_000 * OFFICIAL_NOTES)
+    assert summary["extrapolated_to_official"]["wall_s"] == pytest.approx(5 + 0.001 * harness.OFFICIAL_NOTES)
+    assert summary["extrapolated_to_official"]["written_bytes"] == pytest.approx(
+        256_000 * harness.OFFICIAL_NOTES
+    )
     one_size = summarize([run for run in runs if run["notes"] == 2_000])
     assert "extrapolated_to_official" not in one_size

@@ -81,26 +81,43 @@ class Pod:
         }
         if self.isolated:
             give(self.folder)
-            script = "\n".join(["set -e", *self._mounts(image, claims), self._enter(image)])
+            script = "\n".join(["set -e", *self._mount(image, claims), self._enter(image)])
             words = ["unshare", "--mount", "--propagation", "private", "bash", "-c", script, "pod", *words]
         done = subprocess.run(
             words, cwd=image, env=variables, text=True, capture_output=True, check=False, errors="replace"
         )
         return done.returncode, done.stdout + done.stderr
 
-    def _mounts(self, image: Path, claims: Iterable[Path]) -> list[str]:
+    def _mount(self, image: Path, claims: Iterable[Path]) -> list[str]:
+        """Commands that make the root file system: few, since each is a process."""
         root = self.folder / "root"
-        lines = [f"mount -t tmpfs -o mode=755 none {shlex.quote(str(root))}"]
-        for folder in SYSTEM:
-            if folder.is_symlink():
-                lines.append(f"cp --no-dereference {folder} {shlex.quote(str(root))}/")
-            elif folder.is_dir():
-                lines += _show(folder, root, folder, writable=str(folder) in OPEN)
-        lines += [line for name in SCRATCH for line in _show(self.folder / name, root, Path("/", name), True)]
-        lines += _show(self.folder / SITE, root, Path("/", SITE))
-        lines += [line for folder in (*_of_python(), image) for line in _show(folder, root, folder)]
-        lines += [line for folder in claims for line in _show(folder, root, folder, True)]
-        return [*lines, f"mount -o remount,ro {shlex.quote(str(root))}"]
+        links = [str(folder) for folder in SYSTEM if folder.is_symlink()]
+        first = [
+            *((f, f, str(f) in OPEN) for f in SYSTEM if f.is_dir() and not f.is_symlink()),
+            *((self.folder / name, Path("/", name), True) for name in SCRATCH),
+            (self.folder / SITE, Path("/", SITE), False),
+        ]
+        within = [  # maybe below /tmp
+            *((folder, folder, False) for folder in (*_of_python(), image)),
+            *((folder, folder, True) for folder in claims),
+        ]
+        return [
+            shlex.join(["mount", "-t", "tmpfs", "-o", "mode=755", "none", str(root)]),
+            shlex.join(["cp", "--no-dereference", *links, str(root)]) if links else ":",
+            *self._show("first", first),
+            *self._show("within", within),
+            shlex.join(["mount", "-o", "remount,ro", str(root)]),
+        ]
+
+    def _show(self, name: str, shown: Iterable[tuple[Path, Path, bool]]) -> list[str]:
+        """Commands that show folders at places of the root file system, which a step may write to or not."""
+        table, targets = self.folder / f"{name}.fstab", []
+        with table.open("w") as file:
+            for folder, place, writable in shown:
+                targets.append(f"{self.folder}/root{place}")
+                row = (str(folder), targets[-1], "none", "rbind" if writable else "rbind,ro", "0", "0")
+                file.write(" ".join(map(_escaped, row)) + "\n")
+        return [shlex.join(["mkdir", "-p", *targets]), shlex.join(["mount", "--all", "--fstab", str(table)])]
 
     def _enter(self, image: Path) -> str:
         user = f"setpriv --reuid {USER} --regid {USER} --clear-groups --no-new-privs"
@@ -109,11 +126,9 @@ class Pod:
         return f'exec {_program("chroot")} {root} {user} {none} env --chdir={here} -- "$@"'
 
 
-def _show(folder: Path, root: Path, place: Path, writable: bool = False) -> list[str]:
-    """Commands that show a folder at `place` of a root file system."""
-    source, target = shlex.quote(str(folder)), shlex.quote(f"{root}{place}")
-    lines = [f"mkdir -p {target}", f"mount --rbind {source} {target}"]
-    return lines if writable else [*lines, f"mount -o remount,bind,ro {target}"]
+def _escaped(word: str) -> str:
+    """A field of fstab(5)."""
+    return word.replace("\\", "\\134").replace(" ", "\\040").replace("\t", "\\011")
 
 
 def _of_python() -> list[Path]:

@@ -3,10 +3,12 @@
 import json
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from nights import Nights
+from step_runner import Task
 
 from kubeflow import rounds
 from kubeflow.lint import problems
@@ -29,15 +31,36 @@ def test_the_backend_would_take_it(nights: Nights) -> None:
     )
 
 
-def test_a_new_span_is_trained_on_once(nights: Nights) -> None:
+HEAVY = {"tensorflow", "tfx", "apache_beam", "keras", "tensorflow_data_validation"}
+
+
+@dataclass(frozen=True)
+class ThreeNights:
+    """Without a span, with a first one, and once more without a new one; no pod has any of `HEAVY`."""
+
+    nights: Nights
+    done: tuple[dict[str, Task], ...]
+
+
+@pytest.fixture(scope="module")
+def three_nights(tmp_path_factory: pytest.TempPathFactory, image: Path, lacking: set[str]) -> ThreeNights:
+    folder = tmp_path_factory.mktemp("nights") / "n"
+    hooks = {"pushed": [f"sh -c 'cat > {folder}/claim/told-${{SECRET}}'"]}
+    nights = Nights(folder, image, lacking | HEAVY, retrain={"hooks": hooks})
+    nights.cluster.environment["SECRET"] = "hush"
+    empty = nights.run()
     nights.deliver(1)
-    done = nights.run()
+    return ThreeNights(nights, (empty, nights.run(), nights.run()))
+
+
+def test_a_new_span_is_trained_on_once(three_nights: ThreeNights) -> None:
+    nights, (empty, done, quiet) = three_nights.nights, three_nights.done
     assert set(states(done).values()) == {"SUCCEEDED"}, done["Report"].log + done["Look"].log
-    quiet = nights.run()
-    assert states(quiet) == {
-        "Look": "SUCCEEDED", "NewData": "SKIPPED", "Retraining": "SUCCEEDED", "Report": "SUCCEEDED",
-    }  # fmt: skip
-    first, second = nights.rounds
+    for without in (empty, quiet):
+        assert states(without) == {
+            "Look": "SUCCEEDED", "NewData": "SKIPPED", "Retraining": "SUCCEEDED", "Report": "SUCCEEDED",
+        }  # fmt: skip
+    _, first, second = nights.rounds
     assert (first.outcome, first.window, first.accuracy) == ("pushed", (1,), 0.5)
     assert str(first.version) in nights.versions
     assert (second.outcome, second.attempts) == ("no new data", 0)
@@ -46,29 +69,50 @@ def test_a_new_span_is_trained_on_once(nights: Nights) -> None:
     assert not (nights.workspace / "retrain" / "cluster-run.json").exists()
 
 
-def test_look_and_report_import_nothing_heavy(nights: Nights) -> None:
-    nights.cluster.lacking |= {"tensorflow", "tfx", "apache_beam", "keras", "tensorflow_data_validation"}
-    quiet = nights.run()
-    assert set(states(quiet).values()) == {"SUCCEEDED", "SKIPPED"}, quiet["Look"].log + quiet["Report"].log
-    nights.deliver(1)
-    assert nights.run()["Report"].state == "SUCCEEDED"
+def test_look_and_report_import_nothing_heavy(three_nights: ThreeNights) -> None:
+    for done in three_nights.done:
+        assert (done["Look"].state, done["Report"].state) == ("SUCCEEDED", "SUCCEEDED")
 
 
-def test_report_shows_kubeflow_page_figures_and_confusion_matrix(nights: Nights) -> None:
-    nights.deliver(1)
-    made = nights.run()["Report"].artifacts
+def test_report_shows_kubeflow_page_figures_and_confusion_matrix(three_nights: ThreeNights) -> None:
+    nights, made = three_nights.nights, three_nights.done[1]["Report"].artifacts
+    [pushed] = [line for line in nights.rounds if line.outcome == "pushed"]
     assert made["figures"]["metadata"]["accuracy"] == 0.5
     assert made["figures"]["metadata"]["notes_used"] == 9.0
-    assert made["figures"]["metadata"]["pushed_version"] == nights.rounds[0].version
+    assert made["figures"]["metadata"]["pushed_version"] == pushed.version
     assert made["page"]["metadata"]["verdict"] == "pushed"
-    assert made["page"]["metadata"]["why"] == nights.rounds[0].words == "blessed"
+    assert made["page"]["metadata"]["why"] == pushed.words == "blessed"
     matrix = made["confusion"]["metadata"]["confusionMatrix"]["struct"]
     assert [len(row["row"]) for row in matrix["rows"]] == [11] * 11
     assert matrix["annotationSpecs"][0] == {"displayName": "bass"}
     page = nights.cluster.path(made["page"]["uri"]).read_text()
     assert "Pushed as version" in page
     reports = nights.workspace / "reports"
-    assert {"index.html", f"{nights.rounds[0].run}.html"} <= {path.name for path in reports.iterdir()}
+    assert {"index.html", f"{pushed.run}.html"} <= {path.name for path in reports.iterdir()}
+
+
+def test_hooks_are_called_with_secrets_from_the_environment(three_nights: ThreeNights) -> None:
+    nights = three_nights.nights
+    assert [line.warnings for line in nights.rounds] == [(), (), ()]
+    assert json.loads((nights.folder / "claim" / "told-hush").read_text())["outcome"] == "pushed"
+
+
+def test_a_push_that_its_run_could_not_write_down_is_written_down_by_the_next_one(
+    three_nights: ThreeNights,
+) -> None:
+    """The last test of the three nights: it takes their records away."""
+    nights = three_nights.nights
+    [pushed] = [line for line in nights.rounds if line.outcome == "pushed"]
+    Path(nights.workspace, "retrain", "rounds.jsonl").unlink()  # as if its Report had never run
+    held = {"run": pushed.run, "name": "nightly", "started": "2026-01-01T03:00:00Z"}
+    Path(nights.workspace, "retrain", "cluster-run.json").write_text(json.dumps(held))
+    long_ago = time.time() - rounds.DEAD_AFTER_S - 60
+    os.utime(nights.workspace / "kubeflow" / "documents" / pushed.run / "alive", (long_ago, long_ago))
+    nights.run()
+    assert [(line.outcome, line.run == pushed.run) for line in nights.rounds] == [
+        ("pushed", True), ("no new data", False),
+    ]  # fmt: skip
+    assert nights.trainings == 1
 
 
 def test_refused_data_is_left_out_until_forced(nights: Nights) -> None:
@@ -168,32 +212,3 @@ def test_two_runs_at_once_do_not_train_the_same(nights: Nights) -> None:
     assert nights.run()["Pusher"].state == "SUCCEEDED"
     assert [line.outcome for line in nights.rounds] == ["crashed", "pushed"]
     assert "gave no sign of life" in nights.rounds[0].words
-
-
-def test_a_push_that_its_run_could_not_write_down_is_written_down_by_the_next_one(nights: Nights) -> None:
-    nights.deliver(1)
-    nights.run()
-    (pushed,) = nights.rounds
-    Path(nights.workspace, "retrain", "rounds.jsonl").unlink()  # as if its Report had never run
-    held = {"run": pushed.run, "name": "nightly", "started": "2026-01-01T03:00:00Z"}
-    Path(nights.workspace, "retrain", "cluster-run.json").write_text(json.dumps(held))
-    long_ago = time.time() - rounds.DEAD_AFTER_S - 60
-    os.utime(nights.workspace / "kubeflow" / "documents" / pushed.run / "alive", (long_ago, long_ago))
-    nights.run()
-    assert [(line.outcome, line.run == pushed.run) for line in nights.rounds] == [
-        ("pushed", True), ("no new data", False),
-    ]  # fmt: skip
-    assert nights.trainings == 1
-
-
-def test_hooks_are_called_with_secrets_from_the_environment(
-    tmp_path: Path, image: Path, lacking: set[str]
-) -> None:
-    told = tmp_path / "n" / "claim" / "told"
-    hooks = {"pushed": [f"sh -c 'cat > {told}-${{SECRET}}'"]}
-    nights = Nights(tmp_path / "n", image, lacking, retrain={"hooks": hooks})
-    nights.cluster.environment["SECRET"] = "hush"
-    nights.deliver(1)
-    nights.run()
-    assert nights.rounds[0].warnings == ()
-    assert json.loads(Path(f"{told}-hush").read_text())["outcome"] == "pushed"
