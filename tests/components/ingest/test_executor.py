@@ -98,6 +98,11 @@ def names(out: Path) -> dict[str, list[str]]:
     return found
 
 
+FORMS = ["nsynth-train.tfrecord", "nsynth-train.jsonwav.tar.gz", "train-00000-of-00001.parquet"]
+"""One that is read where it is, one that is unpacked first, one with sound in WAV files: test_shard.py has them all."""
+
+
+@pytest.mark.parametrize("any_form", FORMS, indirect=True)
 def test_all_notes_arrive_in_any_form(any_form: Path, notes: list[dict], tmp_path: Path) -> None:
     outputs = ingest((any_form, tmp_path))
     found = names(tmp_path)
@@ -125,6 +130,7 @@ def test_the_account_says_where_the_notes_come_from(folders: Folders, notes: lis
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("any_form", FORMS, indirect=True)
 def test_workers_runner_and_cache_do_not_change_a_byte(any_form: Path, tmp_path: Path) -> None:
     ingest((any_form, tmp_path / "a"))
     threads = ("--direct_num_workers=2", "--direct_running_mode=multi_threading")

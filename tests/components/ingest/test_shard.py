@@ -4,6 +4,7 @@ import errno
 import json
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -44,16 +45,29 @@ def records(path: Path) -> list[bytes]:
         return [tfrecord.read_data(file, place)[0] for place in tfrecord.scan(file, path.stat().st_size)]
 
 
+class Ingested(NamedTuple):
+    """What became of a data folder: its shards, the counts of each, and where their files are."""
+
+    shards: list[Shard]
+    counts: list[dict[str, int]]
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def ingested(any_form: Path, tmp_path_factory: pytest.TempPathFactory) -> Ingested:
+    folder = tmp_path_factory.mktemp("ingested")
+    shards = shards_of(any_form, folder / "cache")
+    return Ingested(shards, [write_shard(shard, layout_in(folder)) for shard in shards], folder)
+
+
 def test_every_note_is_written_once_unaltered_and_with_its_scalars(
-    any_form: Path, notes: list[dict], tmp_path: Path
+    ingested: Ingested, notes: list[dict]
 ) -> None:
-    layout = layout_in(tmp_path)
-    shards = shards_of(any_form, tmp_path / "cache")
-    counts = [write_shard(shard, layout) for shard in shards]
+    shards, counts, folder = ingested
     assert sum(count["in"] for count in counts) == sum(count["used"] for count in counts) == len(notes)
     by_name = {note[nsynth.NOTE_STR]: note for note in notes}
     names = []
-    for path in (tmp_path / "examples").glob("Split-*/*"):
+    for path in (folder / "examples").glob("Split-*/*"):
         for record in records(path):
             note = check(record)
             names.append(note.note_str)
@@ -65,16 +79,12 @@ def test_every_note_is_written_once_unaltered_and_with_its_scalars(
     assert sorted(names) == sorted(by_name)
 
 
-def test_the_same_notes_lie_beside_without_their_sound(any_form: Path, tmp_path: Path) -> None:
-    layout = layout_in(tmp_path)
-    for shard in shards_of(any_form, tmp_path / "cache"):
-        write_shard(shard, layout)
-    names = {path.relative_to(tmp_path / "examples") for path in (tmp_path / "examples").glob("Split-*/*")}
-    assert names == {path.relative_to(tmp_path / "scalars") for path in (tmp_path / "scalars").glob("*/*")}
+def test_the_same_notes_lie_beside_without_their_sound(ingested: Ingested) -> None:
+    examples, beside = ingested.folder / "examples", ingested.folder / "scalars"
+    names = {path.relative_to(examples) for path in examples.glob("Split-*/*")}
+    assert names == {path.relative_to(beside) for path in beside.glob("*/*")}
     for name in names:
-        for whole, scalars in zip(
-            records(tmp_path / "examples" / name), records(tmp_path / "scalars" / name), strict=True
-        ):
+        for whole, scalars in zip(records(examples / name), records(beside / name), strict=True):
             assert len(scalars) < 1_000
             wanted = Example.FromString(whole)
             del wanted.features.feature[nsynth.AUDIO]
@@ -123,6 +133,11 @@ def test_appended_scalars_are_read_by_all_readers(notes: list[dict]) -> None:
     np.testing.assert_allclose(np.array(columns)[:, :, 0].T, truth, rtol=1e-6)
 
 
+ALIKE = ["nsynth-train.tfrecord", "nsynth-train.jsonwav.tar.gz"]
+"""Forms of which one is read where it lies, and one is unpacked first: for what does not depend on the form."""
+
+
+@pytest.mark.parametrize("any_form", ALIKE, indirect=True)
 def test_a_retried_worker_writes_the_same_bytes(any_form: Path, tmp_path: Path) -> None:
     layout, shards = layout_in(tmp_path), shards_of(any_form, tmp_path / "cache")
     for shard in shards:
@@ -161,6 +176,7 @@ def test_bad_records_go_to_quarantine_byte_for_byte(notes: list[dict], tmp_path:
     assert json.dumps(told)
 
 
+@pytest.mark.parametrize("any_form", ALIKE, indirect=True)
 def test_a_full_disk_is_told_and_leaves_nothing(any_form: Path, tmp_path: Path, monkeypatch) -> None:
     layout, shards = layout_in(tmp_path), shards_of(any_form, tmp_path / "cache")
 

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.ingest import shuffle
@@ -108,6 +108,7 @@ def test_the_seed_decides_and_splits_differ() -> None:
     assert (first != permutation(1000, 17, "valid")).any()
 
 
+@settings(max_examples=30)
 @given(st.text(min_size=1, max_size=30))
 def test_an_instrument_is_in_one_split(instrument: str) -> None:
     routes = routes_of(["train"], IngestOptions())["train"]
