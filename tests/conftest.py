@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from pipeline import on_demand
@@ -14,12 +15,25 @@ from pipeline import on_demand
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 pytest_plugins = ["tests.stores", "tests.times"]
 REPORTED = pytest.StashKey[bool]()
-MAX_WORKERS = 4  # each may hold two TensorFlows, its own and that of a process under test
+NOTEBOOKS = ("IPython", "ipywidgets")
+"""Beam imports them if they are there; no fast test shows a notebook."""
+MEMORY, ROOM_BYTES = Path("/dev/shm"), 2 << 30
+"""Where the files of the fast tests lie if there is room: what goes to a disk takes CPU time, too."""
+MAX_WORKERS, MEMORY_OF_WORKER = 4, 6 << 30
+"""Each may hold several TensorFlows: its own and those of the processes under test."""
 
 
 def _is_fast(config: pytest.Config) -> bool:
     """Whether the slow tests are left out: those that use TensorFlow are among them."""
     return "not slow" in config.option.markexpr.split(" and ")
+
+
+def _has_room(folder: Path) -> bool:
+    """Whether tests may work in a folder: with large files, and with programs."""
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        return False
+    system = os.statvfs(folder)
+    return system.f_bavail * system.f_frsize > ROOM_BYTES and not system.f_flag & os.ST_NOEXEC
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -30,12 +44,23 @@ def pytest_configure(config: pytest.Config) -> None:
     os.fsync = lambda descriptor: None
     if _is_fast(config):
         on_demand.defer()
+        for name in NOTEBOOKS:
+            sys.modules.setdefault(name, None)  # is not found
+        if _has_room(MEMORY):
+            os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """A worker for each core if the whole suite runs; none for a selection, which is over before they have started."""
-    selected = config.option.keyword or config.args_source is config.ArgsSource.ARGS
-    return 0 if selected else min(len(os.sched_getaffinity(0)), MAX_WORKERS)
+    """A worker for each core if the whole suite runs; none for a selection, which is over before they have started.
+
+    With the slow tests one more, where memory allows it: these also wait for disks, servers and time limits.
+    """
+    if config.option.keyword or config.args_source is config.ArgsSource.ARGS:
+        return 0
+    workers = len(os.sched_getaffinity(0))
+    if not _is_fast(config) and psutil.virtual_memory().total > (workers + 1) * MEMORY_OF_WORKER:
+        workers += 1
+    return min(workers, MAX_WORKERS)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -2,6 +2,8 @@
 
 import copy
 import re
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,13 @@ if "parameters" in given["outputs"] and given["outputs"]["parameters"]:
 with open(given["outputs"]["outputFile"], "w") as file:
     json.dump(answer, file)
 """
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """Not in memory below /dev, all of which a pod sees."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ def _bars(notes: int) -> vega.Chart:
     return vega.Chart.of(rows).mark("bar").encode(x="notes:Q", y="name:N", description=charts.TIP)
 
 
+@pytest.mark.slow
 def test_every_specification_of_a_page_keeps_to_the_schema_of_vega_lite(
     record, monkeypatch: pytest.MonkeyPatch
 ):
