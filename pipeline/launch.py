@@ -5,6 +5,9 @@ steps that come from the cache, too. This one constructs an executor when it is 
 """
 
 import datetime
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from absl import logging
 from ml_metadata.proto import metadata_store_pb2
@@ -18,12 +21,13 @@ from tfx.orchestration.portable.base_executor_operator import BaseExecutorOperat
 from tfx.proto.orchestration import executable_spec_pb2, execution_result_pb2, pipeline_pb2
 
 from pipeline import interrupts, on_demand
+from pipeline.head_start import HeadStart
 from pipeline.local_files import LocalFiles
 from pipeline.step_log import FINISHED, RUNNING
 
 
 class _WhenItRuns(BaseExecutorOperator):
-    """Constructs TFX's own operator for a step when the step runs."""
+    """Constructs TFX's own operator for a step when the step runs, after a call of `first`."""
 
     SUPPORTED_EXECUTOR_SPEC_TYPE = [
         executable_spec_pb2.PythonClassExecutableSpec,
@@ -31,10 +35,15 @@ class _WhenItRuns(BaseExecutorOperator):
     ]
     SUPPORTED_PLATFORM_CONFIG_TYPE: list[type] = []
 
+    def __init__(self, *args: Any, first: Callable[[], None], **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._first = first
+
     def run_executor(
         self, execution_info: data_types.ExecutionInfo
     ) -> execution_result_pb2.ExecutorOutput | None:
         """Run the step as TFX does, with everything loaded that waited until now."""
+        self._first()
         on_demand.load_all()
         DEFAULT_FILESYSTEM_REGISTRY.register(TensorflowFilesystem, priority=8)
         kind = launcher.DEFAULT_EXECUTOR_OPERATORS[type(self._executor_spec)]
@@ -44,7 +53,7 @@ class _WhenItRuns(BaseExecutorOperator):
 
 
 def run(graph: pipeline_pb2.Pipeline, connection: metadata_store_pb2.ConnectionConfig) -> None:
-    """Run all nodes in their order. An error of a step is raised as it is.
+    """Run all nodes, each after those that it depends on. An error of a step is raised as it is.
 
     Args:
       graph: as TFX's compiler made it.
@@ -58,9 +67,10 @@ def run(graph: pipeline_pb2.Pipeline, connection: metadata_store_pb2.ConnectionC
     )
     deployment = runner_utils.extract_local_deployment_config(graph)
     logging.info("executors: %s", deployment)
-    when_it_runs = dict.fromkeys(_WhenItRuns.SUPPORTED_EXECUTOR_SPEC_TYPE, _WhenItRuns)
-    with interrupts.remembered() as check:
-        for node in graph.nodes:
+    with interrupts.remembered() as check, HeadStart() as head_start:
+        operator = partial(_WhenItRuns, first=head_start.give)
+        when_it_runs = dict.fromkeys(_WhenItRuns.SUPPORTED_EXECUTOR_SPEC_TYPE, operator)
+        for node in head_start.ordered(graph.nodes):
             step = node.pipeline_node.node_info.id
             logging.info(RUNNING, step)
             launcher.Launcher(

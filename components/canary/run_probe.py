@@ -1,4 +1,7 @@
-"""Starts the probe and brings back what it measured, or how it died."""
+"""Starts the probe and brings back what it measured, or how it died.
+
+The process may be started ahead: it imports TensorFlow, then waits for its question.
+"""
 
 import json
 import os
@@ -23,10 +26,25 @@ FOREIGN = (
 )
 """Modules that a server does not have; the model must do without."""
 KEPT_VARIABLES = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
+_ahead: list["subprocess.Popen[str]"] = []
+"""The process that waits for its question, if one does."""
 
 
 class ProbeError(Exception):
     """The process died, or did not come to an end. The message says how."""
+
+
+def start_ahead() -> None:
+    """Start the process of the next `run_probe` now."""
+    if not _ahead:
+        _ahead.append(_start())
+
+
+def end_unused() -> None:
+    """End the process that was started ahead, if nothing has been asked of it."""
+    while _ahead:
+        with _ahead.pop() as process:
+            process.kill()
 
 
 def run_probe(question: dict[str, Any], timeout_s: float) -> dict[str, Any]:
@@ -40,22 +58,28 @@ def run_probe(question: dict[str, Any], timeout_s: float) -> dict[str, Any]:
     Raises:
       ProbeError: it crashed or took too long.
     """
-    environment = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
-    try:
-        done = subprocess.run(
-            [sys.executable, "-I", str(PROBE)],
-            input=json.dumps(question | {"foreign": FOREIGN}),
-            env=environment | {"TF_CPP_MIN_LOG_LEVEL": "2"},
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ProbeError(f"it had not come to an end after {timeout_s:g} s") from error
-    if done.returncode < 0:
-        raise ProbeError(f"the process crashed ({signal.Signals(-done.returncode).name})")
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+    with _ahead.pop() if _ahead else _start() as process:
+        try:
+            answer, messages = process.communicate(json.dumps(question | {"foreign": FOREIGN}), timeout_s)
+        except subprocess.TimeoutExpired as error:
+            raise ProbeError(f"it had not come to an end after {timeout_s:g} s") from error
+        finally:
+            process.kill()  # no harm to one that has ended
+    if process.returncode < 0:
+        raise ProbeError(f"the process crashed ({signal.Signals(-process.returncode).name})")
+    if process.returncode:
+        last = (messages.strip().splitlines() or ["no message"])[-1]
         raise ProbeError(f"the process failed: {last[:500]}")
-    return json.loads(done.stdout)
+    return json.loads(answer)
+
+
+def _start() -> "subprocess.Popen[str]":
+    environment = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    return subprocess.Popen(
+        [sys.executable, "-I", str(PROBE)],
+        env=environment | {"TF_CPP_MIN_LOG_LEVEL": "2"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )

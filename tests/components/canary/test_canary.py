@@ -12,10 +12,11 @@ import pytest
 import tensorflow as tf
 
 import nsynth
+from components.canary import run_probe
 from components.canary.checks import judge
 from components.canary.executor import CanaryExecutor
 from components.canary.options import CanaryOptions
-from components.canary.run_probe import ProbeError, run_probe
+from components.canary.run_probe import ProbeError
 from components.canary.server import ask_server
 from components.version import model_digest
 from tests.components.canary.measured import MEASURED
@@ -130,9 +131,44 @@ def test_a_process_that_never_ends_is_ended(canary):
 def test_a_crash_is_told_from_a_failure(tmp_path, monkeypatch):
     script = tmp_path / "probe.py"
     script.write_text("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
-    monkeypatch.setattr("components.canary.run_probe.PROBE", script)
+    monkeypatch.setattr(run_probe, "PROBE", script)
     with pytest.raises(ProbeError, match=r"crashed.*SIGSEGV"):
-        run_probe({}, timeout_s=60)
+        run_probe.run_probe({}, timeout_s=60)
+
+
+@pytest.fixture
+def tells_its_id(tmp_path, monkeypatch):
+    """A probe that answers with the id of its process."""
+    script = tmp_path / "probe.py"
+    script.write_text("import json, os, sys; json.load(sys.stdin); print(os.getpid())")
+    monkeypatch.setattr(run_probe, "PROBE", script)
+    yield
+    run_probe.end_unused()
+
+
+def test_a_process_that_was_started_ahead_is_asked_once(tells_its_id):
+    run_probe.start_ahead()
+    run_probe.start_ahead()
+    [ahead] = run_probe._ahead
+    assert run_probe.run_probe({}, timeout_s=60) == ahead.pid
+    assert run_probe.run_probe({}, timeout_s=60) != ahead.pid
+
+
+def test_a_process_that_was_started_ahead_for_nothing_is_ended(tells_its_id):
+    run_probe.start_ahead()
+    [ahead] = run_probe._ahead
+    run_probe.end_unused()
+    assert ahead.returncode is not None
+    assert run_probe.run_probe({}, timeout_s=60) != ahead.pid
+
+
+def test_memory_is_not_that_of_the_process_that_starts_the_probe(tmp_path, monkeypatch):
+    script = tmp_path / "probe.py"
+    source = run_probe.PROBE.read_text().replace("import tensorflow as tf", "tf = None")
+    script.write_text(source.partition("\nif __name__")[0] + "\njson.dump(_peak_memory_mb(), sys.stdout)\n")
+    monkeypatch.setattr(run_probe, "PROBE", script)
+    ballast = np.ones(50_000_000)  # 400 MB
+    assert 10 < run_probe.run_probe({}, timeout_s=60) < ballast.nbytes / 2e6
 
 
 def test_the_probe_knows_nothing_of_this_project(tmp_path, monkeypatch):
@@ -141,10 +177,10 @@ def test_the_probe_knows_nothing_of_this_project(tmp_path, monkeypatch):
     script.write_text(
         "import json, os, sys; print(json.dumps({'path': sys.path, 'variables': dict(os.environ)}))"
     )
-    monkeypatch.setattr("components.canary.run_probe.PROBE", script)
+    monkeypatch.setattr(run_probe, "PROBE", script)
     monkeypatch.setenv("PYTHONPATH", "/somewhere")
     monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")
-    seen = run_probe({}, timeout_s=60)
+    seen = run_probe.run_probe({}, timeout_s=60)
     assert "/somewhere" not in seen["path"]
     assert str(Path.cwd()) not in seen["path"]
     assert "TF_USE_LEGACY_KERAS" not in seen["variables"]
