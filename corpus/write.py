@@ -1,7 +1,7 @@
 """Writes notes to disk in NSynth's two layouts: one TFRecord a split, and JSON with WAV files."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -73,17 +73,3 @@ class JsonWavWriter(Writer):
         for split, labels in self._labels.items():
             text = json.dumps(labels, indent=1, sort_keys=True)
             (self._folders[split] / "examples.json").write_text(text, encoding="utf-8")
-
-
-def write_tfrecords(notes: Iterable[Note], folder: Path) -> None:
-    """Write notes as nsynth-{train,valid,test}.tfrecord into an existing folder, in the order given."""
-    with TFRecordWriter(folder) as writer:
-        for note in notes:
-            writer.add(note)
-
-
-def write_json_wav(notes: Iterable[Note], folder: Path) -> None:
-    """Write notes in the JSON/WAV layout into an existing folder that does not hold it yet."""
-    with JsonWavWriter(folder) as writer:
-        for note in notes:
-            writer.add(note)

@@ -22,13 +22,19 @@ import nsynth
 from components.claim import Claim
 from kubeflow import lint
 from kubeflow.checks import check_config, refuse_what_vertex_lacks
+from kubeflow.container import (
+    Spec,
+    container_of,
+    platforms_of,
+    set_resources,
+    set_retries,
+    tell_entrypoint,
+)
 from kubeflow.groups import LOOK, REPORT, RUN, SEEN, SPAN_STEP, add_look_and_report, group
 from kubeflow.light import SHIPPED
-from kubeflow.options import DEFAULT_STEPS, KubeflowOptions, StepOptions, quantity
+from kubeflow.options import DEFAULT_STEPS, KubeflowOptions
 from kubeflow.package import Package, Target
 from pipeline.collector import at_rest
-
-Spec = dict[str, Any]
 
 REMOTE_RUNNER = "--runner=PortableRunner"
 """Beam's argument where an engine's workers are on other machines."""
@@ -80,13 +86,13 @@ def compile_pipeline(
         add_look_and_report(spec, settings)
     for name, task in spec["root"]["dag"]["tasks"].items():
         step = options.step(name)
-        container = _container(spec, task)
+        container = container_of(spec, task)
         container["image"] = step.image or options.image
-        _set_resources(container, step, target)
-        _set_retries(task, step, options)
+        set_resources(container, step, target)
+        set_retries(task, step, options)
         if name not in (LOOK, REPORT):
-            _tell_entrypoint(name, container, target, options, workspace)
-    platforms = _platforms(spec, options)
+            tell_entrypoint(name, container, target, options, workspace)
+    platforms = platforms_of(spec, options)
     if grouped:
         group(spec)
     if target == "vertex":
@@ -134,11 +140,6 @@ def _refuse_unknown_steps(options: KubeflowOptions, spec: Spec) -> None:
         raise nsynth.UserError(
             f"kubeflow.steps: no step {', '.join(sorted(unknown))} (there are: {', '.join(sorted(known))})"
         )
-
-
-def _container(spec: Spec, task: Spec) -> Spec:
-    label = spec["components"][task["componentRef"]["name"]]["executorLabel"]
-    return spec["deploymentSpec"]["executors"][label]["container"]
 
 
 def _drop_local_paths(spec: Spec, options: KubeflowOptions) -> None:
@@ -215,81 +216,6 @@ def _name_the_run(spec: Spec, options: KubeflowOptions) -> None:
 
 def _text_parameter(default: str) -> Spec:
     return {"parameterType": "STRING", "isOptional": True, "defaultValue": default}
-
-
-def _set_resources(container: Spec, step: StepOptions, target: Target) -> None:
-    """Request what is also the limit, so that the step is never starved and never evicted first."""
-    assert step.cpu
-    assert step.memory
-    resources: Spec = {"cpuLimit": quantity(step.cpu), "memoryLimit": quantity(step.memory) / 1e9}
-    if target == "kfp":  # the strings, for newer backends; the numbers (GB), for older ones
-        resources |= {"cpuRequest": resources["cpuLimit"], "memoryRequest": resources["memoryLimit"]}
-        resources |= {"resourceCpuLimit": step.cpu, "resourceCpuRequest": step.cpu}
-        resources |= {"resourceMemoryLimit": step.memory, "resourceMemoryRequest": step.memory}
-    if step.gpus:
-        accelerator = {"type": step.gpu_type, "count": str(step.gpus)}
-        if target == "kfp":
-            accelerator |= {"resourceType": step.gpu_type, "resourceCount": str(step.gpus)}
-        resources["accelerator"] = accelerator
-    container["resources"] = resources
-
-
-def _set_retries(task: Spec, step: StepOptions, options: KubeflowOptions) -> None:
-    """TFX sets no policy: a lost node would fail the whole run."""
-    if step.retries:
-        task["retryPolicy"] = {
-            "maxRetryCount": step.retries,
-            "backoffDuration": f"{options.retry_after_s}s",
-            "backoffFactor": 2.0,
-            "backoffMaxDuration": "3600s",
-        }
-
-
-def _tell_entrypoint(
-    name: str, container: Spec, target: Target, options: KubeflowOptions, workspace: str | None
-) -> None:
-    """Give our command the step, the place of artifacts, and the driver, which TFX puts into a hook of Vertex AI."""
-    args = ["--step", name]
-    if target == "kfp" and workspace:
-        args += ["--workspace", workspace]
-        if options.artifacts != "store":
-            args += ["--artifacts", "claim"]
-    if target == "kfp" and (hook := container.pop("lifecycle", {}).get("preCacheCheck")):
-        args += ["--driver", hook["command"][-1]]
-    container["args"] = [*args, *container["args"]]
-
-
-def _platforms(spec: Spec, options: KubeflowOptions) -> Spec:
-    """KFP's second document: what only Kubernetes knows.
-
-    In the plain form (`constant`, `secretName`), which every 2.x backend reads.
-    """
-    executors = {}
-    for name, task in spec["root"]["dag"]["tasks"].items():
-        step = options.step(name)
-        label = spec["components"][task["componentRef"]["name"]]["executorLabel"]
-        executor: Spec = {
-            "pvcMount": [{"constant": claim, "mountPath": path} for claim, path in options.volumes.items()],
-            "secretAsEnv": [
-                {"secretName": ref.name, "keyToEnv": [{"secretKey": ref.key, "envVar": variable}]}
-                for variable, ref in options.secrets.items()
-            ],
-            "configMapAsEnv": [
-                {"configMapName": ref.name, "keyToEnv": [{"configMapKey": ref.key, "envVar": variable}]}
-                for variable, ref in options.config_maps.items()
-            ],
-            "nodeSelector": {"labels": step.node_selector} if step.node_selector else None,
-            "tolerations": [
-                {"key": key, "operator": "Exists", "effect": "NoSchedule"} for key in step.tolerates or ()
-            ],
-            "imagePullSecret": [{"secretName": options.image_pull_secret}]
-            if options.image_pull_secret
-            else None,
-            "activeDeadlineSeconds": str(step.timeout_s) if step.timeout_s else None,
-        }
-        if present := {key: value for key, value in executor.items() if value}:
-            executors[label] = present
-    return {"platforms": {"kubernetes": {"deploymentSpec": {"executors": executors}}}} if executors else {}
 
 
 def _vertex_job(spec: Spec, options: KubeflowOptions) -> Spec:

@@ -9,7 +9,8 @@ Report                always runs
 import json
 from typing import Any
 
-from kubeflow.entrypoint import CACHE_KEYS, INPUTS_SPEC
+from kubeflow.entrypoint import INPUTS_SPEC
+from kubeflow.executor_input import CACHE_KEYS
 
 Spec = dict[str, Any]
 

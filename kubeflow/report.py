@@ -19,7 +19,8 @@ import atomic
 import nsynth
 from components.documents.models import GateReport
 from kubeflow.conclude import conclude, load
-from kubeflow.entrypoint import cost, to_staged
+from kubeflow.entrypoint import cost
+from kubeflow.executor_input import to_staged
 from kubeflow.groups import REPORT
 from kubeflow.rounds import ClusterRetraining, Found, read_arguments
 from pipeline.history.ledger import Round

@@ -8,7 +8,7 @@ from typing import Any
 
 from step_runner import Cluster, Task
 
-from kubeflow.compile import _platforms
+from kubeflow.container import platforms_of
 from kubeflow.groups import LOOK, REPORT, add_look_and_report, group
 from kubeflow.package import Package
 from kubeflow.rounds import settings_of
@@ -83,7 +83,7 @@ def package(config: Config) -> Package:
     add_look_and_report(spec, settings_of(config))
     for name in (LOOK, REPORT):
         spec["deploymentSpec"]["executors"][f"{name}_executor"]["container"]["image"] = IMAGE
-    platforms = _platforms(spec, config.kubeflow)
+    platforms = platforms_of(spec, config.kubeflow)
     group(spec)
     return Package(spec, platforms)
 
