@@ -129,7 +129,7 @@ class Record:
             return cls(content["run"], content["step"], tuple(content["inputs"]), outputs, content["ended"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise nsynth.UserError(
-                f"{file} is no record of a step ({error}): restore it from a backup, or remove it together with the "
+                f"{file} is not a record of a step ({error}): restore it from a backup, or remove it together with the "
                 f"folder {file.with_suffix('')}"
             ) from error
 
@@ -175,7 +175,7 @@ class Claim:
             self.lift()
             raise nsynth.UserError(
                 f"{folder} {fault}: it was removed or changed after a step had published it. Start the run again: "
-                "steps whose results were taken from the cache are then computed anew"
+                "cached steps are then computed again"
             )
         return folder
 
@@ -264,7 +264,7 @@ def place_of(address: str) -> tuple[str, str, str]:
     if len(parts) > 2 and _is_uuid(parts[-2]):  # of KFP 2.2 and later
         del parts[-2]
     if len(parts) < 3:
-        raise nsynth.UserError(f"{address} is not the address of an output: it names no run and step")
+        raise nsynth.UserError(f"{address} is not the address of an output: it contains no run and step")
     return parts[-3], parts[-2], parts[-1]
 
 

@@ -65,7 +65,7 @@ class Predictions:
         """
         rows = list(parts)
         if not any(map(len, rows)):
-            raise nsynth.UserError("there are no notes to judge a model on: the split is empty")
+            raise nsynth.UserError("there are no notes to evaluate a model on: the split is empty")
         columns = {
             field.name: np.concatenate([getattr(part, field.name) for part in rows])
             for field in dataclasses.fields(cls)

@@ -130,7 +130,7 @@ class Registry:
             if compared_with not in (None, before):
                 raise nsynth.UserError(
                     f"nothing was pushed: the model was compared with {_named(compared_with)}, but {_named(before)} "
-                    "serves now, for a push or a rollback came in between. Run the pipeline again"
+                    "serves now, because of a push or rollback in between. Run the pipeline again"
                 )
             return self._publish(fill, record, card)
 
@@ -153,10 +153,12 @@ class Registry:
         try:
             storage.publish_folder(path, complete)
         except FileExistsError as error:
-            raise nsynth.UserError(f"{path} was written by somebody else just now: push again") from error
+            raise nsynth.UserError(
+                f"{path} was written by another process at the same time: push again"
+            ) from error
         except OSError as error:
             raise nsynth.UserError(
-                f"cannot push to {path}: {error.strerror or error}; nothing was left"
+                f"cannot push to {path}: {error.strerror or error}; no partial version remains"
             ) from error
         return Version(number, path, record)
 
@@ -166,7 +168,7 @@ class Registry:
         highest = max((n for name in names if (n := int(name)) <= _MAX_NUMBER), default=0)
         if highest == _MAX_NUMBER:
             raise nsynth.UserError(
-                f"{self.destination}/{highest} has the highest number that a server knows: take it away"
+                f"{self.destination}/{highest} has the highest number that a server accepts: remove it"
             )
         return max(int(time.time()), highest + 1)
 
@@ -199,9 +201,9 @@ class Registry:
             raise nsynth.UserError(f"there is no model in {self.destination} to roll back")
         target = self.get(to) if to is not None else self.before(serving)
         if not target:
-            raise nsynth.UserError(f"nothing served before version {serving.number}: there is no way back")
+            raise nsynth.UserError(f"there is no version before {serving.number} to roll back to")
         if target.origin == serving.origin:
-            raise nsynth.UserError(f"version {target.number} is serving already")
+            raise nsynth.UserError(f"version {target.number} is already serving")
         return target
 
     def before(self, version: Version) -> Version | None:

@@ -83,11 +83,13 @@ def check_version(version: Version) -> None:
         try:
             return version.check()
         except nsynth.UserError as error:  # a candidate must not win against a champion that has been damaged
-            raise nsynth.UserError(f"{error}. Go back to another version (nsynth models rollback)") from error
+            raise nsynth.UserError(
+                f"{error}. Roll back to another version (nsynth models rollback)"
+            ) from error
     if fault := _fault(storage.read_bytes(f"{version.path}/{storage.LAST_FILE}")):
         raise nsynth.UserError(
-            f"{version.path} serves and is not a model of this pipeline: {fault}. No candidate can be compared with "
-            "it. Move it out of the folder, or push to another one (push.destination)"
+            f"{version.path} is serving but is not a model of this pipeline: {fault}. No candidate can be compared "
+            "with it. Move it out of the folder, or push to another one (push.destination)"
         )
 
 

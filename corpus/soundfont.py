@@ -89,7 +89,7 @@ class SoundFont:
             self._samples = self._table("shdr", SAMPLE_HEADER)
             self.presets = self._read_presets()
         except (KeyError, IndexError, ValueError) as error:
-            raise nsynth.UserError(f"The SoundFont {path} is cut short or damaged: {error!r}.") from error
+            raise nsynth.UserError(f"The SoundFont {path} is truncated or damaged: {error!r}.") from error
 
     @cached_property
     def sha256(self) -> str:

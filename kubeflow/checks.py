@@ -49,7 +49,7 @@ def _check_pattern(pattern: str, data: str) -> None:
     """Refuse other patterns: the first step looks for span folders by their names."""
     if "{SPAN" in pattern and is_web(data):
         raise nsynth.UserError(
-            f"kubeflow.pattern = {pattern}: a web server lists no folders, so no spans are found at data = {data}. "
+            f"kubeflow.pattern = {pattern}: a web server cannot list folders, so no spans are found at data = {data}. "
             "Give a folder or an address in a bucket, or a pattern without {SPAN}"
         )
     if "{SPAN" in pattern and not pattern.startswith(SPAN_PATTERNS):
@@ -81,8 +81,8 @@ def _check_retraining(config: Any) -> None:
     ]
     if addresses:
         raise nsynth.UserError(
-            "retrain.hooks, retrain.watcher: an address lets in whoever knows it, and users of Kubeflow can read the "
-            "compiled pipeline. Write the secret part as ${NAME} and name its Secret in kubeflow.secrets.NAME"
+            "retrain.hooks, retrain.watcher: such an address is a secret, but users of Kubeflow can read the compiled "
+            "pipeline. Write the secret part as ${NAME} and set its Secret in kubeflow.secrets.NAME"
         )
 
 
@@ -163,4 +163,4 @@ def check_host(host: str) -> None:
       nsynth.UserError: it does not begin with http, or has no name of a machine.
     """
     if not re.match(r"https?://(\[[0-9a-fA-F:.]+\]|[\w.-]+)(:\d+)?(/|$)", host):
-        raise nsynth.UserError(f"{host} is no address of an API: write it like http://localhost:8080")
+        raise nsynth.UserError(f"{host} is not the address of an API: write it like http://localhost:8080")

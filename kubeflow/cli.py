@@ -30,7 +30,7 @@ from pipeline.collector import at_rest
 
 SHOWN_TIMES = 3
 ZONE = "UTC"
-"""In which the controller of schedules reads cron expressions, unless its installation sets another one."""
+"""Time zone in which the controller of schedules reads cron expressions, unless its installation sets another one."""
 
 
 @click.group()
@@ -60,9 +60,9 @@ def compile_command(
 @run_options
 @click.option("--name", help="Name of the run. Default: pipeline and time.")
 @click.option(
-    "--force", is_flag=True, help="Train although nothing is new; refused spans are judged once more."
+    "--force", is_flag=True, help="Train even if there is no new span, and check refused spans again."
 )
-@click.option("--wait", is_flag=True, help="Wait until the run has ended; exit code 1 if it failed.")
+@click.option("--wait", is_flag=True, help="Wait until the run ends; exit with 1 if it failed.")
 def submit(name: str | None, force: bool, wait: bool, dry_run: bool, as_json: bool, **given: Any) -> int:
     """Upload the pipeline if it has changed, and start a run."""
     from kubeflow.client import Submission, preview
@@ -96,7 +96,7 @@ def submit(name: str | None, force: bool, wait: bool, dry_run: bool, as_json: bo
         tell(True, {**facts, "state": state}, "")
     if state != "SUCCEEDED":
         raise nsynth.UserError(
-            f"the run {request.name} has {state.lower()}; `nsynth kubeflow show {run_id}` says why"
+            f"the run {request.name} has {state.lower()}; see `nsynth kubeflow show {run_id}`"
         )
     return 0
 
@@ -104,12 +104,16 @@ def submit(name: str | None, force: bool, wait: bool, dry_run: bool, as_json: bo
 @kubeflow.command()
 @run_options
 @click.option(
-    "--cron", default="0 0 3 * * *", show_default=True, help="Schedule in UTC: six fields, seconds first."
+    "--cron",
+    default="0 0 3 * * *",
+    show_default=True,
+    help="Cron expression in UTC: six fields, seconds first.",
 )
-@click.option("--max-concurrency", type=click.IntRange(1, 10), default=1, show_default=True)
+@click.option("--max-concurrency", type=click.IntRange(1, 10), default=1, show_default=True,
+              help="Largest number of parallel runs.")  # fmt: skip
 @click.option("--no-catchup/--catchup", default=True, show_default=True, help="Skip missed starts.")
 @click.option(
-    "--name", help="Name of the schedule. Default: the pipeline's name. A schedule of that name is replaced."
+    "--name", help="Name of the schedule. Default: the pipeline's name. An existing schedule is replaced."
 )
 def schedule(
     cron: str,
@@ -195,7 +199,7 @@ def _compile(config_file: Path | None, overrides: tuple[str, ...], target: Targe
 
 
 def _prepare(dry_run: bool, **given: Any) -> tuple[KubeflowOptions, Any, Package]:
-    """Return options, server and package; the server is asked before anything slow is imported."""
+    """Return options, server and package; check the server before importing heavy packages."""
     options = load_options(given["config_file"], given["overrides"]).kubeflow
     server = server_of(options, given, required=not dry_run)
     if not dry_run:
@@ -219,10 +223,10 @@ def _read(file: Path) -> Package:
 
 
 def _parameters(given: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
-    """--param, --span and --force as the run's parameters.
+    """Return the run's parameters from --param, --span and --force.
 
     Raises:
-      nsynth.UserError: no such parameter, or not a value of its type.
+      nsynth.UserError: there is no such parameter, or its value has another type.
     """
     values: dict[str, Any] = {}
     for param in given["params"]:

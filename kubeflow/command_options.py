@@ -1,4 +1,4 @@
-"""What the commands of `nsynth kubeflow` share: options, the way to the server, and how they answer."""
+"""Options, connection and output that the commands of `nsynth kubeflow` share."""
 
 import json
 from pathlib import Path
@@ -12,13 +12,13 @@ from kubeflow.options import KubeflowOptions
 from pipeline.cli.options import LocalPath, json_option
 
 config_option = click.option(
-    "--config", "config_file", type=LocalPath(), help="The YAML file with all settings."
+    "--config", "config_file", type=LocalPath(), help="YAML file with the settings."
 )  # fmt: skip
 set_option = click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one setting."
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting."
 )
 _package = click.option(
-    "--package", type=LocalPath(), help="A compiled pipeline. Default: compile it now."
+    "--package", type=LocalPath(), help="File of a compiled pipeline. Default: compile it now."
 )  # fmt: skip
 _host = click.option("--host", envvar="KF_PIPELINES_ENDPOINT", help="Address of the Kubeflow Pipelines API.")
 _namespace = click.option("--namespace", help="Your namespace, on a multi-user installation.")
@@ -29,21 +29,19 @@ _token = click.option(
 _param = click.option(
     "--param", "params", multiple=True, metavar="KEY=VALUE", help="Set a parameter of the run."
 )
-_span = click.option(
-    "--span", type=click.IntRange(min=0), help="Read this span of the data instead of the newest."
-)
+_span = click.option("--span", type=click.IntRange(min=0), help="Train on this span instead of the newest.")
 _dry_run = click.option("--dry-run", is_flag=True, help="Print the requests without sending them.")
 
 
 def server_options(command: Any) -> Any:
-    """Return the options that say where the API is and who asks; and --json."""
+    """Add the options for the server and the account, and --json."""
     for option in (json_option, _token, _namespace, _host, set_option, config_option):
         command = option(command)
     return command
 
 
 def run_options(command: Any) -> Any:
-    """Return what is to be run."""
+    """Add the options for what to run."""
     for option in (_dry_run, _span, _param, _package):
         command = option(command)
     return server_options(command)
@@ -57,16 +55,16 @@ def load_options(config_file: Path | None, overrides: tuple[str, ...]) -> Any:
 
 
 def server_of(options: KubeflowOptions, given: dict[str, Any], required: bool = True) -> Any:
-    """Return the server that options and settings name.
+    """Return the server from options and settings.
 
     Raises:
-      nsynth.UserError: none is named, its address is none, or the token cannot be read.
+      nsynth.UserError: no host is given, its address is invalid, or the token cannot be read.
     """
     from kubeflow.connection import Server
 
     host = given["host"] or options.host
     if not host and required:
-        raise nsynth.UserError("which cluster? Give --host, set kubeflow.host or KF_PIPELINES_ENDPOINT")
+        raise nsynth.UserError("no host is given: use --host, or set kubeflow.host or KF_PIPELINES_ENDPOINT")
     if host:
         check_host(host)
     token = None
@@ -88,7 +86,7 @@ def connect(server: Any) -> Any:
 
 
 def tell(as_json: bool, facts: Any, words: Any) -> None:
-    """Print the facts as JSON, or the words (text or a table) for people."""
+    """Print the facts as JSON, or the text or table `words`."""
     if as_json:
         click.echo(json.dumps(facts, indent=1))
     elif isinstance(words, str):

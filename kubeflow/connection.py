@@ -53,7 +53,9 @@ def knock(server: Server) -> None:
     finally:
         notice.cancel()
     if not server.namespace and isinstance(health, dict) and health.get("multi_user"):
-        raise nsynth.UserError(f"{server.host} has many users: name yours with --namespace")
+        raise nsynth.UserError(
+            f"{server.host} is a multi-user installation: give your namespace with --namespace"
+        )
     namespace = f"&{urlencode({'namespace': server.namespace})}" if server.namespace else ""
     _ask(server, f"experiments?page_size=1{namespace}")
 
@@ -77,7 +79,7 @@ def _ask(server: Server, path: str) -> Any:
         ) from error
     except ValueError as error:
         raise nsynth.UserError(
-            f"{server.host} is no Kubeflow Pipelines API (or a log-in page): give the address of the API"
+            f"{server.host} is not a Kubeflow Pipelines API, or asks for a log-in: give the address of the API"
         ) from error
 
 

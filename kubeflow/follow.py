@@ -1,4 +1,4 @@
-"""`nsynth kubeflow` runs, show, cancel, schedules, pause, resume, delete: what the cluster has already."""
+"""`nsynth kubeflow` runs, show, cancel, schedules, pause, resume, delete: runs and schedules on the cluster."""
 
 import datetime
 from typing import Any
@@ -55,7 +55,7 @@ def runs(limit: int, as_json: bool, **given: Any) -> None:
 @click.argument("run")
 @server_options
 def show(run: str, as_json: bool, **given: Any) -> None:
-    """Show RUN (its id, the beginning of it, or its name): verdict, figures, steps, durations, why, link."""
+    """Show RUN (its id, the beginning of the id, or its name): verdict, figures, steps, durations, reason, link."""
     server, pipelines = _reach(given)
     found = pipelines.find_run(run)
     facts = _run_facts(server, found) | {"steps": _steps(found)} | _verdict(server, found)
@@ -86,7 +86,7 @@ def show(run: str, as_json: bool, **given: Any) -> None:
 @click.argument("run")
 @server_options
 def cancel(run: str, as_json: bool, **given: Any) -> None:
-    """End RUN (its id, the beginning of it, or its name): its pods are stopped."""
+    """Cancel RUN (its id, the beginning of the id, or its name): its pods are stopped."""
     server, pipelines = _reach(given)
     found = pipelines.find_run(run)
     facts = {"run": found.run_id, "name": found.display_name, "page": run_page(server, found.run_id)}
@@ -94,7 +94,7 @@ def cancel(run: str, as_json: bool, **given: Any) -> None:
         tell(
             as_json,
             {**facts, "state": found.state},
-            f"{found.display_name} has {found.state.lower()} already",
+            f"{found.display_name} has already {found.state.lower()}",
         )
         return
     pipelines.cancel(found.run_id)
@@ -112,7 +112,7 @@ def schedules(as_json: bool, **given: Any) -> None:
         drawn.add_row(
             row["schedule"],
             _coloured(row["state"]),
-            _plain(row["cron"] or "every so often"),
+            _plain(row["cron"] or "periodic"),
             _plain(row["name"]),
         )
     tell(as_json, rows, drawn if rows else f"{server.host} has no schedules yet: nsynth kubeflow schedule")
@@ -122,10 +122,10 @@ def schedules(as_json: bool, **given: Any) -> None:
 @click.argument("schedule")
 @server_options
 def pause(schedule: str, as_json: bool, **given: Any) -> None:
-    """Let SCHEDULE (id or name) start no more runs until it is resumed."""
+    """Pause SCHEDULE (id or name): it starts no runs until it is resumed."""
     _change(
         "pause",
-        "is paused; nsynth kubeflow resume SCHEDULE lets it start runs again",
+        "is paused; resume it with nsynth kubeflow resume SCHEDULE",
         "DISABLED",
         schedule,
         as_json,
@@ -137,16 +137,16 @@ def pause(schedule: str, as_json: bool, **given: Any) -> None:
 @click.argument("schedule")
 @server_options
 def resume(schedule: str, as_json: bool, **given: Any) -> None:
-    """Let SCHEDULE (id or name) start runs again."""
-    _change("resume", "starts runs again", "ENABLED", schedule, as_json, given)
+    """Resume SCHEDULE (id or name): it starts runs again."""
+    _change("resume", "is resumed", "ENABLED", schedule, as_json, given)
 
 
 @click.command()
 @click.argument("schedule")
 @server_options
 def delete(schedule: str, as_json: bool, **given: Any) -> None:
-    """Remove SCHEDULE (id or name); its runs stay."""
-    _change("delete", "is removed; its runs stay", "DELETED", schedule, as_json, given)
+    """Delete SCHEDULE (id or name); its runs stay."""
+    _change("delete", "is deleted; its runs stay", "DELETED", schedule, as_json, given)
 
 
 COMMANDS = (runs, show, cancel, schedules, pause, resume, delete)
@@ -173,7 +173,7 @@ def _run_facts(server: Any, run: Any) -> dict[str, Any]:
 
 
 def _verdict(server: Any, run: Any) -> dict[str, Any]:
-    """Return what the step Report recorded of the run, or why that is not known."""
+    """Return the record of the step Report, or why it is not available."""
     unknown = "the run has not ended"
     recorded: dict[str, dict[str, Any]] = {}
     try:
@@ -195,7 +195,7 @@ def _verdict(server: Any, run: Any) -> dict[str, Any]:
 
 
 def _figure(name: str, value: float) -> str:
-    """Return one of Report's figures with its name: shares in percent, differences of shares in points."""
+    """Return a figure of Report with its name: shares in percent, differences of shares in points."""
     words = name.replace("_", " ")
     if name.startswith("margin"):
         return f"{words} {100 * value:+.1f} points"
@@ -211,7 +211,7 @@ def _schedule_facts(made: Any) -> dict[str, Any]:
 
 
 def _steps(run: Any) -> list[dict[str, Any]]:
-    """Return each step once, in the order of their starts; drivers and the groups around steps are no steps."""
+    """Return each step once, in the order of their starts, without drivers and groups of steps."""
     tasks = getattr(run.run_details, "task_details", None) or []
     rows = [
         {
@@ -228,7 +228,7 @@ def _steps(run: Any) -> list[dict[str, Any]]:
 
 
 def _why(run: Any, steps: list[dict[str, Any]]) -> str:
-    """Return why the run stopped, as far as the server knows it: the steps that failed, or the run's own error."""
+    """Return why the run stopped, if the server knows: the failed steps, or the run's error."""
     failed = [f"{step['step']} failed" + (f": {step['why']}" if step["why"] else "") for step in steps
               if step["state"] == "FAILED"]  # fmt: skip
     if failed:
@@ -256,7 +256,7 @@ def _plain(text: str) -> str:
 
 
 def _known(moment: datetime.datetime | None) -> datetime.datetime | None:
-    """Return the moment, or None: the server answers 1970 for what has not come yet."""
+    """Return the moment, or None: the server returns 1970 for events that have not happened yet."""
     return moment if moment and moment.year > 1970 else None
 
 

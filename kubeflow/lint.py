@@ -57,7 +57,7 @@ def refuse(package: Package, what: str) -> None:
     """
     if found := problems(package):
         listed = "\n".join(f"  {problem}" for problem in found)
-        raise nsynth.UserError(f"Kubeflow Pipelines would refuse {what}:\n{listed}")
+        raise nsynth.UserError(f"Kubeflow Pipelines would reject {what}:\n{listed}")
 
 
 def _header(spec: Spec) -> Iterator[str]:

@@ -71,13 +71,13 @@ def _ask(server: Server, method: str, **fields: Any) -> Any:
     except web.RequestError as error:
         if error.status in _NO_SUCH_PATH:
             raise nsynth.UserError(
-                f"{web.host_of(server.host)} does not pass on requests to ML Metadata ({error}): "
-                "forward ml-pipeline-ui, not ml-pipeline"
+                f"{web.host_of(server.host)} does not forward requests to ML Metadata ({error}): "
+                "forward the port of ml-pipeline-ui, not of ml-pipeline"
             ) from error
         raise nsynth.UserError(f"ML Metadata at {web.host_of(server.host)} {error}") from error
     except (ValueError, DecodeError) as error:
         raise nsynth.UserError(
-            f"{web.host_of(server.host)} answers a request to ML Metadata with something else ({error})"
+            f"{web.host_of(server.host)} does not answer as ML Metadata ({error})"
         ) from error
 
 

@@ -70,5 +70,5 @@ def read(path: Path) -> Package:
         raise nsynth.UserError(f"{path} is not YAML; make it with `nsynth kubeflow compile`") from error
     spec = documents[0] if documents else None
     if not isinstance(spec, dict) or not ({"pipelineInfo", "pipelineSpec"} & set(spec)):
-        raise nsynth.UserError(f"{path} is no compiled pipeline; make it with `nsynth kubeflow compile`")
+        raise nsynth.UserError(f"{path} is not a compiled pipeline; make it with `nsynth kubeflow compile`")
     return Package(spec, documents[1] if len(documents) > 1 else {})

@@ -257,7 +257,7 @@ def audio_files(paths: Iterable[Path], folders: bool) -> Found:
             )
     if not found.files:
         raise nsynth.UserError(
-            f"No audio file in {', '.join(map(printable, paths))}. Name endings that are read: "
+            f"No audio files in {', '.join(map(printable, paths))}. Supported file name extensions: "
             f"{' '.join(audio.SUFFIXES)}"
         )
     return found

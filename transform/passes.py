@@ -115,9 +115,7 @@ class Analyse(beam.DoFn):
                 with tf.io.gfile.GFile(shard.sums, "rb") as file:
                     sums.merge(file.read())
         if not sums.notes:
-            raise nsynth.UserError(
-                "There is not one note to analyse. Look at what the ingest step made of train."
-            )
+            raise nsynth.UserError("There are no notes to analyse. Check ingest's output for train.")
         temporary = os.path.join(self._temporary, uuid.uuid4().hex)
         tf.io.gfile.makedirs(temporary)
         yield write_transform_graph(

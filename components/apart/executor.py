@@ -78,9 +78,9 @@ def _check_held_out(held_out: list[Ingested], spans: list[Ingested], new: set[in
         return
     named = used or list(clashing)
     raise nsynth.UserError(
-        f"retrain.holdout does not go with span {', '.join(map(str, named[:_NAMED]))}"
+        f"retrain.holdout conflicts with span {', '.join(map(str, named[:_NAMED]))}"
         f"{' …' if len(named) > _NAMED else ''}{', which was used before' if used else ''}: "
-        f"{_words(clashing[named[0]])} No span is refused for it."
+        f"{_words(clashing[named[0]])} No span is refused."
     )
 
 

@@ -234,28 +234,28 @@ def stop_if_unusable(account: IngestAccount, splits: Iterable[str], layout: Layo
     """Stop the run where the data cannot be trusted.
 
     Raises:
-        nsynth.RefusedDataError: too many notes quarantined, an instrument on both sides of the wall, or a split without
-            notes.
+        nsynth.RefusedDataError: too many notes quarantined, an instrument in train and held-out data, or a
+            split without notes.
     """
     share, limit = account.quarantined_fraction, account.max_quarantine_fraction
     if share > limit:
         raise nsynth.RefusedDataError(
-            f"{share:.1%} of the notes cannot be used, more than max_quarantine_fraction allows ({limit:.1%}):\n"
+            f"{share:.1%} of the notes are invalid, more than ingest.max_quarantine_fraction allows ({limit:.1%}):\n"
             f"{reasons_table(account)}\nSee {layout.quarantine}/{account.RECORDS_FILE}; "
-            "fix the data or raise max_quarantine_fraction."
+            "fix the data or increase ingest.max_quarantine_fraction."
         )
     if leaks := account.leaks:
         named = "; ".join(f"{name} in {' and '.join(splits)}" for name, splits in list(leaks.items())[:5])
         raise nsynth.RefusedDataError(
-            f"{len(leaks)} {nsynth.GROUP.plural} leak from training into held-out data: {named}. "
-            "Take their notes out of one of the files."
+            f"{len(leaks)} {nsynth.GROUP.plural} are in training data and in held-out data: {named}. "
+            "Remove their notes from one of the files."
         )
     empty = [split for split in splits if not account.splits[split].notes]
     if empty:
         instruments = sum(table.instruments for table in account.splits.values())
         raise nsynth.RefusedDataError(
-            f"No note for {', '.join(empty)}: {instruments} {nsynth.GROUP.plural} are too few for the fractions set. "
-            f"Raise {', '.join(f'{split}_fraction' for split in empty)} or bring more {nsynth.GROUP.plural}."
+            f"No notes for {', '.join(empty)}: {instruments} {nsynth.GROUP.plural} are too few for these fractions. "
+            f"Increase {', '.join(f'ingest.{split}_fraction' for split in empty)} or add {nsynth.GROUP.plural}."
         )
 
 

@@ -60,7 +60,7 @@ def parts_of(folder: str) -> list[tuple[str, str, str]]:
         return []
     if splits and (others := set(folders) - set(splits)):
         raise nsynth.RefusedDataError(
-            f"{folder}: {', '.join(sorted(others))} is none of the splits {', '.join(SPLIT_FOLDERS)}. Rename it, or "
+            f"{folder}: {', '.join(sorted(others))} is not one of the splits {', '.join(SPLIT_FOLDERS)}. Rename it, or "
             "move it out of the folder."
         )
     return list(zip(splits or ["train"], roots, [""] * len(roots), strict=True))
@@ -114,8 +114,8 @@ def _sounds(root: str) -> Iterator[tuple[str, str, str]]:
             continue
         if len(parents) < 2:
             raise nsynth.RefusedDataError(
-                f"{os.path.join(root, file)} is in no group's folder: wanted <class>/<group>/{name}, where a "
-                f"group is what no split may divide (here: {nsynth.GROUP.word})."
+                f"{os.path.join(root, file)} is not in a group's folder. Expected: <class>/<group>/{name}, "
+                f"where a group is a unit that splits must not divide (here: {nsynth.GROUP.word})."
             )
         yield file, parents[0], parents[1]
 
@@ -136,14 +136,15 @@ def _rows(path: str) -> Iterator[dict[str, Any]]:
             columns = {column: aliases.get(column, column) for column in reader.fieldnames or ()}
             if missing := {FILE, CLASS, GROUP} - set(columns.values()):
                 raise nsynth.RefusedDataError(
-                    f"{path} has no column {', '.join(sorted(missing))}. Wanted: {FILE}, {CLASS}, {GROUP}; if known "
-                    f"also {SPLIT} ({', '.join(SPLIT_FOLDERS)}){''.join(f', {word}' for word in _words())}."
+                    f"{path} has no column {', '.join(sorted(missing))}. Required: {FILE}, {CLASS}, {GROUP}; "
+                    f"optional: {SPLIT} ({', '.join(SPLIT_FOLDERS)}){''.join(f', {word}' for word in _words())}."
                 )
             for row in reader:
                 found = {columns[column]: value.strip() for column, value in row.items() if column and value}
                 if found.get(SPLIT, "train") not in SPLIT_FOLDERS:
                     raise nsynth.RefusedDataError(
-                        f"{path}, line {reader.line_num}: split {found[SPLIT]!r} is none of {', '.join(SPLIT_FOLDERS)}."
+                        f"{path}, line {reader.line_num}: split {found[SPLIT]!r} is not one of "
+                        f"{', '.join(SPLIT_FOLDERS)}."
                     )
                 known = (FILE, CLASS, GROUP, SPLIT, *_words())
                 yield {key: found.get(key, "") for key in (FILE, CLASS, GROUP)} | {

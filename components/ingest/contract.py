@@ -104,7 +104,9 @@ def check(record: bytes, complete: bool = True) -> Note:
     try:
         example = Example.FromString(record)
     except DecodeError as error:
-        raise ContractError(Reason.NOT_EXAMPLE, f"{len(record)} bytes that protobuf refuses") from error
+        raise ContractError(
+            Reason.NOT_EXAMPLE, f"{len(record)} bytes that are not a valid protobuf"
+        ) from error
     features = example.features.feature
     try:
         return _check_features(example, complete)
@@ -181,10 +183,10 @@ def _check_shape(features: Any, key: str, wanted: nsynth.Feature) -> None:
     if found is None and wanted.length is None:
         return  # an empty list may be written as no list at all
     if found != f"{wanted.kind}_list":
-        raise ContractError(Reason.WRONG_TYPE, f"{key} is {found or 'empty'}, wanted {wanted.kind}_list")
+        raise ContractError(Reason.WRONG_TYPE, f"{key} is {found or 'empty'}, expected {wanted.kind}_list")
     values = len(getattr(feature, found).value)
     if wanted.length is not None and values != wanted.length:
-        raise ContractError(Reason.WRONG_LENGTH, f"{key} has {values:,} values, wanted {wanted.length:,}")
+        raise ContractError(Reason.WRONG_LENGTH, f"{key} has {values:,} values, expected {wanted.length:,}")
 
 
 def _check_audio(audio: np.ndarray) -> None:

@@ -45,7 +45,7 @@ class NSynthInputProcessor(input_processor.FileBasedInputProcessor):
         try:
             return super().resolve_span_and_version()
         except ValueError as error:
-            raise nsynth.UserError(f"{self._input_base_uri}: {error}. Look at the folder's spans.") from error
+            raise nsynth.UserError(f"{self._input_base_uri}: {error}. Check the span folders.") from error
 
     def _remote_span(self) -> int:
         """Return the span that is named, 0 where the pattern has none: TFX lists no addresses."""
@@ -54,7 +54,7 @@ class NSynthInputProcessor(input_processor.FileBasedInputProcessor):
         if self._range_config and self._range_config.HasField("static_range"):
             return self._range_config.static_range.start_span_number
         raise nsynth.UserError(
-            f"{self._input_base_uri}: the newest span is looked for on disks only. Give the address of one span."
+            f"{self._input_base_uri}: the newest span can only be found on a disk. Give the address of a span."
         )
 
     def get_input_fingerprint(self, span: int, version: int | None) -> str | None:

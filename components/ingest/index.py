@@ -92,7 +92,7 @@ def _listed(source: Source, cache_dir: str) -> Index:
             file.write(content)
     lengths = np.array([len(line) for line in content.splitlines(keepends=True)], np.int64)
     if not lengths.size:
-        raise nsynth.RefusedDataError(f"{source.path} lists no sounds.")
+        raise nsynth.RefusedDataError(f"{source.path} lists no audio files.")
     return Index(source._replace(manifest=path), np.cumsum(lengths) - lengths, lengths, [])
 
 
@@ -148,19 +148,19 @@ def scan(source: Source) -> Index:
         except tfrecord.DamagedEverywhereError as error:
             raise nsynth.RefusedDataError(
                 f"{source.path} is not a TFRecord of notes: too many of its records are damaged or too short. "
-                "Download it again or take it out of the folder."
+                "Download it again or remove it from the folder."
             ) from error
         if damage and damage[-1].offset + damage[-1].length == size:
             missing = tfrecord.missing_bytes(file, size, damage[-1])
             if missing:
                 raise nsynth.RefusedDataError(
-                    f"{source.path} was cut off after {size:,} bytes: {missing:,} are missing of its last record, and "
-                    "how many more notes cannot be known. Download it again."
+                    f"{source.path} is truncated after {size:,} bytes: its last record lacks {missing:,} bytes, and "
+                    "the number of missing notes is unknown. Download it again."
                 )
     if not offsets:
         what = "is empty" if not size else "is not a TFRecord of notes: no record header in it holds"
         raise nsynth.RefusedDataError(
-            f"{source.path} {what}. Download it again or take it out of the folder."
+            f"{source.path} {what}. Download it again or remove it from the folder."
         )
     narrow = np.uint32 if max(lengths) < 1 << 32 else np.int64
     return Index(source, np.array(offsets, np.int64), np.array(lengths, narrow), damage)

@@ -45,7 +45,7 @@ def read_example(entry: bytes, folder: str) -> bytes:
         ValueError,
         RecursionError,
     ) as error:  # also numbers of too many digits, and bytes that are no text
-        raise ContractError(Reason.NOT_EXAMPLE, f"no valid JSON: {str(error)[:_DETAIL]}") from error
+        raise ContractError(Reason.NOT_EXAMPLE, f"invalid JSON: {str(error)[:_DETAIL]}") from error
     name = note.get(nsynth.NOTE_STR, "")
     name = name if isinstance(name, str) else ""
     try:
@@ -87,7 +87,7 @@ def decode(file: BinaryIO, path: str) -> tuple[np.ndarray, int]:
     try:
         with open_audio(file) as sound:
             if sound.channels != 1:
-                raise ContractError(Reason.WAV, f"{path}: {sound.channels} channels, wanted one")
+                raise ContractError(Reason.WAV, f"{path}: {sound.channels} channels, expected one")
             samples = sound.read(nsynth.NOTE_SAMPLES + 1)[:, 0]
     except AudioError as error:
         raise ContractError(Reason.WAV, f"{path}: {error}") from error

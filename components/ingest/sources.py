@@ -107,18 +107,18 @@ def _find(folder: str, pattern: str, split: str | None) -> list[Source]:
     if not files.exists(folder) and not (address.is_web(folder) and _match(folder, pattern)):
         raise nsynth.UserError(
             f"{folder}: no such file or folder{_of_the_web(folder)}. Give the folder that holds the NSynth files, or "
-            "fetch some with `nsynth download`."
+            "download some with `nsynth download`."
         )
     if os.path.exists(folder) and not os.access(folder, os.R_OK):  # it would look as if it were empty
-        raise nsynth.UserError(f"{folder} cannot be read: you lack the permission to.")
+        raise nsynth.UserError(f"{folder} cannot be read: permission denied.")
     matched = _match(folder, pattern)
     forms = {path: form for path in matched if (form := form_of(path)) and not files.is_folder(path)}
     splits = {path: split or split_of(path) for path in forms}
     nameless = [path for path in forms if not splits[path]]
     if nameless and len(nameless) < len(forms):
         raise nsynth.RefusedDataError(
-            f"{', '.join(nameless[:5])}: the name tells no split, while those of other files do. Put train, valid or "
-            "test into the name, or take the file out of the folder."
+            f"{', '.join(nameless[:5])}: the name contains no split, but those of other files do. Add train, valid or "
+            "test to the name, or remove the file from the folder."
         )
     found = [Source(splits[path] or "train", form, path) for path, form in forms.items()]
     chosen = {}

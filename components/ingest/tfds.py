@@ -37,7 +37,7 @@ def official(data: bytes) -> bytes:
     try:
         example = Example.FromString(data)
     except DecodeError as error:
-        raise ContractError(Reason.NOT_EXAMPLE, f"{len(data)} bytes that protobuf refuses") from error
+        raise ContractError(Reason.NOT_EXAMPLE, f"{len(data)} bytes that are not a valid protobuf") from error
     features = example.features.feature
     name = _value(features, _ID, "bytes")
     try:
@@ -79,7 +79,7 @@ def _value(features: Any, key: str, kind: str) -> Any:
     values = getattr(features[key], f"{kind}_list").value
     if len(values) != 1:
         found = features[key].WhichOneof("kind") or "empty"
-        raise ContractError(Reason.WRONG_TYPE, f"{key} is {found}, wanted one value in {kind}_list")
+        raise ContractError(Reason.WRONG_TYPE, f"{key} is {found}, expected one value in {kind}_list")
     return values[0]
 
 

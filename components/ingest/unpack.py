@@ -176,7 +176,7 @@ def _untar(source: Source, folder: str) -> None:
             _copy_member(packed, member, os.path.join(folder, *(() if is_json else (AUDIO_FOLDER,)), name))
     if EXAMPLES_JSON not in places:
         raise nsynth.RefusedDataError(
-            f"{source.path}: no {EXAMPLES_JSON} inside. Wanted: NSynth's JSON/WAV archive."
+            f"{source.path}: no {EXAMPLES_JSON} inside. Expected: NSynth's JSON/WAV archive."
         )
 
 
@@ -188,14 +188,14 @@ def _refuse_second_set(source: Source, places: dict[str, str], is_json: bool, pa
     kind = EXAMPLES_JSON if is_json else "*.wav"
     if (is_json and kind in places) or places.setdefault(kind, parent) != parent:
         raise nsynth.RefusedDataError(
-            f"{source.path} holds more than one set: {kind} in {printable(places[kind])}/ and in "
+            f"{source.path} contains more than one set: {kind} in {printable(places[kind])}/ and in "
             f"{printable(parent)}/. Unpack it and give the folder."
         )
     named = split_of(os.path.join(parent, EXAMPLES_JSON)) if is_json else None
     if named and named != source.split:
         raise nsynth.RefusedDataError(
-            f"{source.path} would be read as {source.split}, but holds {printable(parent)}/. Name the archive after "
-            "what it holds."
+            f"{source.path} would be read as {source.split}, but contains {printable(parent)}/. Rename the archive "
+            "accordingly."
         )
 
 

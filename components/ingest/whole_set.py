@@ -42,7 +42,7 @@ def refuse_incomplete(paths: Sequence[str]) -> None:
         number, total = map(int, numbered.groups()) if numbered else (0, 0)
         if number in shards[of_set][total]:
             raise nsynth.RefusedDataError(
-                f"{printable(path)}: this shard is there twice. Remove one of them."
+                f"{printable(path)}: this shard appears twice. Remove one of the files."
             )
         shards[of_set][total].add(number)
     for of_set, totals in shards.items():
@@ -53,7 +53,7 @@ def _refuse_set(of_set: str, totals: dict[int, set[int]]) -> None:
     if len(totals) > 1:
         kinds = " and ".join(f"in {total} shards" if total else "as one file" for total in sorted(totals))
         raise nsynth.RefusedDataError(
-            f"{printable(of_set)} is there {kinds}: its notes would count more than once. Keep one of them."
+            f"{printable(of_set)} appears {kinds}: its notes would count more than once. Keep one of them."
         )
     [(total, numbers)] = totals.items()
     if not total:
@@ -61,13 +61,13 @@ def _refuse_set(of_set: str, totals: dict[int, set[int]]) -> None:
     if max(numbers) >= total or len(numbers) < total:
         missing = [number for number in range(min(total, max(numbers) + 2 + _SHOWN)) if number not in numbers]
         raise nsynth.RefusedDataError(
-            f"{printable(of_set)}: {len(numbers):,} of {total:,} shards are there. Missing, for example: "
-            f"{', '.join(map(str, missing[:_SHOWN]))}. Bring them, or rename what is there."
+            f"{printable(of_set)}: only {len(numbers):,} of {total:,} shards are present. Missing, for example: "
+            f"{', '.join(map(str, missing[:_SHOWN]))}. Add them, or rename the files."
         )
 
 
 def refuse_left_out(entries: Iterable[str], used: Iterable[str], names_split: Iterable[str]) -> None:
-    """Stop where something beside the notes looks as if it held notes too.
+    """Reject files and folders beside the notes that look as if they contained notes too.
 
     Args:
         entries: files and folders beside the files that will be read.
@@ -83,17 +83,17 @@ def refuse_left_out(entries: Iterable[str], used: Iterable[str], names_split: It
     for entry in entries:
         if os.path.isdir(entry) and not os.access(entry, os.R_OK | os.X_OK):
             raise nsynth.UserError(
-                f"{printable(entry)} cannot be read: you lack the permission to. Allow it, or move the folder away."
+                f"{printable(entry)} cannot be read: permission denied. Allow reading it, or move the folder away."
             )
         if entry in used or entry in folders_used:
             continue
         if entry in of_split and files.is_folder(entry):
             raise nsynth.RefusedDataError(
-                f"{printable(entry)} holds no notes in a known form, while other files beside it do. "
+                f"{printable(entry)} contains no notes in a known format, but other files beside it do. "
                 "Complete it, or move the folder away."
             )
         if entry in of_split and _UNFINISHED.search(entry):
             raise nsynth.RefusedDataError(
-                f"{printable(entry)} is an unfinished download, a copy, or packed in an unknown form. "
+                f"{printable(entry)} is an unfinished download, a copy, or packed in an unknown format. "
                 "Finish or unpack it, or move it away."
             )

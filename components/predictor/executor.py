@@ -62,7 +62,7 @@ class PredictorExecutor(base_executor.BaseExecutor):
                     for record in batch.records():
                         writer.write(record)
         if not notes:
-            raise nsynth.UserError(f"there are no notes to judge a model on: the split {split} is empty")
+            raise nsynth.UserError(f"there are no notes to evaluate a model on: the split {split} is empty")
         AnsweringModels(notes=notes, candidate=candidate, champion=baseline).write(predictions.uri)
 
 

@@ -80,6 +80,6 @@ def _judged(evidence: Evidence, model_folder: str) -> str:
     by_canary = evidence.canary.digest if evidence.canary else ""
     if by_gate and by_canary and by_gate != by_canary:
         raise nsynth.UserError(
-            f"gate and canary did not judge the same files: {model_folder} was altered in between; run them again"
+            f"gate and canary evaluated different files: {model_folder} was changed in between; run them again"
         )
     return by_gate or by_canary or model_digest(model_folder)

@@ -102,7 +102,7 @@ class HttpFiles:
             if _version(response) != remote.version or response.status_code == 416:
                 raise ChangedError(remote.url)
             if remote.ranges and remote.version and response.status_code == 200:
-                raise TransientError("the answer was the whole file instead of a part")
+                raise TransientError("the server sent the whole file instead of the requested range")
             found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
             if remote.ranges and (found is None or (int(found[1]), int(found[3])) != (start, remote.size)):
                 raise ChangedError(remote.url)  # of another size, or nobody can tell

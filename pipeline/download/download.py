@@ -100,7 +100,9 @@ def download(request: Request, origin: Origin, report: Reporter | None = None) -
     try:
         hidden.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise nsynth.UserError(f"{request.out}: {error.strerror}. Name another folder with --out.") from error
+        raise nsynth.UserError(
+            f"{request.out}: {error.strerror}. Choose another folder with --out."
+        ) from error
     try:
         with filelock.FileLock(hidden / "lock", timeout=0):
             return _download(request, origin, report or Reporter(), hidden)
@@ -145,7 +147,7 @@ def _there(request: Request, split: str) -> bool:
         what = f"{entry['coverage']['notes']:,} notes with the seed {entry['seed']}"
     else:
         what = "notes that did not come from `nsynth download`"
-    raise nsynth.UserError(f"{path} holds {what}. Remove it, or name another folder with --out.")
+    raise nsynth.UserError(f"{path} contains {what}. Remove it, or choose another folder with --out.")
 
 
 def _plan(request: Request, split: str, origin: Origin, report: Reporter) -> _Job:
@@ -174,7 +176,7 @@ def _check_room(out: Path, parts: list[tuple[_Job, Part]]) -> None:
     if needed > free:
         raise nsynth.UserError(
             f"The disk is too full: {out} needs {needed / 1e9:,.1f} GB, {free / 1e9:,.1f} GB are free. Make room, "
-            "name another folder with --out, or take fewer notes with --notes."
+            "choose another folder with --out, or take fewer notes with --notes."
         )
 
 
@@ -241,7 +243,7 @@ def _verify(remote: Remote, part: Part, report: Reporter) -> None:
     hashes: dict[str, Any] = {"crc32c": google_crc32c.Checksum(), "md5": hashlib.md5(usedforsecurity=False)}
     checked = {name: hashes[name] for name in remote.checksums if name in hashes}
     if not checked:
-        report.say(f"{remote.url}: the server states no checksum; each record's own is verified.")
+        report.say(f"{remote.url}: the server provides no checksum; the checksum of each record is verified.")
         return
     with open(part.data, "rb") as file:
         while chunk := file.read(_READ_BYTES):
@@ -251,7 +253,7 @@ def _verify(remote: Remote, part: Part, report: Reporter) -> None:
         if base64.b64encode(digest.digest()).decode() != remote.checksums[name]:
             part.discard()
             raise nsynth.UserError(
-                f"{remote.url}: what arrived does not have the {name} that the server states. It is discarded: run the "
+                f"{remote.url}: the downloaded file does not match the {name} of the server. It was discarded: run the "
                 "same command to download it again."
             )
 

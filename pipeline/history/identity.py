@@ -47,8 +47,8 @@ def read(folder: Path) -> Identity | None:
     except (OSError, pydantic.ValidationError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is damaged"
         raise nsynth.UserError(
-            f"{file} cannot be read ({why}): put it back from a backup. If there is none and the folder is no copy of "
-            "another workspace that is still in use, remove the file; it is then made anew"
+            f"{file} cannot be read ({why}): restore it from a backup. If there is none and the folder is not a copy "
+            "of another workspace that is still in use, remove the file; it is then created again"
         ) from error
 
 
@@ -65,10 +65,10 @@ def write(folder: Path, identity: Identity) -> None:
 
 
 def unwritable(folder: Path, error: OSError) -> nsynth.UserError:
-    """Return what is told of a workspace that takes no file."""
+    """Return the error for a workspace that is not writable."""
     return nsynth.UserError(
         f"cannot write to the workspace {folder}: {error.strerror} ({error.filename}). "
-        "Name another with --set workspace=..."
+        "Choose another with --set workspace=..."
     )
 
 
@@ -150,8 +150,8 @@ def claim(store: "MetadataStore", identity: Identity) -> None:
     owner = _owner(store)
     if owner and owner.id != identity.id and lives_at(owner.address, owner.id):
         raise nsynth.UserError(
-            f"the history on the metadata server belongs to the workspace {owner.address}, of which "
-            f"{identity.address} is a copy or whose database it was given: name another database (metadata_server)"
+            f"the history on the metadata server belongs to the workspace {owner.address}; "
+            f"{identity.address} is a copy of it or uses its database: set another database (metadata_server)"
         )
     if owner != identity:
         from ml_metadata.proto import metadata_store_pb2 as mlmd

@@ -133,7 +133,7 @@ class Ledger:
             return [Round.model_validate_json(line) for line in lines.splitlines()]
         except pydantic.ValidationError as error:
             raise nsynth.UserError(
-                f"{self.file} is damaged: {error.errors()[0]['msg']}. Mend the line or move the file away."
+                f"{self.file} is damaged: {error.errors()[0]['msg']}. Repair the line or move the file away."
             ) from error
 
     def reserve(self) -> None:
@@ -174,7 +174,7 @@ def _complete(content: bytes, file: Path) -> bytes:
     complete, newline, rest = content.rpartition(b"\n")
     if not cut_short(rest, _OURS):
         raise nsynth.UserError(
-            f"{file} is damaged: its end is no round. Mend the line or move the file away."
+            f"{file} is damaged: it does not end with a round. Repair the line or move the file away."
         )
     return complete + newline
 

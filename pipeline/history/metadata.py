@@ -143,8 +143,8 @@ def connect(where: Path | str) -> "MetadataStore":
             raise nsynth.UserError(f"the history {where} cannot be opened: {said}") from error
         address = parse(str(where))
         raise nsynth.UserError(
-            f"the metadata server {address.host}:{address.port} answers, but does not let {address.user} use the "
-            f"database {address.database} (user, password, database?): {said}"
+            f"the metadata server {address.host}:{address.port} rejects {address.user} for the database "
+            f"{address.database} (check user, password and database): {said}"
         ) from error
 
 

@@ -68,16 +68,15 @@ class Outputs:
         outside = [a.uri for a in live if not self._resolved(a.uri).is_relative_to(self._root)]
         if outside:
             raise nsynth.UserError(
-                f"nothing was removed: the history knows {len(outside):,} artifacts that lie outside of {self._root}, "
-                f"such as {outside[0]}. It is that of another workspace, or was made elsewhere: look at `workspace` "
-                "and `metadata_server`"
+                f"nothing was removed: the history lists {len(outside):,} artifacts outside of {self._root}, such as "
+                f"{outside[0]}. It belongs to another workspace: check `workspace` and `metadata_server`"
             )
         unknown = [path for path in self.folders() if not self.knows(path)]
         if unknown:
             raise nsynth.UserError(
-                f"nothing was removed: the history knows nothing of {len(unknown):,} of the folders in {self._root}, "
-                f"such as {unknown[0]}. It was emptied, or is not that of this workspace: put the right one back, or "
-                "move these folders away by hand"
+                f"nothing was removed: the history does not list {len(unknown):,} of the folders in {self._root}, such "
+                f"as {unknown[0]}. It was emptied, or belongs to another workspace: restore the right history, or move "
+                "these folders away"
             )
 
     def knows(self, path: Path) -> bool:

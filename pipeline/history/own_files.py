@@ -47,8 +47,8 @@ def open_own(file: Path, flags: int, mode: int = 0o600) -> int:
 
 def _not_ours(file: Path) -> nsynth.UserError:
     return nsynth.UserError(
-        f"{file} is a link, a FIFO or another special file: nothing is written to it. "
-        "Find out who put it there, and remove it."
+        f"{file} is a link, a FIFO or another special file: it is not written to. "
+        "Check where it comes from, and remove it."
     )
 
 

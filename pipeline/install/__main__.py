@@ -13,21 +13,23 @@ from pathlib import Path
 from pipeline.install import environment, machine
 from pipeline.install.stages import Stages
 
-DOWNLOAD = "about 1 GB to download where nothing is cached"
+DOWNLOAD = "about 1 GB to download if nothing is cached"
 KEPT_WHEEL = "share/nsynth"
 """Below the environment: the wheel, which engines elsewhere are sent (`pipeline/engines/engine.py`)."""
 
 
 def main() -> int:
-    """Set up an environment; answers the exit code."""
+    """Set up an environment; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m pipeline.install", description=__doc__)
-    parser.add_argument("folder", type=Path, help="where the environment is made, or completed")
-    parser.add_argument("--python", help="an interpreter of version 3.11 (default: found, or fetched)")
-    parser.add_argument("--variant", choices=("cpu", "gpu"), default="cpu", help="gpu: also its libraries")
+    parser.add_argument("folder", type=Path, help="folder of the environment to create or complete")
+    parser.add_argument("--python", help="an interpreter of version 3.11 (default: found or downloaded)")
     parser.add_argument(
-        "--editable", type=Path, metavar="CHECKOUT", help="for working on a checkout: its own lock"
+        "--variant", choices=("cpu", "gpu"), default="cpu", help="gpu: with the libraries for GPUs"
     )
-    parser.add_argument("--packages-only", action="store_true", help="all but the project itself")
+    parser.add_argument(
+        "--editable", type=Path, metavar="CHECKOUT", help="install this checkout, with its lock file"
+    )
+    parser.add_argument("--packages-only", action="store_true", help="install everything except the project")
     args = parser.parse_args()
     if reason := machine.refusal_here():
         print(reason, file=sys.stderr)
@@ -36,12 +38,12 @@ def main() -> int:
         set_up(args)
     except environment.SetupError as error:
         print(
-            f"\nSet-up stopped: {error}\nThe same command goes on from here; nothing is fetched twice.",
+            f"\nSet-up stopped: {error}\nRun the same command to resume; nothing is downloaded twice.",
             file=sys.stderr,
         )
         return 1
     except KeyboardInterrupt:
-        print("\nInterrupted. The same command goes on from here; nothing is fetched twice.", file=sys.stderr)
+        print("\nInterrupted. Run the same command to resume; nothing is downloaded twice.", file=sys.stderr)
         return 130
     return 0
 
@@ -84,7 +86,7 @@ def install_project(uv: list[str], folder: Path, checkout: Path | None) -> None:
     else:
         wheel = next((path for path in Path(__file__).parents if path.is_file()), None)
         if not wheel:
-            raise environment.SetupError("outside a wheel, name the checkout: --editable .")
+            raise environment.SetupError("outside a wheel, give the checkout: --editable .")
         kept = folder / KEPT_WHEEL
         shutil.rmtree(kept, ignore_errors=True)
         kept.mkdir(parents=True)
@@ -101,7 +103,7 @@ def fetch_sounds(folder: Path) -> None:
         [str(folder / "bin" / "nsynth"), "corpus", "--fetch"], capture_output=True, text=True, check=False
     )
     if done.returncode:
-        print(done.stderr.strip() + "\nThe first run goes without these sounds, with lower thresholds.")
+        print(done.stderr.strip() + "\nThe first run will use fewer instruments and lower thresholds.")
 
 
 def locked(name: str) -> str:

@@ -55,7 +55,7 @@ def check_target(folder: Path) -> None:
         and not (folder / "pyvenv.cfg").is_file()
         and (folder.is_file() or any(folder.iterdir()))
     ):
-        raise SetupError(f"{folder} is there already and is no Python environment: name another folder")
+        raise SetupError(f"{folder} exists and is not a Python environment: choose another folder")
     above = next(parent for parent in folder.absolute().parents if parent.is_dir())
     free = shutil.disk_usage(above).free / 1e9
     if free < NEEDED_GB and not (folder / "pyvenv.cfg").is_file():
@@ -106,7 +106,7 @@ def make_environment(uv: list[str], folder: Path, python: str | None) -> str:
         )
         run([*uv, "venv", "--clear", "--python", python, str(folder)], failure)
         if not _is_right(interpreter):
-            raise SetupError(f"{python} is not Python {PYTHON}, for which TFX has packages: name another")
+            raise SetupError(f"{python} is not Python {PYTHON}, for which TFX has packages: give another")
     return run([str(interpreter), "-c", "import platform; print(platform.python_version())"], "Python fails")
 
 

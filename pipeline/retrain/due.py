@@ -40,7 +40,7 @@ def _by_name(weekday: str) -> str:
         first, _, last = span.partition("-")
         numbers = range(7) if span == "*" else range(int(first), int(last or first) + 1)
         if not set(numbers) <= set(range(len(_WEEKDAYS))):
-            raise ValueError(f"{part} is no weekday: 0 is Sunday, 6 is Saturday")
+            raise ValueError(f"{part} is not a weekday: 0 is Sunday, 6 is Saturday")
         days += [_WEEKDAYS[number] for number in numbers[:: int(step or 1)]]
     return ",".join(days)
 

@@ -101,8 +101,8 @@ def clean_alone(config: Config, remove: bool) -> Plan:
     is_known = is_server(config.metadata) or Path(config.metadata).exists()
     if not is_known and config.artifacts.is_dir() and any(config.artifacts.iterdir()):
         raise nsynth.UserError(
-            f"nothing was removed: {config.artifacts} is not empty, but the history {config.metadata} is not "
-            "there. Put it back, or move the folder away by hand"
+            f"nothing was removed: {config.artifacts} is not empty, but the history {config.metadata} does "
+            "not exist. Restore it, or move the folder away"
         )
     if not is_known and not claim.root.is_dir():
         return Plan((), 0)
@@ -240,7 +240,7 @@ def _window(config: Config) -> list[int]:
         return [span.number for span in Retraining(config).work().window]
     except OSError as error:
         raise nsynth.UserError(
-            f"nothing was removed: {spans} cannot be read ({error.strerror or error}), and what its spans need stays"
+            f"nothing was removed: {spans} cannot be read ({error.strerror or error}), so the data of its spans is kept"
         ) from error
 
 

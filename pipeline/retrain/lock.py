@@ -140,7 +140,7 @@ def _named(descriptor: int, file: Path) -> Holder | None:
         if cut_short(content, _OURS):
             return None
         raise nsynth.UserError(
-            f"{file} is not a lock of this project: it holds something else, which is left as it is. "
+            f"{file} is not a lock of this project: it has other content, which was not changed. "
             "Move it away, or set another workspace."
         ) from error
 

@@ -145,8 +145,8 @@ class Pushed:
         damaged = [version for version in registry.versions() if version.fault]
         if damaged:
             raise nsynth.UserError(
-                f"nothing was removed: {damaged[0].fault}. So nobody knows what version {damaged[0].number} was made "
-                "of: restore its record from a backup, or remove that version"
+                f"nothing was removed: {damaged[0].fault}. The origin of version {damaged[0].number} is unknown: "
+                "restore its record from a backup, or remove that version"
             )
         places = frozenset(_place(version.record.model_uri) for version in registry.versions())
         return cls(_place(serving.record.model_uri) if serving else "", places)

@@ -120,13 +120,13 @@ class Retraining:
     def _folder_of_spans(self) -> str:
         if self._options.spans is None:
             raise nsynth.UserError(
-                "retrain.spans is not set: name the folder in which span-000001, span-000002 … arrive"
+                "retrain.spans is not set: set it to the folder in which span-000001, span-000002 … arrive"
             )
         holdout = self._options.holdout
         if holdout is not None and within_spans(holdout, self._options.spans):
             raise nsynth.UserError(
-                f"retrain.holdout = {holdout} lies in a span, or is the folder of spans: what is judged on must not be "
-                "trained on. Move the held-out notes to a folder of their own."
+                f"retrain.holdout = {holdout} is inside a span, or is the folder of spans, but must not be used for "
+                "training. Move the held-out notes to a separate folder."
             )
         return self._options.spans
 

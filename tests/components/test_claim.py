@@ -108,5 +108,5 @@ def test_a_damaged_record_is_reported_with_its_name(tmp_path: Path) -> None:
 )
 def test_run_step_and_output_stand_in_the_address(address: str) -> None:
     assert place_of(address) == ("run-1", "Make", "examples")
-    with pytest.raises(nsynth.UserError, match="names no run"):
+    with pytest.raises(nsynth.UserError, match="contains no run"):
         place_of("minio://bucket/examples")

@@ -132,7 +132,7 @@ def test_no_number_is_left(registry):
 
 
 def test_a_model_that_is_not_the_judged_one_is_not_published(registry):
-    with pytest.raises(nsynth.UserError, match="no longer those that were judged"):
+    with pytest.raises(nsynth.UserError, match="differ from those that were evaluated"):
         registry.publish(filler("altered"), Record(digest=digest_of("judged")))
     with pytest.raises(nsynth.UserError, match=r"has no saved_model\.pb"):
         registry.publish(lambda folder: storage.write_bytes(f"{folder}/variables/x", b""), Record())
@@ -165,7 +165,7 @@ def test_a_failing_push_leaves_nothing(registry):
         storage.write_bytes(f"{folder}/saved_model.pb", b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(nsynth.UserError, match="No space left on device; nothing was left"):
+    with pytest.raises(nsynth.UserError, match="No space left on device; no partial version remains"):
         registry.publish(fill, Record(digest="b"))
     assert sorted(p.name for p in Path(registry.destination).iterdir()) == before
 
@@ -187,7 +187,7 @@ def test_a_disk_that_takes_no_more_leaves_nothing(registry):
     done = subprocess.run(
         [sys.executable, "-c", script, registry.destination], capture_output=True, text=True
     )
-    assert "nothing was left" in done.stdout, done.stderr
+    assert "no partial version remains" in done.stdout, done.stderr
     assert [p.name for p in Path(registry.destination).iterdir()] == [".lock"]
 
 
@@ -216,7 +216,7 @@ def test_a_disk_that_is_really_full_leaves_what_was_there_and_nothing_more(tmp_p
     inside = f"{shlex.join(mount)} && {shlex.join([sys.executable, '-c', script, str(destination)])}"
     done = subprocess.run([*namespace, "bash", "-c", inside], capture_output=True, text=True)
     said, left = done.stdout.splitlines()
-    assert "No space left on device; nothing was left" in said
+    assert "No space left on device; no partial version remains" in said
     assert left == "['a'] 2", "the version that was there, and the lock"
 
 
@@ -257,7 +257,7 @@ def test_an_object_store_gets_saved_model_pb_last(monkeypatch):
     stored = [path for path in written if storage.is_remote(path)]
     assert stored[-1] == f"{first.path}/saved_model.pb"
     assert f"{first.path}/{RECORD_FILE}" in stored
-    with pytest.raises(nsynth.UserError, match="no longer those that were judged"):
+    with pytest.raises(nsynth.UserError, match="differ from those that were evaluated"):
         registry.publish(filler("altered"), Record(digest=digest_of("judged")))
     assert [v.number for v in registry.versions()] == [first.number]
     push(registry, "b")

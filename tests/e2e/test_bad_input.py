@@ -123,7 +123,7 @@ def test_a_file_cut_short(nsynth_run, data, tmp_path):
     code, message = nsynth_run("--data", str(data), "--set", "ingest.max_quarantine_fraction=0")
     assert code == exit_codes.ERROR
     assert "nsynth-train.tfrecord" in message
-    assert "was cut off after" in message
+    assert "is truncated after" in message
     assert nothing_visible(tmp_path / "workspace")
 
 

@@ -160,5 +160,5 @@ def test_the_report_speaks_of_drums_and_kits(forked, run):
 def test_without_demo_notes_a_run_asks_for_a_folder(forked):
     answer = forked.run()
     assert answer.returncode == exit_codes.ERROR
-    assert "no demo notes of Drum hits" in answer.stderr
+    assert "no demo notes for Drum hits" in answer.stderr
     assert "download" not in forked.nsynth("--help").stdout

@@ -37,7 +37,7 @@ def test_folders_that_the_cluster_lacks_are_refused(changes: dict, expected: str
 def test_a_web_server_has_no_span_folders() -> None:
     check_config(config(data="https://host/data"), "kfp")
     check_config(config(data="s3://bucket/data", **{"kubeflow.pattern": "span-{SPAN:6}/*"}), "kfp")
-    with pytest.raises(nsynth.UserError, match="a web server lists no folders"):
+    with pytest.raises(nsynth.UserError, match="a web server cannot list folders"):
         check_config(config(data="https://host/data", **{"kubeflow.pattern": "span-{SPAN:6}/*"}), "kfp")
 
 
@@ -102,7 +102,7 @@ def test_addresses(host: str) -> None:
 
 @pytest.mark.parametrize("host", ["localhost:8080", "ftp://x", "http://", "http://[::1", "http://a b", ""])
 def test_what_is_no_address(host: str) -> None:
-    with pytest.raises(nsynth.UserError, match="is no address"):
+    with pytest.raises(nsynth.UserError, match="is not the address"):
         check_host(host)
 
 
@@ -118,11 +118,11 @@ def test_what_is_no_address(host: str) -> None:
         ),
         (
             {"retrain.hooks": {"pushed": ["https://hooks.example/abc"]}},
-            "name its Secret in kubeflow.secrets.NAME",
+            "set its Secret in kubeflow.secrets.NAME",
         ),
         (
             {"retrain.watcher": {"fail": "https://watch.example/abc"}},
-            "name its Secret in kubeflow.secrets.NAME",
+            "set its Secret in kubeflow.secrets.NAME",
         ),
         (
             {"kubeflow.pattern": "day-{SPAN}/*"},

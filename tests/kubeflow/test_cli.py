@@ -194,7 +194,7 @@ def test_a_run_can_be_canceled(api: FakeApi) -> None:
     assert "is being canceled" in call("cancel", "try", "--host", api.url).output
     assert api.sent("POST", "/runs/r1:terminate") == [None]
     api.run_states = ["SUCCEEDED"]
-    assert "has succeeded already" in call("cancel", "r1", "--host", api.url).output
+    assert "has already succeeded" in call("cancel", "r1", "--host", api.url).output
     assert len(api.sent("POST", "/runs/r1:terminate")) == 1
 
 
@@ -204,7 +204,7 @@ def test_a_schedule_can_be_paused_resumed_and_deleted(api: FakeApi) -> None:
         told = json.loads(call(action, "weekly", "--host", api.url, "--json").output)
         assert (told["schedule"], told["state"]) == ("s1", status)
         assert json.loads(call("schedules", "--host", api.url, "--json").output)[0]["state"] == status
-    assert "is removed" in call("delete", "s1", "--host", api.url).output
+    assert "is deleted" in call("delete", "s1", "--host", api.url).output
     assert api.recurring == []
     assert "has no schedule weekly (it has: none)" in str(
         call("pause", "weekly", "--host", api.url).exception
@@ -293,12 +293,12 @@ def test_the_token_comes_from_a_file(tmp_path: Path, api: FakeApi) -> None:
 @pytest.mark.parametrize(
     ("args", "expected"),
     [
-        (["submit"], "which cluster"),
+        (["submit"], "no host is given"),
         (["submit", "--host", "HOST", "--param", "nonsense=1"], "no parameter nonsense .it has: data"),
         (["submit", "--host", "HOST", "--param", "data"], "write key=value"),
         (["submit", "--host", "HOST", "--package", "/nowhere.yaml"], "cannot read /nowhere.yaml"),
         (["schedule", "--host", "HOST", "--cron", "0 3 * * *"], "six fields, seconds first"),
-        (["runs", "--host", "localhost:8080"], "no address of an API"),
+        (["runs", "--host", "localhost:8080"], "not the address of an API"),
         (["runs", "--host", "HOST", "--token-file", "/nowhere"], "cannot read the token"),
     ],
 )

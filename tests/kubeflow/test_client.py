@@ -197,7 +197,9 @@ def test_a_foreign_namespace_is_named() -> None:
     with serve(FakeApi(multi_user=True)) as api:
         with pytest.raises(nsynth.UserError, match="no rights in namespace team-b"):
             knock(Server(api.url, "team-b"))
-        with pytest.raises(nsynth.UserError, match="many users: name yours with --namespace"):
+        with pytest.raises(
+            nsynth.UserError, match="multi-user installation: give your namespace with --namespace"
+        ):
             knock(Server(api.url))
 
 
@@ -291,7 +293,7 @@ def test_a_server_that_becomes_slow(api: FakeApi, tmp_path: Path, monkeypatch: p
 
 def test_a_web_page_is_no_api(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeApi, "_get_healthz", lambda *_: b"<html>Please log in</html>")
-    with serve(FakeApi()) as api, pytest.raises(nsynth.UserError, match="no Kubeflow Pipelines API"):
+    with serve(FakeApi()) as api, pytest.raises(nsynth.UserError, match="not a Kubeflow Pipelines API"):
         Pipelines(Server(api.url))
 
 

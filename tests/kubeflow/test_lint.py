@@ -134,7 +134,10 @@ BREAKS: dict[str, tuple[Callable[[dict], Any], str]] = {
         lambda s: box(s).update(env=[{"name": "PASSWORD", "value": "hunter2"}]),
         "environment by value",
     ),
-    "quantity": (lambda s: box(s)["resources"].update(resourceMemoryLimit="8GB"), "no Kubernetes quantity"),
+    "quantity": (
+        lambda s: box(s)["resources"].update(resourceMemoryLimit="8GB"),
+        "not a Kubernetes quantity",
+    ),
     "zero": (lambda s: box(s)["resources"].update(cpuLimit=0.0), "must be more than 0"),
     "twins": (
         lambda s: s["deploymentSpec"]["executors"].update(use={"container": box(s)}),

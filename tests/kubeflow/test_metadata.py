@@ -82,7 +82,7 @@ def test_of_a_run_that_has_not_ended_nobody_is_asked(api: FakeApi, store: FakeMe
 def test_the_bare_api_server_shows_all_else_and_says_so_in_a_line(api: FakeApi, store: FakeMetadata) -> None:
     api.metadata = None
     told = show(api)
-    assert "forward ml-pipeline-ui, not ml-pipeline" in told["verdict_unknown"]
+    assert "forward the port of ml-pipeline-ui, not of ml-pipeline" in told["verdict_unknown"]
     assert (told["state"], told["name"]) == ("SUCCEEDED", "try")
     [line] = [
         line for line in call("show", "r1", "--host", api.url).output.splitlines() if "no verdict" in line
@@ -95,7 +95,7 @@ def test_the_bare_api_server_shows_all_else_and_says_so_in_a_line(api: FakeApi, 
     [
         (b"<!doctype html>", "cut off"),
         (b"", "no message"),
-        (frame(0, b"\xff\xff"), "something else"),
+        (frame(0, b"\xff\xff"), "does not answer as ML Metadata"),
         (frame(0, b"")[:3], "incomplete frame"),
         (
             frame(0x80, b"grpc-status:14\r\ngrpc-message:no%20healthy%20upstream\r\n"),

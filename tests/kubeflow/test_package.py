@@ -40,7 +40,7 @@ def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "reason"), [("a: 1", "no compiled"), ("[", "not YAML"), ("", "no compiled")]
+    ("content", "reason"), [("a: 1", "not a compiled"), ("[", "not YAML"), ("", "not a compiled")]
 )
 def test_a_file_that_is_something_else(tmp_path: Path, content: str, reason: str) -> None:
     (tmp_path / "p.yaml").write_text(content)

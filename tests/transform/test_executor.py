@@ -266,7 +266,7 @@ def test_a_truncated_file_is_named_and_leaves_no_transformed_notes(tmp_path: Pat
 
 def test_a_train_split_without_notes_is_refused(tmp_path: Path):
     notes = write_notes(tmp_path / "notes", {"train": [0], "dev": [1]}, seed=3)
-    with pytest.raises(nsynth.UserError, match="not one note"):
+    with pytest.raises(nsynth.UserError, match="There are no notes to analyse"):
         run(tmp_path / "out", notes)
 
 

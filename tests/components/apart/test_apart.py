@@ -113,7 +113,7 @@ def test_a_new_span_that_does_not_go_with_the_others_is_refused(check, accounts,
     ],
 )
 def test_a_held_out_folder_that_does_not_suit_is_told_once_and_no_span_is_refused(check, accounts, new):
-    with pytest.raises(nsynth.UserError, match=r"^retrain\.holdout does not go with span \d.*x_1") as told:
+    with pytest.raises(nsynth.UserError, match=r"^retrain\.holdout conflicts with span \d.*x_1") as told:
         check(*accounts, new=new)
     assert not isinstance(told.value, nsynth.RefusedDataError)
 

@@ -162,6 +162,6 @@ def test_a_champion_that_was_cut_is_nobody_to_compare_with(new_artifact, tmp_pat
     Path(pushed.path, "saved_model.pb").write_bytes(b"")
     properties = {"push_destination": str(tmp_path / "models"), "code": ""}
     with pytest.raises(
-        nsynth.UserError, match=r"no longer those that were judged.*Go back to another version"
+        nsynth.UserError, match=r"differ from those that were evaluated.*Roll back to another version"
     ):
         ChampionExecutor().Do({}, {"model": [new_artifact("Model", "champion")]}, properties)

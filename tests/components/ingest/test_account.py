@@ -111,5 +111,5 @@ def test_a_note_that_is_there_twice_is_warned_of() -> None:
 
 def test_an_empty_split_stops_the_run() -> None:
     summary = account_of([used("train", "bass_acoustic_001")], [])
-    with pytest.raises(nsynth.UserError, match=r"No note for dev.*Raise dev_fraction"):
+    with pytest.raises(nsynth.UserError, match=r"No notes for dev.*Increase ingest\.dev_fraction"):
         stop_if_unusable(summary, ["train", "dev"], LAYOUT)

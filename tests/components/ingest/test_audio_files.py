@@ -156,10 +156,10 @@ def test_a_list_may_be_named_from_its_own_folder(
 @pytest.mark.parametrize(
     ("files", "rows", "says"),
     [
-        (["train/reed/a/x.wav", "vald/reed/b/y.wav"], "", "vald is none of the splits train, valid, test"),
-        (["train/reed/x.wav"], "", "is in no group's folder: wanted <class>/<group>/x.wav"),
+        (["train/reed/a/x.wav", "vald/reed/b/y.wav"], "", "vald is not one of the splits train, valid, test"),
+        (["train/reed/x.wav"], "", "is not in a group's folder. Expected: <class>/<group>/x.wav"),
         (["x.wav"], "file,class\nx.wav,reed\n", "has no column group"),
-        (["x.wav"], "file,class,group,split\nx.wav,reed,a,vald\n", "line 2: split 'vald' is none of"),
+        (["x.wav"], "file,class,group,split\nx.wav,reed,a,vald\n", "line 2: split 'vald' is not one of"),
     ],
 )
 def test_a_folder_that_cannot_be_understood_is_refused(tmp_path: Path, files, rows: str, says: str) -> None:

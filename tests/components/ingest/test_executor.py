@@ -200,7 +200,7 @@ BAD_INPUT = {
         "is not a TFRecord",
     ),
     "empty file": (lambda data, notes: (data / "nsynth-train.tfrecord").touch(), "is empty"),
-    "truncated": (_truncated, r"nsynth-train\.tfrecord was cut off after"),
+    "truncated": (_truncated, r"nsynth-train\.tfrecord is truncated after"),
     "no tf.Example": (
         lambda data, notes: write(data / "nsynth-train.tfrecord", [b"rubbish"] * 9),
         r"100\.0% of the notes.*\n +9  not a tf\.Example",
@@ -216,7 +216,7 @@ BAD_INPUT = {
             data / "nsynth-train.tfrecord",
             broken_notes(notes[:9], **{nsynth.AUDIO: np.ones(63_999, np.float32) / 2}),
         ),
-        "audio has 63,999 values, wanted 64,000",
+        "audio has 63,999 values, expected 64,000",
     ),
     "unknown family": (
         lambda data, notes: write(
@@ -228,7 +228,7 @@ BAD_INPUT = {
         lambda data, notes: [
             write(data / f"nsynth-{split}.tfrecord", broken_notes(notes)) for split in ("train", "valid")
         ],
-        "leak from training into held-out data: bass_acoustic_000 in ",
+        "are in training data and in held-out data: bass_acoustic_000 in ",
     ),
 }
 

@@ -69,7 +69,7 @@ def test_files_that_name_no_split_are_for_training(tmp_path: Path) -> None:
 
 def test_a_mistyped_split_is_not_trained_on(tmp_path: Path) -> None:
     touch(tmp_path, "nsynth-train.tfrecord", "nsynth-vaild.tfrecord")
-    with pytest.raises(nsynth.RefusedDataError, match=r"nsynth-vaild\.tfrecord: the name tells no split"):
+    with pytest.raises(nsynth.RefusedDataError, match=r"nsynth-vaild\.tfrecord: the name contains no split"):
         find(str(tmp_path))
     assert len(find(str(tmp_path), split="train")) == 2
     assert len(find(str(tmp_path), pattern="*vaild*")) == 1
@@ -110,7 +110,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 def test_a_folder_that_may_not_be_read_is_told_from_an_empty_one(tmp_path: Path, monkeypatch) -> None:
     touch(tmp_path, "nsynth-train.tfrecord")
     monkeypatch.setattr("os.access", lambda path, mode: mode != os.R_OK)  # root may read everything
-    with pytest.raises(nsynth.UserError, match="cannot be read: you lack the permission"):
+    with pytest.raises(nsynth.UserError, match="cannot be read: permission denied"):
         find(str(tmp_path))
 
 
@@ -128,11 +128,11 @@ SHARD = "nsynth-train.tfrecord-{:05d}-of-{:05d}"
 @pytest.mark.parametrize(
     ("names", "says"),
     [
-        ([SHARD.format(k, 4) for k in (0, 1, 3)], "3 of 4 shards are there. Missing, for example: 2"),
-        ([SHARD.format(k, 4) for k in (0, 1, 2, 4)], "4 of 4 shards are there. Missing, for example: 3"),
+        ([SHARD.format(k, 4) for k in (0, 1, 3)], "3 of 4 shards are present. Missing, for example: 2"),
+        ([SHARD.format(k, 4) for k in (0, 1, 2, 4)], "4 of 4 shards are present. Missing, for example: 3"),
         ([SHARD.format(0, 1), SHARD.format(0, 2), SHARD.format(1, 2)], "in 1 shards and in 2 shards"),
         (["nsynth-train.tfrecord", SHARD.format(0, 1)], "as one file and in 1 shards"),
-        ([SHARD.format(0, 1), "nsynth-train.tfrecord-0-of-1"], "this shard is there twice"),
+        ([SHARD.format(0, 1), "nsynth-train.tfrecord-0-of-1"], "this shard appears twice"),
         (["train-00000-of-00003.parquet", "train-00002-of-00003.parquet"], "2 of 3 shards"),
         (
             ["nsynth-train.tfrecord", "nsynth-train (1).tfrecord"],
@@ -142,10 +142,10 @@ SHARD = "nsynth-train.tfrecord-{:05d}-of-{:05d}"
         (["nsynth-train.tfrecord", "nsynth-train copy.tfrecord"], "looks like a copy"),
         (["nsynth-train.tfrecord", "nsynth-valid.tfrecord.part"], "an unfinished download"),
         (["nsynth-train.tfrecord", "nsynth-train.tfrecord.1"], "an unfinished download"),
-        (["nsynth-train.tfrecord", "nsynth-valid.jsonwav.tar.xz"], "packed in an unknown form"),
+        (["nsynth-train.tfrecord", "nsynth-valid.jsonwav.tar.xz"], "packed in an unknown format"),
         (
             ["nsynth-train.tfrecord", "nsynth-valid/audio/a.wav"],
-            "nsynth-valid holds no notes in a known form",
+            "nsynth-valid contains no notes in a known format",
         ),
     ],
 )

@@ -43,7 +43,7 @@ def test_splits_side_by_side_are_refused(notes, writers, tmp_path: Path) -> None
 
 def test_a_split_under_another_one_s_name_is_refused(notes, writers, tmp_path: Path) -> None:
     archive = pack(tmp_path / "nsynth.tar.gz", writers["nsynth-train"](tmp_path / "nsynth-test", notes[:2]))
-    with pytest.raises(nsynth.RefusedDataError, match="would be read as train, but holds nsynth-test/"):
+    with pytest.raises(nsynth.RefusedDataError, match="would be read as train, but contains nsynth-test/"):
         load(archive, tmp_path / "cache")
     assert load(archive, tmp_path / "cache", "test") == 2
 

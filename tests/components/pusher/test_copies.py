@@ -100,7 +100,7 @@ def test_what_was_altered_is_not_copied(registry: Registry, s3: Store, tmp_path:
     number = push(registry, "a", tmp_path)
     Path(registry.destination, str(number), "saved_model.pb").write_bytes(b"altered")
     fault = copy_versions(registry.destination, f"{s3.root}/models")
-    assert f"the files of version {number} are no longer those that were judged" in fault
+    assert f"the files of version {number} differ from those that were evaluated" in fault
     assert bucket.entry(f"{s3.root}/models/{number}") is None
 
 

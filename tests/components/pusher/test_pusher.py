@@ -251,8 +251,8 @@ def test_a_model_is_pushed_only_if_what_it_was_compared_with_serves_still(push, 
 def test_only_the_files_that_gate_and_canary_judged_are_pushed(push, tmp_path, good_model):
     digest = model_digest(str(good_model / "Format-Serving"))
     for judged, tried, says in (
-        ("0" * 32, "0" * 32, "no longer those that were judged"),
-        (digest, "0" * 32, "did not judge the same files"),
+        ("0" * 32, "0" * 32, "differ from those that were evaluated"),
+        (digest, "0" * 32, "evaluated different files"),
     ):
         with pytest.raises(nsynth.UserError, match=says):
             push(judged=judged, tried=tried)

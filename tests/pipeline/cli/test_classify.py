@@ -205,7 +205,7 @@ def test_folders(tmp_path):
     with pytest.raises(nsynth.UserError, match="add --batch"):
         audio_files([tmp_path], folders=False)
     (tmp_path / "none").mkdir()
-    with pytest.raises(nsynth.UserError, match=r"No audio file in"):
+    with pytest.raises(nsynth.UserError, match=r"No audio files in"):
         audio_files([tmp_path / "none"], folders=True)
 
 

@@ -59,7 +59,7 @@ def test_a_size_that_is_none_names_the_sizes(size):
 
 
 def test_bad_input_passes_through_as_a_user_error(tmp_path):
-    with pytest.raises(nsynth.UserError, match="No SoundFont is known as 'x'"):
+    with pytest.raises(nsynth.UserError, match="Unknown SoundFont 'x'"):
         corpus.main(["--soundfont", "x", "--out", str(tmp_path / "out")], standalone_mode=False)
     assert list(tmp_path.iterdir()) == []
 

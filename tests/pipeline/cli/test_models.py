@@ -98,7 +98,7 @@ def test_rollback(registry):
     assert f"the model of version {first.number}" in said
     assert Path(registry.serving().path, "saved_model.pb").read_text() == "a"
     assert "restored from" in " ".join(call().split())
-    with pytest.raises(nsynth.UserError, match="no way back"):
+    with pytest.raises(nsynth.UserError, match="to roll back to"):
         call("rollback")
 
 
@@ -178,7 +178,7 @@ def test_a_promotion_shows_nothing_of_the_libraries(registry, refused_run, monke
 def test_a_candidate_that_was_altered_after_the_gate_is_not_promoted(registry, refused_run, tmp_path):
     refused_run()
     (tmp_path / "model" / "Format-Serving" / "saved_model.pb").open("ab").write(b"\0")
-    with pytest.raises(nsynth.UserError, match="no longer those that were judged"):
+    with pytest.raises(nsynth.UserError, match="differ from those that were evaluated"):
         call("promote", "--reason", "now")
     assert registry.versions() == []
 

@@ -161,7 +161,7 @@ def test_a_server_that_says_nothing_is_not_waited_for(kind, hangs_up, words, mon
     ("right", "mistaken", "words"),
     [
         ("127.0.0.1", "no-such-host.invalid", r"no-such-host\.invalid:\d+ cannot be reached: "),
-        ("/history", "/no-history", "does not let nsynth use the database no-history"),
+        ("/history", "/no-history", "rejects nsynth for the database no-history"),
     ],
 )
 def test_a_mistaken_address_is_told_in_a_line(server, right, mistaken, words):
@@ -184,7 +184,7 @@ def test_a_run_tells_it_too(tmp_path):
 
 @pytest.mark.slow
 def test_a_wrong_password_is_told_without_it(mariadb):
-    with pytest.raises(nsynth.UserError, match="does not let nsynth use") as told:
+    with pytest.raises(nsynth.UserError, match="rejects nsynth") as told:
         connect(mariadb.replace("Unused-Secret", "Mistaken"))
     assert "Mistaken" not in str(told.value)
 

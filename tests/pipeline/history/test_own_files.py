@@ -28,7 +28,7 @@ def test_what_is_no_regular_file_is_refused_at_once_and_left_alone(tmp_path, kin
             file.mkdir()
         case "socket":
             os.mknod(file, 0o140600)
-    with pytest.raises(nsynth.UserError, match="nothing is written to it"):
+    with pytest.raises(nsynth.UserError, match="it is not written to"):
         open_own(file, flags)
     assert theirs.read_text() == "theirs"
     assert not (tmp_path / "nowhere").exists()

@@ -58,7 +58,7 @@ def test_python_3_8_can_read_it(file):
 
 def test_a_folder_with_something_else_is_left_alone(tmp_path):
     (tmp_path / "letter.txt").write_text("dear")
-    with pytest.raises(environment.SetupError, match="name another folder"):
+    with pytest.raises(environment.SetupError, match="choose another folder"):
         environment.check_target(tmp_path)
 
 

@@ -46,7 +46,7 @@ def test_weekdays_are_counted_as_cron_counts_them(weekday, days):
 
 
 def test_a_number_that_is_no_weekday_is_told():
-    with pytest.raises(nsynth.UserError, match="8 is no weekday"):
+    with pytest.raises(nsynth.UserError, match="8 is not a weekday"):
         trigger(ScheduleOptions(cron="0 3 * * 8"))
 
 

@@ -88,7 +88,7 @@ def test_where_the_record_of_a_version_is_damaged_nothing_goes(past):
     """Else what the champion was made of would be taken for needless."""
     history, runs = past
     Path(Registry(history.config.models).serving().path, RECORD_FILE).write_text("{")
-    with pytest.raises(nsynth.UserError, match=r"nobody knows what version .* was made of"):
+    with pytest.raises(nsynth.UserError, match=r"The origin of version .* is unknown"):
         gc.clean(history.config, "test", remove=True)
     assert all(Path(artifact.uri, "content").exists() for run in runs.values() for artifact in run.values())
 

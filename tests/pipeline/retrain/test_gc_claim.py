@@ -183,7 +183,7 @@ def test_nothing_goes_if_a_record_is_damaged(cluster: Cluster) -> None:
         cluster.run(f"run-{number}")
     (cluster.claim.runs / "run-3" / "Trainer.json").write_text("{")
     before = cluster.left()
-    with pytest.raises(nsynth.UserError, match="is no record of a step"):
+    with pytest.raises(nsynth.UserError, match="is not a record of a step"):
         cluster.clean()
     assert cluster.left() == before
 

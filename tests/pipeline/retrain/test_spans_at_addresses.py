@@ -160,7 +160,7 @@ def test_addresses_of_spans_and_held_out_notes_are_checked() -> None:
     assert (options.spans, options.holdout) == ("s3://bucket/spans", "gs://bucket/held-out")
     assert RetrainOptions(spans="spans//").spans == "spans"
     for place, words in (
-        ("https://host/spans", "a web server lists no folders"),
+        ("https://host/spans", "a web server cannot list folders"),
         ("ftp://host/spans", "ftp:// is not known here"),
         ("s3://key@bucket/spans", "must hold no password"),
     ):

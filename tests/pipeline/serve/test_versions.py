@@ -126,4 +126,4 @@ def test_altered_files_are_not_loaded(registry, tmp_path):
     versions = Versions("nsynth", registry, told.append)
     versions.look()
     assert versions.serving is None
-    assert "no longer those that were judged" in told[0]
+    assert "differ from those that were evaluated" in told[0]
