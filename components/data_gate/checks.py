@@ -57,7 +57,7 @@ def check_all(
             f"missing {nsynth.LABEL.plural}",
             len(missing),
             options.families_missing,
-            f"no note of {', '.join(missing)} in the train split" if missing else "none",
+            f"no notes of {', '.join(missing)} in the train split" if missing else "none",
         ),
     ]
     if accepted is None:
@@ -85,7 +85,7 @@ def _drift_checks(
     for feature, limit in limits.items():
         if feature in moved:
             distance = moved[feature]
-            words = f"{feature} moved by {distance:.3f} from the last accepted data"
+            words = f"{feature}: distance {distance:.3f} from the last accepted data"
             yield _check(f"drift of {feature}", distance, limit, words)
 
 

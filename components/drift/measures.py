@@ -85,7 +85,7 @@ def check_answers(new: Answers, before: Answers, max_drift: float, min_agreement
             moved,
             max_drift,
             "ok" if moved <= max_drift else "warn",
-            f"the champion's mean predictions moved by {moved:.3f} from the previous span",
+            f"the champion's mean predictions changed by {moved:.3f} since the previous span",
         ),
         DataCheck(
             "loss of label agreement with the champion",
@@ -114,7 +114,7 @@ def check_distances(
             distance,
             limits[feature],
             "ok" if distance <= limits[feature] else "warn",
-            f"{feature} moved by {distance:.3f} from span {span}, the champion's newest training data",
+            f"{feature}: distance {distance:.3f} from span {span}, the champion's newest training data",
         )
         for feature, distance in of_champion.items()
         if feature in limits

@@ -76,14 +76,14 @@ def judge(theirs: float, ours: float, blessed: bool) -> tuple[GateCheck, ...]:
         "the same accuracy",
         f"{theirs:.4f} and {ours:.4f}",
         abs(theirs - ours) <= AGREEMENT,
-        "Gate and Evaluator did not judge the same predictions: check their inputs.",
+        "Gate and Evaluator evaluated different predictions: check their inputs.",
     )
     thresholds = GateCheck(
         "Evaluator",
         "blessed by TFMA's thresholds",
         "blessed" if blessed else "not blessed",
         blessed,
-        "TFMA's thresholds are on accuracy only: see the lines above.",
+        "TFMA's thresholds apply to accuracy only: see the checks above.",
     )
     return agreement, thresholds
 

@@ -20,7 +20,7 @@ def markdown(report: GateReport) -> str:
             ("check", "requirement", "measured", "passed", "margin"),
             [(c.name, c.asked, c.measured, "yes" if c.passed else "**no**", c.by) for c in report.checks],
         ),
-        "TFMA judges the same predictions in the step Evaluator; its blessing holds `evaluator.json`.",
+        "TFMA evaluates the same predictions in the step Evaluator: see `evaluator.json` beside its blessing.",
     ]
     advice = [f"- {check.advice}" for check in report.failed() if check.advice]
     if advice:

@@ -23,7 +23,7 @@ To predict the {nsynth.LABEL.word} of single sounds of {nsynth.NOTE_SECONDS:g} s
 for other models. Not for mixtures of several sounds, and not for decisions about people."""
 
 LOADING = f"""\
-The version's folder is a TensorFlow SavedModel. TensorFlow Serving and KServe serve it as it is; in Python:
+The version's folder is a TensorFlow SavedModel. TensorFlow Serving and KServe can serve it directly. In Python:
 
 ```python
 model = tf.saved_model.load("path/of/this/version")
@@ -31,11 +31,11 @@ samples = tf.zeros([1, {nsynth.NOTE_SAMPLES}])  # mono, {nsynth.SAMPLE_RATE_HZ:,
 answer = model.signatures["serving_waveform"]({nsynth.AUDIO}=samples)
 ```
 
-`nsynth classify FILE` reads audio files of any rate and asks the version that serves."""
+`nsynth classify FILE` classifies audio files of any sample rate with the serving version."""
 
 LICENCE = """\
 The code is under the Apache License 2.0. The weights were computed from the training data: check what its licences
-allow before you pass them on. For the rendered demo notes, `LICENCES.md` beside the notes lists them."""
+allow before you distribute them. For the rendered demo notes, `LICENCES.md` beside the notes lists the licences."""
 
 
 def model_card(

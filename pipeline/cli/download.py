@@ -91,7 +91,7 @@ def download_command(
         )
         console.print("\n".join(families), highlight=False)
         if missing := coverage.missing_families(entry["coverage"]):
-            console.print(f"[yellow]no note of {', '.join(missing)}[/]")
+            console.print(f"[yellow]no notes of {', '.join(missing)}[/]")
     console.print(
         f"Licence: {official.LICENCE}; origin and citation: {out / 'SOURCE.md'}", markup=False, soft_wrap=True
     )

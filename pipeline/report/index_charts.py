@@ -118,7 +118,7 @@ def _drift(rows: Sequence[Row]) -> Chart | None:
         words = _joined(span, f"{drift.feature}: {distance:.3f} from span {drift.from_span}")
         parts.append(mark("circle", "data", words, cx=x, cy=axes.y(distance), r=4))
         if drift.predictions is not None:
-            words = _joined(span, f"champion's predictions moved by {drift.predictions:.3f}")
+            words = _joined(span, f"champion's predictions changed by {drift.predictions:.3f}")
             place = {"x": round(x - 3.5, 1), "y": round(axes.y(drift.predictions) - 3.5, 1)}
             parts.append(mark("rect", "moved", words, **place, width=7, height=7))
     words = (

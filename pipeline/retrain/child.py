@@ -120,7 +120,7 @@ def run_child(
     if ended_by is None or result.ending in _DONE:
         return result
     limit_s = request.config.retrain.time_limit_s
-    limit = f"ended after {limit_s:g} s, the limit of a round (retrain.time_limit_s)"
+    limit = f"stopped after {limit_s:g} s, the time limit of a round (retrain.time_limit_s)"
     words = limit if ended_by == "timed out" else "told to stop"
     return result.model_copy(update={"ending": ended_by, "words": words})
 

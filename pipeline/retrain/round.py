@@ -239,7 +239,7 @@ class Retraining:
         line = Round(
             number=len(rounds) + 1,
             outcome=Outcome.CRASHED,
-            words=f"{holder} was killed or lost power; this round goes on from where it stopped",
+            words=f"{holder} was killed or lost power; this round resumes where it stopped",
             started=holder.started,
             ended=lock.now(),
         )

@@ -36,7 +36,7 @@ class Waiting:
     misnamed: bool = False
 
     def __str__(self) -> str:
-        until = f"; taken up from {self.until:%Y-%m-%d %H:%M:%S} UTC on" if self.until else ""
+        until = f"; ready at {self.until:%Y-%m-%d %H:%M:%S} UTC" if self.until else ""
         return f"{self.name}: {self.why}{until}"
 
     def for_json(self) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def find_spans(folder: str | Path, settle_s: float = 0.0, names: re.Pattern[str]
         if not name.lower().startswith("span"):
             others += [name] if is_folder else []
         elif (named := names.fullmatch(name)) and int(named[1]) in numbers:
-            why = f"another folder is span {int(named[1])} already: give it the next number"
+            why = f"another folder is already span {int(named[1])}: give this one the next number"
             waiting.append(Waiting(name, why, misnamed=True))
         elif named:
             numbers.add(int(named[1]))
@@ -154,7 +154,7 @@ def look(path: Path, number: int, now: float, settle_s: float) -> Span | Waiting
     except (OSError, RuntimeError) as error:  # a loop of links is a RuntimeError
         return Waiting(path.name, f"cannot be read: {getattr(error, 'strerror', None) or error}")
     if path not in found:
-        return Waiting(path.name, f"a link to {path.readlink()}, which is not there")
+        return Waiting(path.name, f"a link to {path.readlink()}, which does not exist")
     if not stat.S_ISDIR(found[path].st_mode):
         return Waiting(path.name, _NO_FOLDER)
     regular = sorted(inside for inside in _visible(path, found) if stat.S_ISREG(found[inside].st_mode))
@@ -200,7 +200,7 @@ def _at_rest(
         why = f"arrived at {_moment(arrived):%Y-%m-%d %H:%M} UTC, later than this machine's clock: set the clock"
         return Waiting(name, why, _moment(arrived + settle_s))
     if arrived > now - settle_s:
-        why = f"nothing in it may change for {settle_s:g} s (retrain.settle_s)"
+        why = f"changed recently: it must not change for {settle_s:g} s (retrain.settle_s)"
         return Waiting(name, why, _moment(arrived + settle_s))
     text = "\n".join(lines).encode("utf-8", "surrogateescape")
     return Span(number=number, fingerprint=hashlib.sha256(text).hexdigest()[:16])
@@ -234,7 +234,7 @@ def choose(found: Arrivals, settled: Iterable[Span], refused: Iterable[Span], wi
     usable = tuple(span for span in found.spans if span not in refused)
     too_old, usable = usable[:-window], usable[-window:]
     left_out = {
-        span: f"older than the window: {window} newer spans are there (retrain.window)"
+        span: f"older than the window: there are {window} newer spans (retrain.window)"
         for span in too_old
         if span not in settled
     } | {

@@ -37,8 +37,8 @@ def test_what_came_is_told_against_the_official_counts(mirror, tmp_path):
 
 def test_a_family_that_was_not_met_is_named(mirror, tmp_path):
     result = call("--mirror", mirror, "--splits", "valid", "--notes", 24, "--out", tmp_path)
-    assert "no note of " in result.stdout
-    assert "synth_lead" not in result.stdout.split("no note of ")[1], "official valid has none either"
+    assert "no notes of " in result.stdout
+    assert "synth_lead" not in result.stdout.split("no notes of ")[1], "official valid has none either"
 
 
 def test_an_unknown_split_is_a_usage_error(tmp_path):

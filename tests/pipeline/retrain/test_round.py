@@ -190,8 +190,10 @@ def test_spans_that_settle_are_named_with_the_time_when_they_are_taken(config, s
         deliver(span)
     done = Retraining(changed(config, settle_s=60), stand_in.start).retrain("me")
     assert done.outcome is Outcome.NO_NEW_DATA
-    assert done.words.startswith("no span can be used yet; span-000001: nothing in it may change for 60 s")
-    assert done.words.count("taken up from 20") == 3
+    assert done.words.startswith(
+        "no span can be used yet; span-000001: changed recently: it must not change for 60 s"
+    )
+    assert done.words.count("ready at 20") == 3
     assert len(done.waiting) == 3
 
 

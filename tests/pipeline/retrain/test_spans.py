@@ -60,7 +60,7 @@ def test_a_span_still_being_copied_waits_and_says_until_when(tmp_path, later):
     assert arrivals.spans == ()
     assert [waiting.name for waiting in arrivals.waiting] == ["span-000001", "span-000002", "span-000003"]
     for waiting in arrivals.waiting:
-        assert "nothing in it may change for 60 s" in waiting.why
+        assert "changed recently: it must not change for 60 s" in waiting.why
         assert 58 < waiting.until.timestamp() - time.time() < 62
     later(100)
     assert found(tmp_path, settle_s=60) == [1, 2, 3]
@@ -122,7 +122,7 @@ def test_a_span_may_be_a_link_to_a_folder(tmp_path):
         (lambda path: path.mkdir(), "no files in it yet"),
         (lambda path: (path / "empty").mkdir(parents=True), "no files in it yet"),
         (lambda path: deliver(path.parent, f"{path.name}/.hidden"), "no files in it yet"),
-        (lambda path: path.symlink_to("nowhere"), "a link to nowhere, which is not there"),
+        (lambda path: path.symlink_to("nowhere"), "a link to nowhere, which does not exist"),
         (lambda path: path.symlink_to(path.name), "link"),
         (lambda path: path.write_text("a file"), "not a folder"),
     ],
@@ -230,4 +230,4 @@ def test_folders_may_be_called_otherwise_but_no_two_the_same_span(tmp_path) -> N
         ("span-012", True),
         ("span-x", False),
     ]
-    assert "another folder is span 12 already" in found.waiting[0].why
+    assert "another folder is already span 12" in found.waiting[0].why

@@ -79,7 +79,7 @@ def test_a_span_in_a_bucket_settles(s3: Store) -> None:
     deliver(f"{s3.root}/spans", "span-000001")
     [waiting] = find_spans(f"{s3.root}/spans", settle_s=600).waiting
     assert str(waiting).startswith(
-        "span-000001: nothing in it may change for 600 s (retrain.settle_s); taken up"
+        "span-000001: changed recently: it must not change for 600 s (retrain.settle_s); ready"
     )
 
 
