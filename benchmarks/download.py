@@ -19,6 +19,7 @@ from pipeline.download.download import TRAIN_NOTES
 from pipeline.download.part import CONNECTIONS
 
 RUNS = (1, 2, 4, 6, 8, 16)
+_SEEDS = 5
 
 
 class Planned(NamedTuple):
@@ -43,10 +44,10 @@ class Measured(NamedTuple):
     peak_mb: float
 
 
-def planned(run: int, notes: int, latency_s: float, bytes_per_s: float, seeds: int = 5) -> Planned:
+def planned(run: int, notes: int, latency_s: float, bytes_per_s: float) -> Planned:
     """Compute what the plan of a sample costs, with CONNECTIONS requests at a time."""
     shares, fetched, kept, requests = [], 0, 0, 0
-    for seed in range(seeds):
+    for seed in range(_SEEDS):
         made = instruments("train", seed=seed)
         file = VirtualFile(made)
         record = file.size // file.notes

@@ -181,6 +181,24 @@ def slope(first: Run, last: Run, key: str) -> float:
     return (last[key] - first[key]) / (last["notes"] - first["notes"])
 
 
+def costs(first: Run, last: Run, start: Run | None = None) -> Run:
+    """Return what a note costs, from one run to a larger one; what is fixed, by the run `start`; and memory's growth.
+
+    What is said of all of NSynth is extrapolated from that.
+    """
+    start = start or first
+    found: Run = {"peak_rss_growth": last["peak_rss_bytes"] / first["peak_rss_bytes"] - 1}
+    for clock in ("wall", "cpu"):
+        each = slope(first, last, f"{clock}_s")
+        fixed = start[f"{clock}_s"] - each * start["notes"]
+        found |= {
+            f"{clock}_ms_a_note": each * 1e3,
+            f"fixed_{clock}_s": fixed,
+            f"extrapolated_official_{clock}_h": (fixed + each * OFFICIAL_NOTES) / 3600,
+        }
+    return found
+
+
 def machine() -> Run:
     """Return the circumstances of a measurement."""
     return {

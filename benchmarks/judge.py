@@ -168,20 +168,16 @@ def _stock_config(options: Any) -> Any:
 
 
 def summarize(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return what a note costs each side: in the largest run, with start-up, and from the smallest to the largest."""
+    """Return what a note costs each side: from the smallest to the largest run, and in that one with its start-up."""
     summary: dict[str, Any] = {}
-    for side in dict.fromkeys(run["side"] for run in runs):
-        first, *_, last = sorted((run for run in runs if run["side"] == side), key=lambda run: run["notes"])
-        summary[side] = {
-            "notes": last["notes"],
-            "peak_rss_growth": last["peak_rss_bytes"] / first["peak_rss_bytes"] - 1,
-        }
-        for clock in ("wall", "cpu"):
-            more = harness.slope(first, last, f"{clock}_s")
-            summary[side] |= {
-                f"{clock}_ms_a_note": more * 1e3,
-                f"{clock}_ms_a_note_with_start": last[f"{clock}_s"] / last["notes"] * 1e3,
+    for side, of_side in stock.by_side(runs).items():
+        if len(of_side) > 1:
+            last = of_side[-1]
+            with_start = {
+                f"{clock}_ms_a_note_with_start": last[f"{clock}_s"] / last["notes"] * 1e3
+                for clock in ("wall", "cpu")
             }
+            summary[side] = {"notes": last["notes"], **with_start, **harness.costs(of_side[0], last)}
     return summary
 
 

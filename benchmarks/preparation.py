@@ -106,24 +106,8 @@ def _stock(data: str, out: Path) -> list[Any]:
 
 
 def summarize(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return what a note costs each side (the slope from the smallest to the largest run), and what is fixed."""
-    summary: dict[str, Any] = {}
-    for side in dict.fromkeys(run["side"] for run in runs):
-        of_side = sorted((run for run in runs if run["side"] == side), key=lambda run: run["notes"])
-        first, last = of_side[0], of_side[-1]
-        if first is last:
-            continue
-        costs: dict[str, Any] = {"peak_rss_growth": last["peak_rss_bytes"] / first["peak_rss_bytes"] - 1}
-        for clock in ("wall", "cpu"):
-            slope = harness.slope(first, last, f"{clock}_s")
-            fixed = first[f"{clock}_s"] - slope * first["notes"]
-            costs |= {
-                f"{clock}_ms_a_note": slope * 1e3,
-                f"fixed_{clock}_s": fixed,
-                f"extrapolated_official_{clock}_h": (fixed + slope * OFFICIAL_NOTES) / 3600,
-            }
-        summary[side] = costs
-    return summary
+    """Return what a note costs each side, from the smallest to the largest run, and what is fixed."""
+    return {side: harness.costs(of[0], of[-1]) for side, of in stock.by_side(runs).items() if len(of) > 1}
 
 
 def table(result: dict[str, Any]) -> str:

@@ -93,6 +93,12 @@ def _step_seconds(out: Path) -> dict[str, float]:
     return {name: step.seconds for name, step in load_run(open_store(_store(out))).steps.items()}
 
 
+def by_side(runs: list[harness.Run]) -> dict[str, list[harness.Run]]:
+    """Sort the runs by side, the fewest notes first."""
+    sides = dict.fromkeys(run["side"] for run in runs)
+    return {s: sorted((r for r in runs if r["side"] == s), key=lambda r: r["notes"]) for s in sides}
+
+
 def markdown(runs: list[harness.Run], sides: dict[str, str]) -> str:
     """Return a Markdown table with a row a run: the seconds of its parts, of all, of CPU, and its peak memory."""
     head = [

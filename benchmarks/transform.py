@@ -98,10 +98,6 @@ def summarize(runs: list[dict[str, Any]]) -> dict[str, Any]:
         "ours_of_fixed_cpu": {name: ours["fixed_cpu_s"] / costs[name]["fixed_cpu_s"] for name in VARIANTS},
         "two_cores_over_one": best[_ONE_CORE][-1]["wall_s"] / best["ours"][-1]["wall_s"],
         "two_cores_over_one_a_note": costs[_ONE_CORE]["wall_ms_a_note"] / ours["wall_ms_a_note"],
-        "extrapolated_official_cpu_hours": {
-            name: (cost["fixed_cpu_s"] + OFFICIAL_NOTES * cost["cpu_ms_a_note"] / 1e3) / 3600
-            for name, cost in costs.items()
-        },
     }
 
 
@@ -112,17 +108,10 @@ def _best(rounds: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _cost(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the slope of the two largest runs, what remains of the smallest, and the slope of each step between."""
+    """Return what a note costs between the two largest runs, what is fixed, and the cost in each step between."""
     *_, middle, last = runs
-    result: dict[str, Any] = {"peak_rss_growth": last["peak_rss_bytes"] / middle["peak_rss_bytes"] - 1}
-    for clock in ("cpu", "wall"):
-        slopes = [harness.slope(one, other, f"{clock}_s") for one, other in itertools.pairwise(runs)]
-        result |= {
-            f"{clock}_ms_a_note": slopes[-1] * 1e3,
-            f"fixed_{clock}_s": runs[0][f"{clock}_s"] - slopes[-1] * runs[0]["notes"],
-            f"{clock}_ms_a_note_by_step": [slope * 1e3 for slope in slopes],
-        }
-    return result
+    steps = [1e3 * harness.slope(one, other, "cpu_s") for one, other in itertools.pairwise(runs)]
+    return {**harness.costs(middle, last, runs[0]), "cpu_ms_a_note_by_step": steps}
 
 
 def _print(result: dict[str, Any]) -> None:
@@ -161,10 +150,8 @@ def _print(result: dict[str, Any]) -> None:
         f"All cores over one, wall time: {summary['two_cores_over_one']:.2f} × for the largest run, "
         f"{summary['two_cores_over_one_a_note']:.2f} × a note"
     )
-    hours = summary["extrapolated_official_cpu_hours"]
-    click.echo(
-        f"EXTRAPOLATED to all {OFFICIAL_NOTES:,} notes: {hours['ours']:.2f} CPU hours, stock {hours['stock']:.1f}"
-    )
+    ours, theirs = (summary["costs"][name]["extrapolated_official_cpu_h"] for name in ("ours", "stock"))
+    click.echo(f"EXTRAPOLATED to all {OFFICIAL_NOTES:,} notes: {ours:.2f} CPU hours, stock {theirs:.1f}")
 
 
 if __name__ == "__main__":

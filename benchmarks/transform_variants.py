@@ -47,9 +47,6 @@ def run_executor(
     executor: type,
     out: Path,
     notes: Sequence[Path],
-    options: SpectrogramOptions = _OPTIONS,
-    cache: Path | None = None,
-    keep: bool = False,
     statistics: bool = False,
     beam_args: Sequence[str] = BEAM_ARGS,
 ) -> Run:
@@ -57,11 +54,8 @@ def run_executor(
 
     Args:
       executor: ours or TFX's.
-      out: folder for `graph`, `examples` and `cache`.
+      out: folder for `graph` and `examples`.
       notes: folders with Split-train and Split-dev, one an artifact.
-      options: the front end.
-      cache: what an earlier run kept.
-      keep: keep the cache.
       statistics: compute TFX's statistics.
       beam_args: names the engine.
     """
@@ -80,14 +74,10 @@ def run_executor(
         "transform_graph": [_artifact(standard_artifacts.TransformGraph, out / "graph")],
         "transformed_examples": [_artifact(standard_artifacts.Examples, out / "examples")],
     }
-    if cache:
-        inputs["analyzer_cache"] = [_artifact(standard_artifacts.TransformCache, cache)]
-    if keep:
-        outputs["updated_analyzer_cache"] = [_artifact(standard_artifacts.TransformCache, out / "cache")]
     splits = transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "dev"])
     properties = {
         "preprocessing_fn": "transform.preprocessing.preprocessing_fn",
-        "custom_config": json.dumps({"spectrogram": options.model_dump(), "code": "1"}),
+        "custom_config": json.dumps({"spectrogram": _OPTIONS.model_dump(), "code": "1"}),
         "splits_config": proto_utils.proto_to_json(splits),
         "disable_statistics": int(not statistics),
     }
@@ -132,17 +122,14 @@ def _tf_data(notes: Path, out: Path) -> Run:
     from transform.log_mel import log_mel
     from transform.preprocessing import MIN_DEVIATION
 
-    renamed = {
-        **features.RAW,
-    }
     spec = {nsynth.AUDIO: tf.io.FixedLenFeature([nsynth.NOTE_SAMPLES], tf.float32)}
-    for name in renamed.values():
+    for name in features.RAW.values():
         spec[name] = tf.io.FixedLenFeature([], tf.string if name.endswith("_str") else tf.int64)
 
     def spectrograms(file: Path) -> Iterator[dict[str, Any]]:
         def parse(records: tf.Tensor) -> dict[str, tf.Tensor]:
             raw = tf.io.parse_example(records, spec)
-            note = {name: raw[source] for name, source in renamed.items()}
+            note = {name: raw[source] for name, source in features.RAW.items()}
             return {**note, features.LOG_MEL: log_mel(raw[nsynth.AUDIO], _OPTIONS)}
 
         batches = tf.data.TFRecordDataset(str(file), buffer_size=8 << 20).batch(_BATCH_NOTES)

@@ -9,6 +9,8 @@ from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.types.component_spec import ExecutionParameter
 
+Artifacts = dict[str, list[types.Artifact]]
+"""Inputs or outputs of a step, by name."""
 TEXT = ExecutionParameter(type=str)
 """Type of a setting; one that is no text goes to the executor as JSON."""
 

@@ -58,9 +58,9 @@ class Answer:
         """Whether it is unlike the notes of training, more than 95 % of held-out notes are."""
         return is_unlike(self.novelty)
 
-    def top(self, count: int = 3) -> list[tuple[str, float]]:
-        """Return the likeliest families and their probabilities."""
-        return likeliest(self.probabilities, count)
+    def top(self) -> list[tuple[str, float]]:
+        """Return the three likeliest families and their probabilities."""
+        return likeliest(self.probabilities, 3)
 
 
 def read_windows(path: Path) -> Iterator[np.ndarray]:

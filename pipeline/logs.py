@@ -67,7 +67,7 @@ def chatter_to(log_file: Path, verbose: bool) -> Iterator[None]:
         stack.callback(setattr, root, "handlers", before)
         if not verbose:
             stack.enter_context(contextlib.redirect_stdout(stream))  # some print
-            stack.enter_context(_descriptor_to(stream.fileno()))
+            stack.enter_context(_stderr_to(stream.fileno()))
         yield
 
 
@@ -77,15 +77,15 @@ def current_file() -> str:
 
 
 @contextlib.contextmanager
-def _descriptor_to(target: int, descriptor: int = 2) -> Iterator[None]:
+def _stderr_to(target: int) -> Iterator[None]:
     sys.stderr.flush()
-    saved = os.dup(descriptor)
-    os.dup2(target, descriptor)
+    saved = os.dup(2)
+    os.dup2(target, 2)
     try:
         yield
     finally:
         sys.stderr.flush()
-        os.dup2(saved, descriptor)
+        os.dup2(saved, 2)
         os.close(saved)
 
 

@@ -28,8 +28,6 @@ class Transform(StockTransform):
         schema: types.BaseChannel,
         spectrogram: SpectrogramOptions,
         code: str,
-        analyse: tuple[str, ...] = ("train",),
-        transform: tuple[str, ...] = ("train", "dev"),
         analyzer_cache: types.BaseChannel | None = None,
         keep_cache: bool = False,
     ):
@@ -40,8 +38,6 @@ class Transform(StockTransform):
           schema: of the raw notes.
           spectrogram: the front end.
           code: fingerprint of the code that the step depends on; TFX's cache goes by it.
-          analyse: splits whose mean and deviation normalize all.
-          transform: splits to write; those analysed are written too.
           analyzer_cache: what an earlier run kept.
           keep_cache: keep the sums and spectrograms of every file for a later run (twice the size of the result).
         """
@@ -50,7 +46,7 @@ class Transform(StockTransform):
             examples=examples,
             schema=schema,
             preprocessing_fn=PREPROCESSING_FN,
-            splits_config=transform_pb2.SplitsConfig(analyze=analyse, transform=transform),
+            splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "dev"]),
             analyzer_cache=analyzer_cache,
             disable_analyzer_cache=not keep_cache and analyzer_cache is None,
             disable_statistics=True,

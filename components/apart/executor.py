@@ -9,6 +9,7 @@ from tfx.dsl.components.base.base_executor import BaseExecutor
 
 import nsynth
 from components.documents.ingest import IngestAccount
+from components.step import Artifacts
 
 _NAMED = 5  # instruments or spans in a message
 _CARVED_FROM = {"dev": "train"}
@@ -33,12 +34,7 @@ class Ingested(NamedTuple):
 class ApartExecutor(BaseExecutor):
     """Reads the accounts, says nothing or stops."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """Check.
 
         Raises:

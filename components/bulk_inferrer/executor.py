@@ -21,8 +21,8 @@ from tfx_bsl.public.proto import model_spec_pb2
 import atomic
 import nsynth
 from components.blessing import all_blessed
+from components.step import Artifacts
 
-Artifacts = dict[str, list[types.Artifact]]
 BATCH_SIZE = 32
 FILE = "examples_tfrecord"
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
@@ -19,9 +18,8 @@ from components.canary.run_probe import ProbeError, run_probe
 from components.canary.server import ask_server
 from components.example_proto import Example
 from components.predictions import Predictions
+from components.step import Artifacts
 from components.version import model_digest
-
-Artifacts = dict[str, list[types.Artifact]]
 
 
 class CanaryExecutor(base_executor.BaseExecutor):

@@ -2,22 +2,17 @@
 
 from typing import Any
 
-from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
 from components.serving_model import copy_serving
+from components.step import Artifacts
 
 
 class ChampionExecutor(base_executor.BaseExecutor):
     """Copies a pushed version into the output artifact."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """Copy the version that the driver named, or the one found here where no driver ran (Kubeflow).
 
         Raises:

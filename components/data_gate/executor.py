@@ -15,6 +15,7 @@ from components.data_gate.checks import check_all, family_shares
 from components.data_gate.options import DataGateOptions
 from components.documents.data import DataCheck, DataGateVerdict
 from components.documents.ingest import IngestAccount
+from components.step import Artifacts
 
 TRAIN = "train"
 _SYMBOL = {"ok": "ok", "warn": "WARNING", "stop": "STOP"}
@@ -23,12 +24,7 @@ _SYMBOL = {"ok": "ok", "warn": "WARNING", "stop": "STOP"}
 class DataGateExecutor(BaseExecutor):
     """Check the data, and fail if it is refused."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """Read statistics, anomalies and the ingest account; write the verdict.
 
         Raises:

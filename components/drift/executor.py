@@ -18,11 +18,10 @@ from components.drift.measures import Answers, check_answers, check_distances, d
 from components.drift.options import DriftOptions
 from components.predictions import predict
 from components.registry import Registry
+from components.step import Artifacts
 
 TRAIN = "train"
 _STATISTICS = f"Split-{TRAIN}/FeatureStats.pb"
-
-Artifacts = dict[str, list[types.Artifact]]
 
 
 class DriftExecutor(BaseExecutor):

@@ -16,6 +16,7 @@ from components import storage
 from components.blessing import is_blessed, withdraw
 from components.documents.models import AnsweringModels, EvaluatorReport, GateCheck
 from components.predictions import Predictions
+from components.step import Artifacts
 from components.version import model_digest
 
 EXAMPLES, MODEL, BASELINE = "examples", "model", "baseline_model"
@@ -27,12 +28,7 @@ AGREEMENT = 1e-4
 class EvaluateExecutor(tfx_evaluator.Executor):
     """Evaluates the candidate alone if the champion is an empty folder."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """Run TFMA, and withdraw its blessing if its accuracy is not that of the predictions.
 
         Raises:

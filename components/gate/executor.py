@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
@@ -13,8 +12,7 @@ from components.gate.markdown import markdown
 from components.gate.options import GateOptions
 from components.gate_report import headline
 from components.predictions import Predictions
-
-Artifacts = dict[str, list[types.Artifact]]
+from components.step import Artifacts
 
 
 class GateExecutor(base_executor.BaseExecutor):

@@ -39,6 +39,7 @@ from components.ingest.shard import (
 )
 from components.ingest.shuffle import plan
 from components.ingest.sources import Source, find
+from components.step import Artifacts
 
 SCALARS_KEY = "scalars"
 SAMPLE_KEY = "sample"
@@ -77,12 +78,7 @@ class WriteShard(beam.DoFn):
 class Executor(BaseBeamExecutor):
     """Executor of NSynthExampleGen."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[Artifact]],
-        output_dict: dict[str, list[Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """Read the notes, write the examples, their scalars, a sample of them and the quarantine.
 
         Args:

@@ -25,6 +25,7 @@ data's."""
 WEB_NAMES = tuple(f"nsynth-{split}.tfrecord" for split in ("train", "valid", "test"))
 """A web server lists no folders: these files of one are found, or a single one that is named."""
 
+_LINE_LIMIT = 500  # characters of a first line
 ASKED_EACH = 32
 """Of so many remote files in a folder each is asked for its ETag."""
 
@@ -217,17 +218,17 @@ def _children(folder: str, pattern: str) -> list[bucket.Entry]:
     return []
 
 
-def first_line(path: str, longest: int = 500) -> str:
+def first_line(path: str) -> str:
     """Return the first line of a text file without what cannot be printed; empty where none can be read."""
     try:
         if not exists(path):
             return ""
         with open_to_read(path) as file:
-            text = file.read(4 * longest).decode("utf-8", "replace")
+            text = file.read(4 * _LINE_LIMIT).decode("utf-8", "replace")
     except OSError:
         return ""
     line = next(iter(text.splitlines()), "")
-    return "".join(c for c in line if c.isprintable()).strip()[:longest]
+    return "".join(c for c in line if c.isprintable()).strip()[:_LINE_LIMIT]
 
 
 def make_folder(path: str) -> None:

@@ -17,9 +17,8 @@ import nsynth
 from components.documents.models import AnsweringModels, CandidateArtifact, ChampionArtifact
 from components.predictions import ask
 from components.serving_model import copy_serving
+from components.step import Artifacts
 from components.version import model_digest
-
-Artifacts = dict[str, list[types.Artifact]]
 
 
 class PredictorExecutor(base_executor.BaseExecutor):

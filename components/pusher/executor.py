@@ -16,18 +16,14 @@ from components.pusher.copies import copy_versions
 from components.pusher.options import PushOptions
 from components.pusher.push import Evidence, push_model
 from components.staging import ADDRESS, RUN_PAGE
+from components.step import Artifacts
 from components.version import Record
 
 
 class PushExecutor(tfx_pusher.Executor):
     """TFX's checks of the blessings and its properties, with a push of our own."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """Publish the model, unless a blessing says no or the same model is there already."""
         pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
         self._push(input_dict, pushed, exec_properties)
@@ -38,7 +34,7 @@ class PushExecutor(tfx_pusher.Executor):
 
     def _push(
         self,
-        input_dict: dict[str, list[types.Artifact]],
+        input_dict: Artifacts,
         pushed: types.Artifact,
         exec_properties: dict[str, Any],
     ) -> None:
@@ -87,7 +83,7 @@ class PushExecutor(tfx_pusher.Executor):
         return {"run": run, "run_name": exec_properties.get("run_name") or "", "run_page": page}
 
 
-def _folder(input_dict: dict[str, list[types.Artifact]], key: str) -> str | None:
+def _folder(input_dict: Artifacts, key: str) -> str | None:
     """Return the folder of an input, none if it was not wired."""
     artifacts = input_dict.get(key) or []
     return artifacts[0].uri if artifacts else None

@@ -172,13 +172,13 @@ class RunRecord:
             raise Absent(f"{kind} has no setting {key}.")
         return json.loads(str(value))
 
-    def examples(self, split: str | None = None) -> Path:
-        """Return the folder with the raw notes of a split, by default the one that the model was judged on.
+    def examples(self) -> Path:
+        """Return the folder with the raw notes of the split that the model was judged on.
 
         Raises:
           Absent: there are none.
         """
-        return self._split("Predictor", "examples", split)
+        return self._split("Predictor", "examples", None)
 
     def sample(self, split: str | None = None) -> Path:
         """Return the folder with some raw notes of a split, by default the one that the model was judged on.

@@ -38,14 +38,13 @@ class Versions:
         registry: Registry,
         tell: Callable[[str], None] = lambda line: None,
         load: Callable[[Version], Servable] = Servable,
-        poll_s: float = POLL_S,
     ):
         """Watch `registry`; `tell` is given a line for each swap and fault."""
         self.name = name
         self.serving: Servable | None = None
         self.states: dict[int, State] = {}
         self.loads = self.failures = 0
-        self._registry, self._tell, self._load, self._poll_s = registry, tell, load, poll_s
+        self._registry, self._tell, self._load = registry, tell, load
         self._retry_at: dict[int, float] = {}
         self._folder_fault = ""
         self._stopped = threading.Event()
@@ -121,7 +120,7 @@ class Versions:
         self._folder_fault = words
 
     def _watch(self) -> None:
-        while not self._stopped.wait(self._poll_s):
+        while not self._stopped.wait(POLL_S):
             try:
                 self.look()
             except Exception as error:  # whatever it is, the version that serves goes on

@@ -33,7 +33,9 @@ def test_a_notes_cost_is_the_slope_and_the_rest_is_fixed():
     assert summary["ours_of_fixed_cpu"]["stock"] == pytest.approx(0.4)
     assert summary["costs"]["ours"]["peak_rss_growth"] == pytest.approx(1100 / 1025 - 1)
     assert summary["two_cores_over_one"] == pytest.approx(2)
-    assert summary["extrapolated_official_cpu_hours"]["ours"] == pytest.approx((2 + 0.002 * 305_979) / 3600)
+    assert summary["costs"]["ours"]["extrapolated_official_cpu_h"] == pytest.approx(
+        (2 + 0.002 * 305_979) / 3600
+    )
 
 
 def test_the_least_of_the_rounds_counts_and_the_most_memory():
