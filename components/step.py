@@ -1,4 +1,4 @@
-"""What our steps have in common: a step is given its inputs and settings by the names of its interface."""
+"""Base classes of our steps: inputs and settings are passed by the names of the step's interface."""
 
 import json
 from typing import Any
@@ -12,19 +12,18 @@ from tfx.types.component_spec import ExecutionParameter
 Artifacts = dict[str, list[types.Artifact]]
 """Inputs or outputs of a step, by name."""
 TEXT = ExecutionParameter(type=str)
-"""Type of a setting; one that is no text goes to the executor as JSON."""
+"""Type of a setting; other values than text are passed to the executor as JSON."""
 
 
 class Step(BaseComponent):
     """A step of the pipeline; each output gets a channel of its type.
 
     Args:
-      **given: inputs and settings, as SPEC_CLASS names them. Options (pydantic), dicts, lists and tuples become JSON.
-        `code` is the fingerprint of the code behind the step, so that TFX's cache notices when it changes; "" if it is
-        left out.
+      **given: inputs and settings by their names in SPEC_CLASS. Options (pydantic), dicts, lists and tuples become
+        JSON. `code` is the fingerprint of the step's code, so that a change invalidates TFX's cache; "" by default.
 
     Raises:
-      TypeError, ValueError: of TFX, for one that is missing, unknown, or of another type.
+      TypeError, ValueError: raised by TFX if an input or setting is missing, unknown, or of another type.
     """
 
     def __init__(self, **given: Any):
@@ -32,11 +31,11 @@ class Step(BaseComponent):
 
 
 class BeamStep(Step, BaseBeamComponent):
-    """The same for a step whose executor runs on Beam."""
+    """A step whose executor runs on Beam."""
 
 
 def arguments(spec: type[types.ComponentSpec], given: dict[str, Any]) -> dict[str, Any]:
-    """Return what the interface `spec` is made with, if a step is `given` this; as in Step."""
+    """Return the arguments of the interface `spec` for the inputs and settings `given` to a step."""
     outputs = {key: types.Channel(type=of.type) for key, of in spec.OUTPUTS.items()}
     return {"code": "", **outputs, **{key: _as_property(value) for key, value in given.items()}}
 

@@ -1,4 +1,4 @@
-"""The half of the graph that prepares data: ingest, judgement and spectrograms, of one folder or of many spans."""
+"""The steps that prepare data: ingest, data checks and spectrograms, for one folder or several spans."""
 
 from dataclasses import dataclass
 
@@ -26,47 +26,47 @@ EVALUATED_SPLIT = "valid"
 
 @dataclass(frozen=True)
 class Spans:
-    """Which spans of `config.retrain.spans` a graph trains on.
+    """The spans of `config.retrain.spans` that a pipeline trains on.
 
-    TFX's ExampleGen reads one span, and the resolver that would put several together hands out every copy of a
-    span that it finds. So each span has an ExampleGen of its own, by name: the cache knows it from run to run,
-    and no span can be there twice.
+    TFX's ExampleGen reads one span, and the resolver that combines several returns every copy of a span that it finds.
+    Therefore each span has an ExampleGen with the span in its name: the cache recognizes it in later runs, and no span
+    is used twice.
     """
 
     window: tuple[int, ...]
-    """The newest last."""
+    """All spans, the newest last."""
     judge: tuple[int, ...]
-    """Those whose data is to be judged; the others were when they were new."""
+    """The spans whose data is checked; the others were checked when they were new."""
     new: tuple[int, ...] = ()
-    """Those that no round has used; where two spans do not go together, one of these is refused."""
+    """The spans that no round has used; if two spans conflict, one of these is refused."""
     transform_cache: str = ""
-    """URI of what an earlier Transform kept: spectrograms and sums of the spans that it has seen."""
+    """URI of the cache of an earlier Transform: spectrograms and sums of the spans that it processed."""
 
 
 @dataclass(frozen=True)
 class Data:
-    """What the preparation yields."""
+    """Steps and outputs of the data preparation."""
 
     steps: list[BaseComponent]
     examples: BaseChannel
-    """All that is trained on."""
+    """The notes to train on."""
     scalars: BaseChannel
-    """The same without the sound: labels and scalars of each note."""
+    """The same notes without audio: labels and scalars."""
     quarantine: BaseChannel
-    """The account of it: what came in, and what was not used."""
+    """The account of the notes, and the quarantined ones."""
     held_out: BaseChannel
-    """What a candidate is judged on."""
+    """The notes on which the candidate is evaluated."""
     sample: BaseChannel
-    """Some notes of that, with their sound."""
+    """Some of the held-out notes, with audio."""
     schema: BaseChannel
     transformed_examples: BaseChannel
     transform_graph: BaseChannel
     newest: BaseChannel | None = None
-    """What it is judged on besides: the newest span."""
+    """The newest span, on which the candidate is evaluated in addition."""
 
 
 def prepare(config: Config) -> Data:
-    """Return the steps for the one folder `config.input_base`."""
+    """Return the steps for a single folder, `config.input_base`."""
     ingest = NSynthExampleGen(
         input_base=config.input_base, options=config.ingest, code=code("ExampleGen")
     ).with_id("ExampleGen")
@@ -94,7 +94,7 @@ def prepare(config: Config) -> Data:
 
 
 def prepare_spans(config: Config, spans: Spans) -> Data:
-    """Return the steps for a window of spans: each has its own ingest, the new ones are judged, Transform takes all."""
+    """Return the steps for a window of spans: an ingest for each, checks of the new ones, one Transform for all."""
     ingests = {span: ingest_span(config, span) for span in spans.window}
     examples = {span: ingest.outputs["examples"] for span, ingest in ingests.items()}
     quarantine = union(ingest.outputs["quarantine"] for ingest in ingests.values())
@@ -116,7 +116,7 @@ def prepare_spans(config: Config, spans: Spans) -> Data:
     newest = examples[spans.window[-1]]
     judged = held_out[0] if held_out else ingests[spans.window[-1]]
     return Data(
-        # What is new comes first: if it is refused, nothing has been spent on the rest.
+        # New spans come first: if one is refused, no time has been spent on the rest.
         steps=[*steps, schema, *ingests.values(), *held_out, apart, transform],
         examples=union(examples.values()),
         scalars=union(ingest.outputs["scalars"] for ingest in ingests.values()),
@@ -135,7 +135,7 @@ def _schema(accounts: BaseChannel) -> BaseComponent:
 
 
 def ingest_span(config: Config, span: int) -> BaseComponent:
-    """Return the step that reads one span; it is the same in every round, so that the cache knows it."""
+    """Return the step that reads one span; it is the same in every round, so that it can be cached."""
     static_range = range_config_pb2.StaticRange(start_span_number=span, end_span_number=span)
     return NSynthExampleGen(
         input_base=str(config.retrain.spans),
@@ -147,13 +147,13 @@ def ingest_span(config: Config, span: int) -> BaseComponent:
 
 
 def _ingest_held_out(config: Config) -> list[BaseComponent]:
-    """Return the fixed folder that is judged on; if it is set."""
+    """Return the ingest step of the held-out folder, if it is set."""
     holdout = config.retrain.holdout
     return [ingest_all(config, str(holdout), "HeldOut")] if holdout is not None else []
 
 
 def ingest_all(config: Config, folder: str, name: str) -> BaseComponent:
-    """Return all notes of a folder, whatever its files are called, as one split: the one that is judged on."""
+    """Return a step that reads all files of a folder, regardless of their names, as the split to evaluate on."""
     split = example_gen_pb2.Input.Split(name=EVALUATED_SPLIT, pattern="*")
     ingest = NSynthExampleGen(
         input_base=folder,
@@ -176,7 +176,7 @@ def _earlier_cache(uri: str, steps: list[BaseComponent]) -> BaseChannel | None:
 def _judge_new(
     config: Config, spans: Spans, ingests: dict[int, BaseComponent], schema: BaseChannel
 ) -> tuple[list[BaseComponent], list[BaseComponent]]:
-    """Return the steps that judge the spans to be judged, and the last one for each span."""
+    """Return the steps that check the spans in `spans.judge`, and the last step for each span."""
     champion = Champion(push_destination=config.models, code=code("Champion")).with_id("Serving")
     steps: list[BaseComponent] = [champion]
     gates = []
@@ -191,7 +191,7 @@ def _judge_new(
 
 
 class _Judge:
-    """The steps that judge the data of one ingest; of a span, their names end in its number."""
+    """The steps that check the data of one ingest; for a span, their names end in its number."""
 
     def __init__(self, config: Config, ingest: BaseComponent, schema: BaseChannel, span: int | None = None):
         self._config, self._schema, self._span = config, schema, span
@@ -221,7 +221,7 @@ class _Judge:
         return kind if self._span is None else step_names.of_span(kind, self._span)
 
     def drift(self, champion: BaseChannel, earlier: BaseChannel | None) -> BaseComponent:
-        """Return the step that looks at the data with the champion's eyes, once the gate has accepted it."""
+        """Return the step that compares the span with earlier ones, after the gate has accepted it."""
         drift = Drift(
             examples=self._sample,
             earlier=earlier,

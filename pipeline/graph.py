@@ -1,7 +1,7 @@
-"""The one place where the graph is put together. Every runner, local or on a cluster, calls `create_pipeline`.
+"""The pipeline graph. Every runner, local or on a cluster, calls `create_pipeline`.
 
-It holds no node that only one orchestrator can run: instead of TFX's Resolver, which open-source Kubeflow
-refuses, the steps that need the model that serves find it.
+The graph has no node that only some orchestrators can run. In particular it has no Resolver, which open-source Kubeflow
+rejects: steps that need the serving model find it themselves.
 """
 
 from dataclasses import dataclass
@@ -28,13 +28,13 @@ from pipeline.fingerprint import step_fingerprint as code
 def create_pipeline(
     config: Config, pipeline_root: str, spans: Spans | None = None, **kwargs: Any
 ) -> Pipeline:
-    """Build the whole graph from the configuration.
+    """Build the pipeline from the configuration.
 
     Args:
       config: all settings.
       pipeline_root: folder or URI below which the steps write their outputs.
-      spans: train on these spans of data; none means on the folder `config.input_base`.
-      **kwargs: passed on to TFX's Pipeline, for example `metadata_connection_config`.
+      spans: the spans to train on; None: the folder `config.input_base`.
+      **kwargs: passed to TFX's Pipeline, for example `metadata_connection_config`.
     """
     data = prepare_spans(config, spans) if spans else prepare(config)
     model = _train(config, data)
@@ -50,7 +50,7 @@ def create_pipeline(
 
 @dataclass(frozen=True)
 class _Model:
-    """What the training yields."""
+    """Steps and output of the training."""
 
     steps: list[BaseComponent]
     model: BaseChannel
@@ -144,7 +144,7 @@ def _judge_and_push(config: Config, data: Data, model: _Model) -> list[BaseCompo
 
 
 def _ask(config: Config, examples: BaseChannel, model: _Model) -> BaseComponent:
-    """Candidate and champion, about notes that neither was trained on."""
+    """Return the step that runs candidate and champion on notes that neither was trained on."""
     return Predictor(
         examples=examples,
         model=model.model,
@@ -155,7 +155,7 @@ def _ask(config: Config, examples: BaseChannel, model: _Model) -> BaseComponent:
 
 
 def _answer(config: Config, model: _Model, blessings: dict[str, BaseChannel]) -> list[BaseComponent]:
-    """Return what a blessed model says of the notes that the configuration names; nothing, if it names none."""
+    """Return the steps of batch inference, if `bulk.data` is set."""
     if config.bulk.data is None:
         return []
     ingest = ingest_all(config, config.bulk.data, "BulkNotes")
@@ -169,7 +169,7 @@ def _answer(config: Config, model: _Model, blessings: dict[str, BaseChannel]) ->
 
 
 def _judge_on_newest(config: Config, newest: BaseChannel, model: _Model) -> list[BaseComponent]:
-    """Return the steps by which the candidate must not be worse than the champion on the newest span either."""
+    """Return the steps that check that the candidate is not worse than the champion on the newest span."""
     no_thresholds = {
         "min_accuracy": 0.0,
         "min_macro_recall": 0.0,

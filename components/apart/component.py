@@ -1,7 +1,7 @@
-"""Apart: stops a run that would be judged on instruments which it has trained on.
+"""Apart: stops a run that would be evaluated on instruments that it is trained on.
 
-Ingest keeps the splits of one folder apart. A round of retraining reads many: each span by an ingest of its own, and
-the fixed held-out notes by another. Here they are held against each other.
+Ingest keeps the splits of one folder disjoint. A round of retraining reads several folders: each span and the fixed
+held-out notes have their own ingest step. Apart compares them.
 """
 
 from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
@@ -13,7 +13,7 @@ from components.step import TEXT, Step
 
 
 class ApartSpec(ComponentSpec):
-    """What Apart reads; it writes nothing."""
+    """Interface of Apart, which has no outputs."""
 
     PARAMETERS = {"new": TEXT, "code": TEXT}
     INPUTS = {
@@ -24,12 +24,12 @@ class ApartSpec(ComponentSpec):
 
 
 class Apart(Step):
-    """Fails the run where one ingest trains on an instrument that another one holds out.
+    """Fail the run if one ingest has an instrument in train that another one holds out.
 
     Args:
-      accounts: `quarantine` of every span's ingest, as a union of channels: its summary names the instruments.
-      held_out: the same of the fixed notes that are judged on, if there are any.
-      new: spans that may be refused, one after the other, in favour of all others and of what is held out.
+      accounts: `quarantine` of every span's ingest, as a union of channels; its summary lists the instruments.
+      held_out: `quarantine` of the fixed held-out notes, if there are any.
+      new: spans that may be refused, one after the other.
     """
 
     SPEC_CLASS = ApartSpec

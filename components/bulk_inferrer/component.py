@@ -1,4 +1,4 @@
-"""BulkInferrer: TFX's, that keeps the samples out of Beam."""
+"""BulkInferrer: TFX's component, without sending audio through Beam."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ COLUMNS = {
     nsynth.LABEL.word: "answer",
     f"{nsynth.LABEL.word}_id": "answer_id",
 }
-"""Output of the signature → the feature as which it is written beside the note's own."""
+"""Output of the signature → feature that is written beside the note's own features."""
 
 
 class BulkInferrerSpec(standard_component_specs.BulkInferrerSpec):
@@ -28,21 +28,21 @@ class BulkInferrerSpec(standard_component_specs.BulkInferrerSpec):
 
 
 class BulkInferrer(BeamStep):
-    """Asks a blessed model about every note of every split.
+    """Run a blessed model on every note of every split.
 
-    Its output `output_examples` holds the notes without their samples but with the answers, uncompressed. A model
-    that is not blessed is not asked.
+    The output `output_examples` has the notes with predictions but without audio, uncompressed. A model that is not
+    blessed is not used.
     """
 
     SPEC_CLASS = BulkInferrerSpec
     EXECUTOR_SPEC = BeamExecutorSpec(BulkInferExecutor)
 
     def __init__(self, **given: Any):
-        """Ask `model`.
+        """Set the component up.
 
         Args:
-          **given: `examples`, raw ones, of which the model reads `audio`; `model`; the blessings of all who judged it
-            (components/blessing.py); `code`.
+          **given: `examples`, raw, of which the model reads `audio`; `model`; its blessings (components/blessing.py);
+            `code`.
         """
         columns = [
             bulk_inferrer_pb2.PredictOutputCol(output_key=key, output_column=column)

@@ -27,13 +27,13 @@ class Canary(Step):
     """Test a model for serving; replaces TFX's InfraValidator, which requires Docker or Kubernetes.
 
     Args:
-      examples: raw notes of `split` with their sound, each among the predictions: a sample is enough.
+      examples: raw notes of `split` with audio; all must be in the predictions. Ingest's sample is enough.
       model: the candidate.
-      predictions: Predictor's output: what the candidate answered to the notes of `split`, as the gate saw it.
+      predictions: Predictor's output: the candidate's predictions for the notes of `split`, which the gate uses.
       options: CanaryOptions.
       split: the split of the predictions.
 
-    Outputs: `blessing`, with TFX's custom properties, so that a Pusher takes it; `report` with canary.json and
+    Outputs: `blessing`, with TFX's custom properties, so that any Pusher accepts it; `report` with canary.json and
     canary.md.
     """
 

@@ -1,7 +1,7 @@
-"""Champion: hands the model that serves now to the steps that need it.
+"""Champion: provides the serving model to the steps that need it.
 
-It stands in for TFX's Resolver, which open-source Kubeflow refuses, and looks at what is really serving instead
-of at what was blessed once.
+It replaces TFX's Resolver, which open-source Kubeflow rejects, and uses the version that is serving, not the one that
+was blessed last.
 """
 
 from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
@@ -26,13 +26,13 @@ class ChampionSpec(ComponentSpec):
 
 
 class Champion(Step):
-    """Copies the serving version into an artifact of this pipeline.
+    """Copy the serving version into an artifact of this pipeline.
 
     Args:
       push_destination: the folder that the model server watches.
 
-    Its output `model` holds the copy under `Format-Serving`, with the custom property `version`; if nothing is
-    serving yet it is an empty folder with `version` 0.
+    The output `model` contains the copy under `Format-Serving` and has the custom property `version`. If nothing is
+    serving yet, it is an empty folder with `version` 0.
     """
 
     SPEC_CLASS = ChampionSpec

@@ -1,4 +1,4 @@
-"""DataGate judges the data and stops the run where it is refused: TFX lets a run go on over anomalies."""
+"""DataGate: checks the data and stops the run if it is refused; TFX itself continues a run with anomalies."""
 
 from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 from tfx.types import standard_artifacts
@@ -10,7 +10,7 @@ from components.step import TEXT, Step
 
 
 class DataGateSpec(ComponentSpec):
-    """What DataGate reads and writes."""
+    """Interface of DataGate."""
 
     PARAMETERS = {"options": TEXT, "accepted_folder": TEXT, "code": TEXT}
     INPUTS = {
@@ -24,13 +24,13 @@ class DataGateSpec(ComponentSpec):
 
 
 class DataGate(Step):
-    """Check anomalies, class balance, quarantine and drift against the limits of the configuration.
+    """Check anomalies, class balance, quarantine and drift against the thresholds of the configuration.
 
     Args:
       examples: the notes, for their span; they are not read.
-      statistics, schema, anomalies, quarantine: outputs of the steps before.
-      options: DataGateOptions, the limits.
-      accepted_folder: where statistics of accepted data are kept from run to run.
+      statistics, schema, anomalies, quarantine: outputs of the previous steps.
+      options: DataGateOptions, the thresholds.
+      accepted_folder: folder in which the statistics of accepted data are kept between runs.
     """
 
     SPEC_CLASS = DataGateSpec

@@ -1,4 +1,4 @@
-"""Drift: looks at a new span with what is known of the earlier ones and with the champion's eyes."""
+"""Drift: compares a new span with earlier ones, by its features and by the champion's predictions."""
 
 from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 from tfx.types import standard_artifacts
@@ -10,7 +10,7 @@ from components.step import TEXT, Step
 
 
 class DriftSpec(ComponentSpec):
-    """What Drift reads and writes."""
+    """Interface of Drift."""
 
     PARAMETERS = {
         "options": TEXT,
@@ -30,18 +30,18 @@ class DriftSpec(ComponentSpec):
 
 
 class Drift(Step):
-    """Measures drift; writes a verdict and refuses the span as DataGate does.
+    """Measure drift, write a verdict and refuse the span as DataGate does.
 
     Args:
-      examples: notes of the new span with their sound: its sample is enough.
-      earlier: likewise, of the span before it in the window; none if there is none.
-      statistics: of the new span.
+      examples: notes of the new span with audio; ingest's sample is enough.
+      earlier: notes of the previous span in the window, if there is one.
+      statistics: statistics of the new span.
       schema: the curated schema.
       champion: Champion's output, possibly an empty folder.
-      options: DriftOptions, the limits for the champion's predictions.
-      limits: feature → the distance above which it warns.
-      accepted_folder: where statistics of accepted spans lie.
-      push_destination: the folder of models, which tells what the champion has learnt from.
+      options: DriftOptions, the thresholds for the champion's predictions.
+      limits: feature → distance above which it warns.
+      accepted_folder: folder with the statistics of accepted spans.
+      push_destination: folder of the versions, whose records list the champion's training spans.
     """
 
     SPEC_CLASS = DriftSpec

@@ -1,4 +1,4 @@
-"""Evaluator: TFMA's figures of what the candidate and, where there is one, the champion answered."""
+"""Evaluator: TFMA's metrics of the stored predictions of the candidate and, if there is one, the champion."""
 
 from collections.abc import Mapping, Sequence
 
@@ -22,7 +22,7 @@ class EvaluatorSpec(standard_component_specs.EvaluatorSpec):
 
 
 class Evaluator(BeamStep):
-    """TFX's Evaluator, which judges predictions that were made before, and copes with an empty champion.
+    """TFX's Evaluator, applied to stored predictions; the champion may be empty.
 
     Outputs: `evaluation` (ModelEvaluation, as TFMA writes it) and `blessing` (ModelBlessing).
     """
@@ -41,17 +41,17 @@ class Evaluator(BeamStep):
         split: str = "valid",
         code: str = "",
     ):
-        """Evaluate what `model` and `baseline_model` answered.
+        """Evaluate the predictions of `model` and `baseline_model`.
 
         Args:
           predictions: Predictor's output.
-          model: the candidate that answered; it is not asked again.
-          baseline_model: Champion's output, possibly empty; likewise.
-          min_accuracy: threshold of the overall accuracy.
-          max_loss: how much accuracy it may lose against the baseline.
-          edges: number → values at which its bands begin; the last one ends the last band.
-          split: which notes the predictions are for.
-          code: fingerprint of the code behind this step.
+          model: the candidate that made the predictions; it is not run again.
+          baseline_model: Predictor's output `champion`, possibly empty; it is not run again.
+          min_accuracy: threshold for the overall accuracy.
+          max_loss: how much accuracy the candidate may lose against the baseline.
+          edges: number → edges of its bands, the end of the last band included.
+          split: the split of the predictions.
+          code: fingerprint of the code of this step.
         """
         super().__init__(
             examples=predictions,

@@ -25,12 +25,12 @@ class Gate(Step):
     """Compare a candidate with thresholds and with the champion on the same notes.
 
     Args:
-      predictions: Predictor's output: what candidate and champion answered.
+      predictions: Predictor's output: the predictions of candidate and champion.
       options: GateOptions.
-      split: which notes the predictions are for.
+      split: the split of the predictions.
 
-    Outputs: `blessing`, with TFX's custom properties, so that a Pusher takes it, of the model that answered; `report`
-    with gate.json and gate.md.
+    Outputs: `blessing` for the model that made the predictions, with TFX's custom properties, so that any Pusher
+    accepts it; `report` with gate.json and gate.md.
     """
 
     SPEC_CLASS = GateSpec

@@ -1,4 +1,4 @@
-"""NSynthExampleGen: the ExampleGen of this pipeline, in TFX's terms."""
+"""NSynthExampleGen: the ExampleGen of this pipeline."""
 
 from tfx.components.example_gen.component import FileBasedExampleGen
 from tfx.dsl.components.base import executor_spec
@@ -38,13 +38,13 @@ class NSynthExampleGenSpec(standard_component_specs.FileBasedExampleGenSpec):
 
 
 class NSynthExampleGen(FileBasedExampleGen):
-    """Reads NSynth in any of its forms; yields validated, shuffled, uncompressed shards of tf.Examples.
+    """Read NSynth in any format; write validated, shuffled, uncompressed shards of tf.Examples.
 
     Outputs:
         examples: `standard_artifacts.Examples`, splits train, dev, valid, test.
-        scalars: the same notes in the same shards and order, without their sound: for whoever needs no samples.
-        sample: some of them with their sound (components/sample.py): for whoever needs a few.
-        quarantine: `QuarantinedNotes`, what was not used and the account of all.
+        scalars: the same notes in the same shards and order, without audio.
+        sample: some of the notes with audio (components/sample.py).
+        quarantine: `QuarantinedNotes`, the invalid notes and the account of all notes.
     """
 
     SPEC_CLASS = NSynthExampleGenSpec
@@ -64,12 +64,12 @@ class NSynthExampleGen(FileBasedExampleGen):
 
         Args:
             input_base: the data folder, local or remote.
-            pattern: glob of the files in it, `{SPAN}` for span folders: `span-{SPAN}/*`. A file's name says which
-                split it holds (train, valid, test; train where it names none).
+            pattern: glob of the files in it, with `{SPAN}` for span folders: `span-{SPAN}/*`. The name of a file
+                contains its split (train, valid, test); without one, it is train.
             options: see `IngestOptions`.
-            range_config: which span; the newest by default.
-            input_config: instead of `pattern`, a pattern for each split: splits named train, valid and test.
-            code: fingerprint of the code; another one makes TFX run the step again.
+            range_config: the span to read; by default the newest.
+            input_config: instead of `pattern`, a pattern for each split; the splits are train, valid and test.
+            code: fingerprint of the code; if it changes, TFX runs the step again.
         """
         if input_config is None:
             split = example_gen_pb2.Input.Split(name="by_name", pattern=pattern)
@@ -79,11 +79,11 @@ class NSynthExampleGen(FileBasedExampleGen):
             "input_config": input_config,
             "output_config": example_gen_pb2.Output(),
             "output_data_format": example_gen_pb2.FORMAT_TF_EXAMPLE,
-            "output_file_format": example_gen_pb2.FORMAT_TFRECORDS_GZIP,  # TFX knows no other; readers go by suffix
+            "output_file_format": example_gen_pb2.FORMAT_TFRECORDS_GZIP,  # TFX has no other; readers use the suffix
             "range_config": range_config,
             OPTIONS_KEY: options or IngestOptions(),
             CODE_KEY: code,
         }
         spec = NSynthExampleGenSpec(**arguments(NSynthExampleGenSpec, given))
-        # FileBasedExampleGen's own constructor would build a spec without what is added above.
+        # FileBasedExampleGen's constructor would build a spec without the additions above.
         super(FileBasedExampleGen, self).__init__(spec=spec)

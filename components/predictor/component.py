@@ -1,4 +1,4 @@
-"""Predictor: asks candidate and champion about the notes that are judged on, once, for all steps that judge."""
+"""Predictor: runs candidate and champion once on the evaluation notes, for all steps that evaluate them."""
 
 from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 from tfx.types import standard_artifacts
@@ -29,21 +29,21 @@ class PredictorSpec(ComponentSpec):
 
 
 class Predictor(Step):
-    """Ask both models about every note of a split.
+    """Run both models on every note of a split.
 
-    It finds the champion itself, in place of TFX's Resolver, which open-source Kubeflow refuses: the model that really
-    serves, not one that was blessed once. If the candidate has been pushed already, it is the one that it was compared
-    with then, so that an unchanged run is cached.
+    Predictor finds the champion, in place of TFX's Resolver, which open-source Kubeflow rejects. The champion is the
+    version that is serving. If the candidate has already been pushed, it is the version that the candidate was compared
+    with at that time, so that an unchanged run is cached.
 
     Args:
-      examples: raw Examples, not transformed ones: the models are fed as they would be when serving.
+      examples: raw Examples, not transformed ones: the models get the same input as when serving.
       model: the candidate.
       push_destination: the folder that the model server watches.
-      split: which notes to ask about.
+      split: the split to predict.
 
-    Outputs: `predictions` has that split: a tf.Example a note, without its sound, with what each model answered
-    (components/predictions.py), and `models.json` beside it, which says which models these were; `champion`, a copy
-    with its number as custom property `version`, or an empty folder and 0.
+    Outputs: `predictions` has that split, with a tf.Example per note, without audio, with the predictions of each model
+    (components/predictions.py), and `models.json`, which describes the models; `champion`, a copy of the champion with
+    its number as custom property `version`, or an empty folder and 0.
     """
 
     SPEC_CLASS = PredictorSpec

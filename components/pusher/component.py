@@ -1,4 +1,4 @@
-"""Pusher: publishes a blessed model as a new version, whole or not at all."""
+"""Pusher: publishes a blessed model atomically as a new version."""
 
 from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 from tfx.types import standard_artifacts
@@ -36,22 +36,22 @@ class PusherSpec(ComponentSpec):
 
 
 class Pusher(Step):
-    """Takes the place of TFX's Pusher, whose copy is visible while it is being made and knows no way back.
+    """Push the model if all given blessings are positive.
 
-    It pushes the model if every blessing given says yes.
+    Replaces TFX's Pusher, whose copy is visible while it is being written, and which has no rollback.
 
     Args:
       model: the candidate.
-      model_blessing, evaluator_blessing, newest_blessing: of all who judged it; no push without the first, the gate's.
-      infra_blessing: the canary's.
+      model_blessing, evaluator_blessing, newest_blessing: blessings of the steps that evaluated the model; the first
+        one, the gate's, is required for a push.
+      infra_blessing: the canary's blessing.
       gate_report, canary_report: for the record and the model card beside the version.
-      examples: the data that the model was made of, for its spans; the notes are not read.
-      quarantine: the account of that data, for the model card.
+      examples: the training data, for its spans; the notes are not read.
+      quarantine: the account of the training data, for the model card.
       push_destination: the folder that the model server watches.
       options: PushOptions.
 
-    Its output `pushed_model` carries TFX's custom properties: `pushed` (0 or 1), `pushed_version`,
-    `pushed_destination`.
+    The output `pushed_model` has TFX's custom properties: `pushed` (0 or 1), `pushed_version`, `pushed_destination`.
     """
 
     SPEC_CLASS = PusherSpec

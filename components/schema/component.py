@@ -1,4 +1,4 @@
-"""CuratedSchema: the schema of the dataset's contract, without the features that the data does not have."""
+"""CuratedSchema: the schema from `nsynth.py`, without the features that the data does not have."""
 
 from google.protobuf import text_format
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
@@ -20,14 +20,14 @@ def CuratedSchema(
     schema: OutputArtifact[Schema],
     code: Parameter[str] = "",
 ) -> None:
-    """Write the schema, where TFX's SchemaGen would guess one.
+    """Write the schema; TFX's SchemaGen would infer one from the data.
 
     Args:
-      accounts: `quarantine` of every ingest: its summary counts the notes that have each feature.
-      schema: the output; its folder gets `schema.pbtxt`.
-      code: fingerprint of the code behind this step.
+      accounts: `quarantine` of every ingest; its summary counts the notes that have each feature.
+      schema: the output; `schema.pbtxt` is written to its folder.
+      code: fingerprint of the code of this step.
     """
-    del code  # only the cache reads it
+    del code  # used by the cache only
     read = [IngestAccount.read(artifact.uri) for artifact in accounts]
     missing = missing_in([account.features for account in read], sum(account.used for account in read))
     content = text_format.MessageToString(make_schema(missing))

@@ -140,7 +140,7 @@ def test_status_tells_what_each_span_waits_for(call, deliver, tmp_path):
     assert [each["name"] for each in told] == ["span-000001", "span-000002", "span-000003"]
     assert [bool(each["until"]) for each in told] == [True, False, False]
     shown = call(status.status, "--set", "retrain.settle_s=60")[1]
-    assert "not yet    span-000001: nothing in it may change" in shown
+    assert "not yet    span-000001: changed recently" in shown
     assert "not yet    span-000003: a link to nowhere" in shown
 
 
