@@ -41,12 +41,22 @@ class Project:
             timeout=1200,
         )
 
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Starts the command line of this clone."""
+        command = [sys.executable, "-m", "pipeline.cli.main", *arguments]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen(command, cwd=self.folder, text=True, **pipes)
+
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Runs the whole pipeline with the smallest settings."""
         return self.nsynth("run", "--config", "configs/tiny.yaml", *arguments)
 
     def last_run(self) -> past_runs.Run:
         return past_runs.load_run(past_runs.open_store(self.workspace / "metadata.sqlite"))
+
+    def versions(self) -> list[Path]:
+        """Folders of the models that were pushed."""
+        return sorted(f for f in (self.workspace / "models").iterdir() if f.name.isdecimal())
 
     def states(self) -> dict[str, str]:
         """Step → COMPLETE or CACHED in the newest run."""

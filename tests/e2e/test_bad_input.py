@@ -2,10 +2,8 @@
 
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -170,28 +168,3 @@ def test_a_full_disk(data, tmp_path, size, words, stays):
     assert words in answer.stderr
     visible = set(re.findall(r"/artifacts/(\w+)/", answer.stdout))
     assert visible & {"ExampleGen", "Transform"} == stays
-
-
-def test_ctrl_c_and_the_same_command_again(data, tmp_path):
-    command = [sys.executable, "-m", "pipeline.cli.main", "run", "--config", TINY, "--data", str(data)]
-    command += ["--set", f"workspace={tmp_path}/workspace"]
-    interrupted = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    logs = tmp_path / "workspace" / "logs"
-    wait_for(lambda: any("Component Transform is running" in log.read_text() for log in logs.glob("*.log")))
-    interrupted.send_signal(signal.SIGINT)
-    _, message = interrupted.communicate(timeout=120)
-    assert interrupted.returncode == exit_codes.INTERRUPTED, message
-    assert message.strip().startswith("Interrupted.")
-    assert not list((tmp_path / "workspace" / "models").glob("[0-9]*"))
-
-    again = subprocess.run(command, capture_output=True, text=True)
-    assert again.returncode == exit_codes.OK, again.stdout + again.stderr
-    assert "ExampleGen           cached" in again.stdout
-    assert len(list((tmp_path / "workspace" / "models").glob("[0-9]*"))) == 1
-
-
-def wait_for(condition: Callable[[], bool], timeout_s: float = 300) -> None:
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "it did not come to pass"
-        time.sleep(0.2)
