@@ -11,6 +11,7 @@ from components.ingest.options import IngestOptions
 from components.ingest.shard import Layout, write_shard
 from components.ingest.shuffle import plan
 from components.ingest.sources import find
+from tests.components.ingest.conftest import FORMS
 from tests.stores import Store
 
 
@@ -50,7 +51,16 @@ def written(data: str, root: Path) -> dict[Path, bytes]:
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+FORMS_AND_STORES = [
+    *((form, "_amazon") for form in FORMS),
+    *((form, "_google") for form in ("nsynth-train.tfrecord", "nsynth-train.jsonwav.tar.gz", "nsynth-train")),
+]
+"""Each form is read from one store; from the other one a file that is read in parts, one that is fetched whole, and
+many small ones."""
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize(("any_form", "any_store"), FORMS_AND_STORES, indirect=True)
 def test_ingest_from_a_store_writes_the_same_bytes(any_form: Path, any_store: Store, tmp_path: Path) -> None:
     here = written(str(any_form), tmp_path / "here")
     assert len(here) == 16
