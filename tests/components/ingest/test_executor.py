@@ -303,23 +303,33 @@ def test_a_file_that_may_not_be_read_and_a_folder_that_is_gone_are_no_fault_of_t
         assert no_fault_of_the_data(told.value)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["kill -9", "Ctrl-C"])
-def test_after_an_interruption_a_second_run_writes_the_same_bytes(how: int, folders: Folders) -> None:
+MANY = {"min_shards": 40}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bytes]]:
+    """A data folder with 330 notes, and what ingest makes of it."""
     generator = np.random.default_rng(5)
     notes = [
         make_note(generator, place % 11, number=place // 33, pitch=40 + place // 11 % 3)
         for place in range(330)
     ]
-    write(folders[0] / "nsynth-train.tfrecord", [serialize(note) for note in notes])
-    options = {"min_shards": 40}
-    undisturbed = folders[0], folders[1].parent / "undisturbed"
-    ingest(undisturbed, **options)
-    wanted = shards(undisturbed[1])
+    data, out = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("undisturbed")
+    write(data / "nsynth-train.tfrecord", [serialize(note) for note in notes])
+    ingest((data, out), **MANY)
+    return data, shards(out)
 
-    call = f"run({str(folders[0])!r}, {str(folders[1])!r}, {json.dumps(OPTIONS | options)!r})"
-    victim = subprocess.Popen([sys.executable, "-c", f"{RUN}\n{call}"], stderr=subprocess.DEVNULL)
-    train = folders[1] / "examples" / "1" / "Split-train"
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["kill -9", "Ctrl-C"])
+def test_after_an_interruption_a_second_run_writes_the_same_bytes(
+    how: int, undisturbed: tuple[Path, dict[str, bytes]], tmp_path: Path
+) -> None:
+    data, wanted = undisturbed
+    light = "from pipeline import on_demand\non_demand.defer()"  # ingest needs no TensorFlow
+    call = f"run({str(data)!r}, {str(tmp_path)!r}, {json.dumps(OPTIONS | MANY)!r})"
+    victim = subprocess.Popen([sys.executable, "-c", f"{light}\n{RUN}\n{call}"], stderr=subprocess.DEVNULL)
+    train = tmp_path / "examples" / "1" / "Split-train"
     deadline = time.monotonic() + 300
     while not train.exists() or not list(train.iterdir()):
         assert victim.poll() is None, "the run ended before it could be interrupted"
@@ -328,13 +338,13 @@ def test_after_an_interruption_a_second_run_writes_the_same_bytes(how: int, fold
     victim.send_signal(how)
     assert victim.wait(60) != 0
 
-    left = {name: content for name, content in shards(folders[1]).items() if "/Split-" in name}
+    left = {name: content for name, content in shards(tmp_path).items() if "/Split-" in name}
     assert len(left) < len(wanted), "nothing was left to do"
     assert all(content == wanted[name] for name, content in left.items()), "a half-written shard is visible"
     if how == signal.SIGINT:
         assert left == {}
-    ingest(folders, **options)
-    assert shards(folders[1]) == wanted
+    ingest((data, tmp_path), **MANY)
+    assert shards(tmp_path) == wanted
 
 
 @pytest.mark.slow
