@@ -1,7 +1,7 @@
-"""TFT's analyzers without TFT's way through the data: what to sum up, the sums, and the graph that they complete.
+"""TFT's analyzers with our own data path: what to sum up, the sums, and the graph that they complete.
 
-TFT plans, for each analyzer, the tensors that a batch contributes and a combiner that merges them. We follow that
-plan with its own combiners and hand the results back to its own tracer; only the road between is ours.
+For each analyzer, TFT plans the tensors that a batch contributes and a combiner that merges them. This module follows
+the plan with TFT's combiners and passes the results to TFT's tracer.
 """
 
 import itertools
@@ -25,19 +25,19 @@ class Analyzer(NamedTuple):
 
 
 class Analysis(NamedTuple):
-    """All analyzers, and the fingerprint by which TFT checks that the next trace meets the same ones."""
+    """All analyzers, and the fingerprint by which TFT checks that the next trace has the same ones."""
 
     analyzers: tuple[Analyzer, ...]
     fingerprint: Mapping[str, graph_tools.AnalyzersFingerprint]
 
     @property
     def tensors(self) -> tuple[str, ...]:
-        """Everything that a batch contributes."""
+        """Tensors that a batch contributes."""
         return tuple(itertools.chain.from_iterable(analyzer.tensors for analyzer in self.analyzers))
 
 
 def find_analysis(graph: tf.Graph, inputs: Mapping[str, Any]) -> Analysis:
-    """Read TFT's plan from a graph that it has traced.
+    """Read TFT's plan from a graph that TFT has traced.
 
     Raises:
       NotImplementedError: an analyzer does more than combine values of the graph (a vocabulary, a second phase).
@@ -57,7 +57,7 @@ def find_analysis(graph: tf.Graph, inputs: Mapping[str, Any]) -> Analysis:
 
 
 def _analyzer(extract: Any, results: tuple[str, ...]) -> Analyzer:
-    """Walk up TFT's plan: extract outputs <- merge <- accumulate <- tensors of a batch."""
+    """Follow TFT's plan backwards: extract outputs <- merge <- accumulate <- tensors of a batch."""
     accumulate = extract.inputs[0].parent_operation.inputs[0].parent_operation
     operation = accumulate.operation_def
     if not isinstance(operation, analyzer_nodes.CacheableCombineAccumulate):
@@ -71,7 +71,7 @@ def _analyzer(extract: Any, results: tuple[str, ...]) -> Analyzer:
 
 
 class Sums:
-    """What each analyzer has summed up over some notes, in double precision."""
+    """Sums of each analyzer over some notes, in double precision."""
 
     def __init__(self, analyzers: Sequence[Analyzer]):
         self.notes = 0
@@ -79,14 +79,14 @@ class Sums:
         self._totals = [analyzer.combiner.create_accumulator() for analyzer in analyzers]
 
     def add(self, batch: Mapping[str, np.ndarray], notes: int) -> None:
-        """Add what the graph summed up over a batch."""
+        """Add the sums of a batch."""
         self.notes += notes
         for i, analyzer in enumerate(self._analyzers):
             values = [np.asarray(batch[name], np.float64) for name in analyzer.tensors]
             self._totals[i] = analyzer.combiner.add_input(self._totals[i], values)
 
     def merge(self, stored: bytes) -> None:
-        """Add what `store` of other sums gave."""
+        """Add other sums, as serialized by `store`."""
         other = json.loads(stored)
         self.notes += other["notes"]
         for i, (analyzer, total) in enumerate(zip(self._analyzers, other["totals"], strict=True)):
@@ -94,12 +94,12 @@ class Sums:
             self._totals[i] = analyzer.combiner.merge_accumulators([self._totals[i], decoded])
 
     def store(self) -> bytes:
-        """Return the sums as JSON, each analyzer's by TFT's own coder."""
+        """Return the sums as JSON, each encoded by TFT's coder."""
         coded = [a.coder.encode_cache(total) for a, total in zip(self._analyzers, self._totals, strict=True)]
         return json.dumps({"notes": self.notes, "totals": [c.decode() for c in coded]}).encode()
 
     def results(self) -> dict[str, tf.Tensor]:
-        """Return what TFT's analyzers make of the sums, by the name of the stand-in in the graph."""
+        """Return the analyzers' results, by the name of the placeholder in the graph."""
         found: dict[str, tf.Tensor] = {}
         for analyzer, total in zip(self._analyzers, self._totals, strict=True):
             outputs = zip(
@@ -118,15 +118,15 @@ def write_transform_graph(
     results: dict[str, tf.Tensor],
     temporary: str,
 ) -> str:
-    """Let TFT trace `preprocessing_fn` once more, with the results in place, and write its transform graph.
+    """Let TFT trace `preprocessing_fn` again, with the results of the analysis, and write the transform graph.
 
     Args:
-      folder: of the transform_graph artifact; any earlier attempt in it is replaced.
-      preprocessing_fn: what to trace.
-      type_specs: its inputs.
-      analysis: what an earlier trace of it found.
-      results: as from `Sums.results`.
-      temporary: a folder that nobody else uses, on the same file system.
+      folder: folder of the transform_graph artifact; an earlier attempt in it is replaced.
+      preprocessing_fn: the function to trace.
+      type_specs: types of its inputs.
+      analysis: the analyzers that an earlier trace found.
+      results: the result of `Sums.results`.
+      temporary: a folder for this call only, on the same file system.
 
     Returns:
       the folder of the SavedModel.

@@ -31,14 +31,14 @@ class Transform(StockTransform):
         analyzer_cache: types.BaseChannel | None = None,
         keep_cache: bool = False,
     ):
-        """Make the component.
+        """Set the component up.
 
         Args:
           examples: raw notes; several artifacts are several spans.
-          schema: of the raw notes.
-          spectrogram: the front end.
-          code: fingerprint of the code that the step depends on; TFX's cache goes by it.
-          analyzer_cache: what an earlier run kept.
+          schema: schema of the raw notes.
+          spectrogram: options of the front end.
+          code: fingerprint of the step's code; part of TFX's cache key.
+          analyzer_cache: the cache of an earlier run.
           keep_cache: keep the sums and spectrograms of every file for a later run (twice the size of the result).
         """
         custom_config: dict[str, Any] = {"spectrogram": spectrogram.model_dump(mode="json"), "code": code}

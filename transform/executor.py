@@ -1,4 +1,4 @@
-"""Runs the Transform step: TFX's contract and TFT's graph, our own way through the data."""
+"""The executor of the Transform step: TFX's interface and TFT's graph, with our own data path."""
 
 import os
 from typing import Any
@@ -24,12 +24,12 @@ Artifacts = dict[str, list[types.Artifact]]
 
 
 class Executor(stock.Executor):
-    """TFX's Transform executor, but that each note is read, decoded and sent through the FFT once.
+    """Replace TFX's Transform executor; each note is read, decoded and sent through the FFT only once.
 
     Inputs, outputs and execution properties are those of TFX's Transform, with three differences. Statistics are
-    never computed here. Transformed notes are stored by `transform.codec`, uncompressed, one file for each input
-    file. And the cache is our own: a wired `updated_analyzer_cache` keeps sums and spectrograms of every file, so
-    that a later run which gets it as `analyzer_cache` goes over new files alone.
+    never computed. Transformed notes are stored by `transform.codec`, uncompressed, with one file for each input
+    file. The cache is our own: if `updated_analyzer_cache` is connected, it keeps the sums and spectrograms of every
+    file, so that a later run that gets it as `analyzer_cache` processes only new files.
     """
 
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
@@ -67,8 +67,8 @@ class Executor(stock.Executor):
 def type_specs_of(schema: schema_pb2.Schema) -> TypeSpecs:
     """Return the types of the raw features, by name.
 
-    In order: TFX gives them in that of a set, which differs from process to process. The graph's names follow it,
-    and with them the fingerprint by which a later run knows what an earlier one has kept.
+    Sorted, because TFX returns them in the order of a set, which differs between processes. The names in the graph
+    depend on this order, and so does the fingerprint by which a later run recognizes the cache of an earlier one.
     """
     tfxio = tf_example_record.TFExampleRecord("", telemetry_descriptors=["Transform"], schema=schema)
     return dict(sorted(tfxio.TensorAdapter().OriginalTypeSpecs().items()))

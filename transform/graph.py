@@ -1,9 +1,9 @@
-"""The traced preprocessing_fn, cut in two at its waist.
+"""The traced preprocessing_fn, split into two halves at a tensor that is called the waist.
 
-Above the waist lies all that costs: decoding, FFT, mel bands, and the batch moments that TFT's analyzers sum up. It
-knows no statistics, so it runs once a note, before the analysis is complete. Below lies the normalization, which
-runs on what the upper half left behind. Both halves are pieces of TFT's own graphs: nothing is computed twice, and
-nothing is programmed twice.
+The upper half has the expensive operations: decoding, FFT, mel bands, and the batch moments that TFT's analyzers sum
+up. It does not depend on the statistics, so it runs once for each note, before the analysis is complete. The lower half
+is the normalization, which runs on the stored results of the upper half. Both halves are parts of TFT's graphs, so that
+nothing is computed or implemented twice.
 """
 
 import hashlib
@@ -20,14 +20,14 @@ TypeSpecs = Mapping[str, tf.TypeSpec]
 
 
 class Piece(NamedTuple):
-    """Part of a graph as plain bytes and names, so that it travels to any worker."""
+    """Part of a graph as bytes and names, so that it can be sent to any worker."""
 
     graph_def: bytes
     feeds: dict[str, str]  # feature -> tensor
     fetches: dict[str, str]  # result -> tensor
 
     def apply(self, values: Tensors) -> dict[str, tf.Tensor]:
-        """Put the piece into the current graph (inside a tf.function or a tf.data map)."""
+        """Import the piece into the current graph (in a tf.function or a tf.data map)."""
         results = tf.graph_util.import_graph_def(
             tf.compat.v1.GraphDef.FromString(self.graph_def),
             input_map={tensor: tf.identity(values[feature]) for feature, tensor in self.feeds.items()},
@@ -38,7 +38,7 @@ class Piece(NamedTuple):
 
 
 class UpperHalf(NamedTuple):
-    """All that a worker needs to turn raw notes into the waist's values and the analyzers' batch inputs."""
+    """What a worker needs to compute the waist and the analyzers' batch inputs from raw notes."""
 
     piece: Piece
     analysis: Analysis
@@ -48,18 +48,18 @@ class UpperHalf(NamedTuple):
 
     @property
     def kept(self) -> tuple[str, ...]:
-        """All that the lower half needs."""
+        """Inputs of the lower half."""
         return (self.waist, *self.travellers)
 
     @property
     def fingerprint(self) -> str:
-        """Changes whenever what is kept of a note, or summed up over notes, could change."""
+        """Fingerprint that changes if the stored values of a note, or the sums over notes, could change."""
         names = "/".join((*self.kept, *self.analysis.tensors))
         return hashlib.sha256(self.piece.graph_def + names.encode()).hexdigest()[:16]
 
 
 def cut(graph: tf.Graph, feeds: Tensors, fetches: Tensors) -> Piece:
-    """Take the part of `graph` that leads from `feeds` to `fetches`; feeds that are not needed fall away."""
+    """Return the part of `graph` that computes `fetches` from `feeds`, without feeds that are not needed."""
     graph_def = graph.as_graph_def()
     fed = {tensor.op.name: tensor.dtype for tensor in feeds.values()}
     for node in graph_def.node:
@@ -78,7 +78,7 @@ def cut(graph: tf.Graph, feeds: Tensors, fetches: Tensors) -> Piece:
 
 
 def trace_upper_half(preprocessing_fn: Callable[..., Any], type_specs: TypeSpecs, waist: str) -> UpperHalf:
-    """Trace `preprocessing_fn` as TFT does and take what lies above the tensor named `waist`."""
+    """Trace `preprocessing_fn` as TFT does and return the part above the tensor named `waist`."""
     graph, inputs, outputs = impl_helper.trace_preprocessing_function(
         preprocessing_fn, type_specs, use_tf_compat_v1=False
     )
@@ -96,7 +96,7 @@ def trace_upper_half(preprocessing_fn: Callable[..., Any], type_specs: TypeSpecs
 
 
 def load_lower_half(transform_fn: str, waist: str) -> Callable[[Tensors], dict[str, tf.Tensor]]:
-    """Take from an exported transform graph what lies below the tensor named `waist`.
+    """Return the part of an exported transform graph below the tensor named `waist`.
 
     Args:
       transform_fn: folder of the SavedModel that TFT wrote.

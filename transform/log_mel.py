@@ -1,7 +1,7 @@
 """Waveform to log-mel spectrogram, as pure TensorFlow functions.
 
 Agrees with librosa's `feature.melspectrogram(center=False, power=2, htk=True, norm=None)` of the padded
-note, but for the window's scale: here a full-scale sine in the middle of an FFT bin has power 1 (0 dBFS).
+note, except for the scale of the window: here a full-scale sine in the middle of an FFT bin has power 1 (0 dBFS).
 """
 
 import numpy as np
@@ -40,7 +40,7 @@ def mel_power(power: tf.Tensor, options: SpectrogramOptions) -> tf.Tensor:
 
 
 def log_mel(audio: tf.Tensor, options: SpectrogramOptions) -> tf.Tensor:
-    """Return the natural logarithm of the mel power of each frame, never below that of the note's floor.
+    """Return the natural logarithm of the mel power of each frame, with a floor.
 
     The floor is the higher of `floor_dbfs` and `top_db` below the note's loudest bin.
 

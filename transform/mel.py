@@ -1,6 +1,6 @@
-"""The front end's window and mel bands, and the front end itself in NumPy, for who draws a few sounds.
+"""The front end's window and mel bands, and the complete front end in NumPy, for pictures of a few sounds.
 
-`transform/log_mel.py` has it in TensorFlow. Imports nothing heavy.
+`transform/log_mel.py` is the front end in TensorFlow. Imports nothing heavy.
 """
 
 import numpy as np
@@ -31,7 +31,7 @@ def mel_matrix(options: SpectrogramOptions) -> np.ndarray:
 
 
 def window(options: SpectrogramOptions) -> np.ndarray:
-    """Periodic Hann window [n_fft] float32, scaled so that a full-scale sine gets a spectral peak of 1."""
+    """Return a periodic Hann window [n_fft] float32, scaled so that a full-scale sine has a spectral peak of 1."""
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(options.n_fft) / options.n_fft)
     return (hann * 2 / hann.sum()).astype(np.float32)
 
@@ -44,6 +44,6 @@ def mel_power(padded: np.ndarray, hop_length: int, options: SpectrogramOptions) 
 
 
 def log_mel(audio: np.ndarray, options: SpectrogramOptions) -> np.ndarray:
-    """Return the log-mel spectrogram [frames, n_mels] of a note [nsynth.NOTE_SAMPLES] as `transform.log_mel` has it."""
+    """Return the same log-mel spectrogram [frames, n_mels] of a note [nsynth.NOTE_SAMPLES] as `transform.log_mel`."""
     mel = mel_power(np.pad(audio, options.padding), options.hop_length, options)
     return np.log(np.maximum(mel, max(options.floor_power, options.relative_floor * mel.max())))

@@ -2,9 +2,9 @@
 
     raw notes --Measure--> spectrograms not yet normalized, and sums --Finish--> transformed notes
 
-An element is the name of a file. The files of a bundle are worked on side by side, one on each core that the process
-may use: within a file, writing waits for computing. tf.data reads, parses and computes with one thread an op: neither
-Python nor locks lie between two batches.
+An element is the name of a file. The files of a bundle are processed in parallel, one on each core that the process may
+use, because writing a file waits for computing it. tf.data reads, parses and computes with one thread for each op, with
+neither Python nor locks between two batches.
 """
 
 import os
@@ -25,7 +25,7 @@ from transform import codec, features, graph, waist
 from transform.analysis import Sums, write_transform_graph
 from transform.shards import Shard
 
-# Notes a step: some 10 MB of frames, near what a core's cache holds, and enough to hide the cost of a step.
+# Notes per step: some 10 MB of frames, about the size of a core's cache, and enough to hide the cost of a step.
 BATCH_NOTES = 8
 _READ_BUFFER_BYTES = 1 << 20
 
@@ -34,7 +34,7 @@ Mapped = Callable[..., dict[str, tf.Tensor]]
 
 
 class Measure(beam.DoFn):
-    """Runs the graph's upper half over shards: writes what its waist gives, and the analyzers' sums."""
+    """Run the graph's upper half over shards: write the values of the waist and the analyzers' sums."""
 
     def __init__(self, upper: graph.UpperHalf, feature_spec: FeatureSpec, temporary: str):
         self._upper = upper
@@ -44,15 +44,15 @@ class Measure(beam.DoFn):
         self._notes = beam.metrics.Metrics.counter("transform", "notes_measured")
 
     def start_bundle(self) -> None:
-        """Begins to collect shards."""
+        """Start to collect shards."""
         self._shards: list[Shard] = []
 
     def process(self, shard: Shard) -> None:
-        """Take a shard in."""
+        """Add a shard."""
         self._shards.append(shard)
 
     def finish_bundle(self) -> Iterator[Any]:
-        """Yield each shard once it is measured, at once if it was in an earlier run."""
+        """Yield each shard after it has been measured, now or in an earlier run."""
         unmeasured = [shard for shard in self._shards if not shard.is_measured]
         if unmeasured and self._mapped is None:
             self._mapped = _traced(self._upper_half, tf.TensorSpec([None], tf.string))
@@ -61,7 +61,7 @@ class Measure(beam.DoFn):
         yield from map(GlobalWindows.windowed_value, self._shards)
 
     def _measure(self, shard: Shard, threads: int) -> int:
-        """Measures a shard and gives the number of its notes."""
+        """Measure a shard and return its number of notes."""
         assert self._mapped is not None
         sums, beside = Sums(self._upper.analysis.analyzers), waist.Beside(self._upper.travellers)
         records = tf.data.TFRecordDataset(shard.notes, buffer_size=_READ_BUFFER_BYTES).batch(BATCH_NOTES)
@@ -91,7 +91,7 @@ class Measure(beam.DoFn):
 
 
 class Analyse(beam.DoFn):
-    """Merges the sums of all analysed shards and lets TFT write the transform graph."""
+    """Merge the sums of all analysed shards and let TFT write the transform graph."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class Analyse(beam.DoFn):
         self._temporary = temporary
 
     def process(self, _: None, measured: Iterable[Shard]) -> Iterator[str]:
-        """Yield the folder of the SavedModel, one and the same whatever order the shards come in."""
+        """Yield the folder of the SavedModel, which does not depend on the order of the shards."""
         sums = Sums(self._analysis.analyzers)
         for shard in sorted(measured, key=lambda shard: shard.place):
             if shard.analysed:
@@ -124,7 +124,7 @@ class Analyse(beam.DoFn):
 
 
 class Finish(beam.DoFn):
-    """Runs the transform graph's lower half over measured shards and writes the transformed notes."""
+    """Run the transform graph's lower half over measured shards and write the transformed notes."""
 
     def __init__(self, upper: graph.UpperHalf, feature_spec: FeatureSpec, temporary: str):
         self._waist, self._shape = upper.waist, upper.waist_shape
@@ -134,11 +134,11 @@ class Finish(beam.DoFn):
         self._notes = beam.metrics.Metrics.counter("transform", "notes_transformed")
 
     def start_bundle(self) -> None:
-        """Begins to collect shards."""
+        """Start to collect shards."""
         self._shards: list[Shard] = []
 
     def process(self, shard: Shard, transform_fn: str) -> None:
-        """Take a shard in, to be finished by the graph in the folder `transform_fn`."""
+        """Add a shard, to be transformed by the graph in the folder `transform_fn`."""
         if self._mapped is None:
             self._mapped = self._lower_half(transform_fn)
         self._shards.append(shard)
@@ -177,16 +177,15 @@ class Finish(beam.DoFn):
 
 
 def _traced(function: Mapped, *specs: Any) -> Mapped:
-    """Traces once what is mapped over many files: tracing costs as much as hundreds of notes."""
+    """Trace a function once for many files: tracing costs as much as hundreds of notes."""
     concrete = tf.function(function, autograph=False).get_concrete_function(*specs)
     return tf.autograph.experimental.do_not_convert(lambda *notes: concrete(*notes))
 
 
 def _threads(shards: Sequence[Shard]) -> int:
-    """Threads for each of some shards that are worked on side by side.
+    """Return the number of threads for each of several shards that are processed in parallel.
 
-    Two at least: a core whose shard is being written computes for another one. More if there are fewer shards than
-    cores.
+    At least two, so that a core stays busy while its shard is being written. More if there are fewer shards than cores.
     """
     return max(min(cores.count(), 2), -(-cores.count() // max(1, len(shards))))
 
@@ -205,7 +204,7 @@ def _parallel_map(records: tf.data.Dataset, function: Mapped, threads: int) -> t
 
 @contextmanager
 def _name_file_in_errors(path: str) -> Iterator[None]:
-    """Turn what TensorFlow says about a bad file into a message for the user."""
+    """Turn TensorFlow's error about a bad file into a message for the user."""
     try:
         yield
     except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:

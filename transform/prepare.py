@@ -4,7 +4,7 @@
                           |                      | side input
                           +--------------------> Finish -> names of files
 
-Notes never travel between stages, so memory is flat on every engine, and a lost worker costs its shards alone.
+Notes never pass between stages, so memory is constant on every engine, and a lost worker affects only its shards.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ from transform.shards import Shard
 
 
 class Prepare(beam.PTransform):
-    """Measures, analyses and transforms shards; gives the names of the files with transformed notes."""
+    """Measure, analyse and transform shards; return the names of the files with transformed notes."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class Prepare(beam.PTransform):
         self._finish = Finish(upper, feature_spec, temporary)
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection:
-        """Build the graph; the Reshuffles let an engine hand every shard to another worker."""
+        """Build the graph. The Reshuffles let an engine send each shard to a different worker."""
         measured = (
             begin
             | "Shards" >> beam.Create(self._shards)

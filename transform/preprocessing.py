@@ -1,4 +1,4 @@
-"""What TensorFlow Transform traces: raw note features to model inputs, with the train split's statistics."""
+"""The preprocessing_fn for TensorFlow Transform: raw note features to model inputs, with statistics of train."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from transform import features
 from transform.log_mel import log_mel
 from transform.options import SpectrogramOptions
 
-# Name of the graph's waist: everything above it is costly and knows no statistics, everything below is cheap.
+# Name of the graph's waist: operations above it are expensive and need no statistics, those below are cheap.
 RAW_LOG_MEL = "raw_log_mel"
 
-# A bin that hardly moves over the whole train split (natural-log units) holds no sound: it is not blown up.
+# A bin that hardly varies over the train split (natural-log units) contains no sound and is not amplified.
 MIN_DEVIATION = 0.1
 
 
@@ -21,12 +21,12 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
     """Compute the features of `transform.features` from those of a raw note.
 
     Args:
-      inputs: raw features by name, a batch each; `audio` is float32 [batch, nsynth.NOTE_SAMPLES]. What the data does
-        not have is not there.
-      custom_config: `spectrogram` holds the fields of SpectrogramOptions.
+      inputs: batches of raw features by name; `audio` is float32 [batch, nsynth.NOTE_SAMPLES]. Features that the data
+        does not have are missing.
+      custom_config: `spectrogram` contains the fields of SpectrogramOptions.
 
     Returns:
-      transformed features by name, a batch each.
+      batches of transformed features by name.
     """
     options = SpectrogramOptions(**custom_config["spectrogram"])
     raw = tf.identity(log_mel(inputs[nsynth.AUDIO], options), name=RAW_LOG_MEL)
@@ -35,7 +35,7 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
 
 
 def normalize(spectrogram: tf.Tensor) -> tf.Tensor:
-    """Give every mel bin of [batch, frames, n_mels] zero mean and unit deviation over the analysed split."""
+    """Normalize every mel bin of [batch, frames, n_mels] to zero mean and unit deviation over the analysed split."""
     per_frame = tf.reshape(spectrogram, [-1, spectrogram.shape[-1]])
     # TFT packs both analyzers into one pass, and TensorFlow computes their common batch moments once.
     mean = tft.mean(per_frame, reduce_instance_dims=False)

@@ -1,6 +1,6 @@
-"""The schema of raw notes, made from the dataset's contract and from which features the data has.
+"""The schema of raw notes, derived from `nsynth.py` and the features that the data has.
 
-Read by ExampleValidator (over statistics of all features but `audio`), by Transform and by the Evaluator.
+Used by ExampleValidator (on statistics of all features except `audio`), Transform and Evaluator.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,10 +18,10 @@ def make_schema(missing: Mapping[str, bool] | None = None) -> schema_pb2.Schema:
     """Make the schema.
 
     Args:
-      missing: optional feature that some notes lack → whether all lack it. All notes have the others.
+      missing: optional feature that some notes lack → whether all notes lack it. All notes have the other features.
 
     Returns:
-      the schema; a feature that all notes lack is not in it, and one that some lack need not be present.
+      the schema, without features that all notes lack; features that some notes lack are optional.
     """
     missing = missing or {}
     schema = schema_pb2.Schema()
@@ -45,8 +45,8 @@ def missing_in(accounts: Iterable[Mapping[str, int]], used: int) -> dict[str, bo
     """Return optional features that some of the `used` notes lack → whether all lack it.
 
     Args:
-      accounts: of each ingest, feature → how many of its notes have it.
-      used: notes of all ingests.
+      accounts: for each ingest, feature → number of notes that have it.
+      used: number of notes of all ingests.
     """
     accounts = list(accounts)
     having = {key: sum(account[key] for account in accounts) for key in nsynth.OPTIONAL}
@@ -56,8 +56,8 @@ def missing_in(accounts: Iterable[Mapping[str, int]], used: int) -> dict[str, bo
 def _add(schema: schema_pb2.Schema, name: str, feature: nsynth.Feature, always: bool) -> None:
     added = schema.feature.add(name=name, type=_TYPES[feature.kind])
     if name == nsynth.AUDIO:
-        # A number of values but no presence: no statistics are made of the samples, and a feature that must be present
-        # but has none would be reported as dropped. Ingest refuses notes without it.
+        # A number of values but no presence: there are no statistics of `audio`, and a required feature without
+        # statistics would be reported as dropped. Ingest quarantines notes without it.
         added.value_count.min = added.value_count.max = nsynth.NOTE_SAMPLES
     elif feature.length is not None and always:
         added.presence.min_fraction, added.presence.min_count = 1.0, 1
@@ -85,7 +85,7 @@ def _limit(
 
 
 def _dimensions(feature: nsynth.Feature) -> list[schema_pb2.FixedShape.Dim]:
-    """None for a single value."""
+    """Return the dimensions of a feature; a single value has none."""
     return [] if feature.length == 1 else [schema_pb2.FixedShape.Dim(size=feature.length)]
 
 

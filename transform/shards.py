@@ -1,4 +1,4 @@
-"""Which files the Transform step reads and writes, shard by shard."""
+"""The files that the Transform step reads and writes for each shard."""
 
 import hashlib
 import os
@@ -20,13 +20,13 @@ class Split:
 
     @property
     def key(self) -> str:
-        """Names the split in a store, the same in every run: an artifact's folder never changes."""
+        """Name of the split in a store, the same in every run, because an artifact's folder never changes."""
         return f"{os.path.basename(self.notes)}-{hashlib.sha256(self.notes.encode()).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One file of raw notes and where what becomes of it lies."""
+    """One file of raw notes and the files that are derived from it."""
 
     place: int  # among all shards of the step: sums are merged in this order
     notes: str  # TFRecord of raw notes
@@ -38,17 +38,17 @@ class Shard:
 
     @property
     def is_measured(self) -> bool:
-        """Whether the first pass has been over it, in this run or an earlier one."""
+        """Whether the first pass has processed it, in this run or an earlier one."""
         return all(tf.io.gfile.exists(path) for path in self.kept)
 
     @property
     def kept(self) -> tuple[str, ...]:
-        """All files that the first pass leaves."""
+        """All files that the first pass writes."""
         return (self.middle, self.beside, self.sums)
 
 
 def shards_of(splits: Sequence[Split], store: str) -> list[Shard]:
-    """Return all shards, each input file one; what the first pass leaves goes to the folder `store`."""
+    """Return a shard for each input file; the first pass writes to the folder `store`."""
     return [Shard(place, *files) for place, files in enumerate(_files(splits, store))]
 
 
@@ -71,7 +71,7 @@ def _files(splits: Sequence[Split], store: str) -> Iterator[tuple[str, str, str,
 
 
 def adopt(shards: Sequence[Shard], earlier: Sequence[Shard]) -> None:
-    """Take over what an earlier run measured, by links where the file system has them: files never change."""
+    """Reuse the files of an earlier run, by links if the file system supports them, because files never change."""
     for shard, measured in zip(shards, earlier, strict=True):
         if measured.is_measured:
             tf.io.gfile.makedirs(os.path.dirname(shard.middle))

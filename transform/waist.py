@@ -1,8 +1,8 @@
-"""How a file's notes are kept at the waist of the graph, between the two passes.
+"""Storage of a file's notes at the waist of the graph, between the two passes.
 
-Spectrograms not yet normalized are bare numbers, one note after the other: nothing serializes, copies or checks them
-but the disk. They are kept in full, since rounding them before normalization would cost a bin that hardly moves most of
-its precision. What else the lower half needs of the notes lies beside them, in one tf.Example.
+Spectrograms before normalization are stored as plain arrays, one note after the other, without serialization, copies or
+checksums. They are in single precision: if they were rounded before normalization, a bin with little variation would
+lose most of its precision. The other features that the lower half needs are in one tf.Example beside them.
 """
 
 from collections import defaultdict
@@ -13,16 +13,16 @@ import numpy as np
 import tensorflow as tf
 
 _FLOAT = np.dtype("<f4")
-_READ_BUFFER_BYTES = 1 << 20  # more costs the core's cache what it saves in calls
+_READ_BUFFER_BYTES = 1 << 20  # a larger buffer saves calls but hurts the core's cache
 
 
 def numbers(spectrograms: np.ndarray) -> bytes:
-    """Return bytes of float32 [batch, ...] spectrograms, to be appended to the file."""
+    """Return the bytes of float32 [batch, ...] spectrograms, to be appended to the file."""
     return np.ascontiguousarray(spectrograms, _FLOAT).tobytes()
 
 
 class Beside:
-    """Collects what the lower half needs of each note beside the spectrogram: a few dozen bytes."""
+    """Collect the features of each note that the lower half needs besides the spectrogram: a few dozen bytes."""
 
     def __init__(self, names: Iterable[str]):
         """Collect these features, integers or bytes [batch]."""
@@ -30,7 +30,7 @@ class Beside:
         self._values: defaultdict[str, list[Any]] = defaultdict(list)
 
     def add(self, batch: Mapping[str, np.ndarray]) -> None:
-        """Take in the notes of a batch."""
+        """Add the notes of a batch."""
         for name in self._names:
             self._values[name] += batch[name].tolist()
 
@@ -50,17 +50,17 @@ def read(
     """Read a file's notes back, in batches.
 
     Args:
-      spectrograms: file of `numbers`.
-      beside: file of `Beside.serialize`.
-      types: of the features beside.
-      shape: of one spectrogram.
-      batch: notes.
+      spectrograms: file written by `numbers`.
+      beside: file written by `Beside.serialize`.
+      types: types of the features in `beside`.
+      shape: shape of a spectrogram.
+      batch: notes per batch.
 
     Returns:
       dataset of (string [batch], to be decoded by `decode`; features [batch] by name).
 
     Raises:
-      tf.errors.DataLossError: the two files do not hold the same number of notes.
+      tf.errors.DataLossError: the two files have different numbers of notes.
     """
     with tf.io.gfile.GFile(beside, "rb") as file:
         stored = {
