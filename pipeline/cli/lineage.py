@@ -1,6 +1,7 @@
 """`nsynth lineage`: shows the data and code that produced a model."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import rich.table
 import rich.tree
 
 from pipeline.cli.options import config_option, json_option, load_workspace, set_option
+from pipeline.config import Config
 
 _FILES = 10  # listed by name
 
@@ -26,28 +28,44 @@ def lineage(named: str, config_file: Path, overrides: tuple[str, ...], as_json: 
     VERSION is a number in the list of `nsynth models`. ARTIFACT is an id from the report of a run, the artifact's
     folder or, for an artifact of a cluster's step, its address.
     """
-    from components.claim import Claim
-    from components.registry import Registry
     from pipeline.cli.console import make_console
-    from pipeline.history import cluster_lineage, past_runs
-    from pipeline.history.lineage import find, trace
 
-    config = load_workspace(config_file, overrides)
-    registry, claim = Registry(config.models), Claim(config.workspace)
-    if found := cluster_lineage.find(registry, claim, named):
-        (address, version), history = found, cluster_lineage.History(claim)
-        origin, readers = history.trace(address), history.readers(address)
-    else:
-        store = past_runs.open_store(config.metadata)
-        artifact, version = find(registry, store, named)
-        origin, readers = trace(store, artifact), past_runs.readers(store, artifact.id)
-    told = facts(origin, readers, version)
+    origin, readers, version = traced(load_workspace(config_file, overrides), named)
+    told = facts(origin, readers(), version)
     if as_json:
         click.echo(json.dumps(told, indent=1))
         return
     console = make_console()
     console.print(table(told))
     console.print(tree(origin))
+
+
+def traced(config: Config, named: str) -> tuple[Any, Callable[[], list[str]], Any]:
+    """Follow a version or an artifact back, whether a run here or a cluster's made it.
+
+    Args:
+      config: names the workspace.
+      named: as in the command.
+
+    Returns:
+      a pipeline.history.lineage.Origin; what returns the names of the steps that read the artifact; the version, if
+      one was named.
+
+    Raises:
+      nsynth.UserError: it is not known here.
+    """
+    from components.claim import Claim
+    from components.registry import Registry
+    from pipeline.history import cluster_lineage, past_runs
+    from pipeline.history.lineage import find, trace
+
+    registry, claim = Registry(config.models), Claim(config.workspace)
+    if found := cluster_lineage.find(registry, claim, named):
+        (address, version), history = found, cluster_lineage.History(claim)
+        return history.trace(address), lambda: history.readers(address), version
+    store = past_runs.open_store(config.metadata)
+    artifact, version = find(registry, store, named)
+    return trace(store, artifact), lambda: past_runs.readers(store, artifact.id), version
 
 
 def facts(origin: Any, readers: list[str], version: Any = None) -> dict[str, Any]:
@@ -103,7 +121,7 @@ def table(told: dict[str, Any]) -> rich.table.Table:
     row("artifact", f"{artifact['type']} #{artifact['id']}, {artifact['uri']}")
     row("run", told["run"] or "none: the artifact was imported")
     for source in told["sources"]:
-        row("data", _source(source))
+        row("data", source_line(source))
     if told["recipe"]:
         plain = {key: value for key, value in told["recipe"].items() if not isinstance(value, dict)}
         row("recipe", ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in plain.items()))
@@ -153,15 +171,18 @@ def _beginnings(step: Any) -> list[str]:
     return []
 
 
-def _source(source: dict[str, Any]) -> str:
+def source_line(source: dict[str, Any]) -> str:
+    """Return what one ingest read, in a line."""
     files = source["files"]
     span = f"span {source['span']}, " if source["span"] not in (None, "0", 0) else ""
-    if not files:
-        return f"{source['folder']}: {span}account removed; {source['fingerprint']}"
+    fingerprint = f"; {source['fingerprint']}" if source["fingerprint"] else ""
+    if source["notes"] is None:
+        return f"{source['folder']}: {span}account removed{fingerprint}"
     names = [f"{Path(file['path']).name} ({file['notes']:,})" for file in files[:_FILES]]
     more = f" and {len(files) - _FILES} more" if len(files) > _FILES else ""
     used = f"{source['used']:,} of {source['notes']:,} notes used"
-    return f"{source['folder']}: {span}{used}, from {', '.join(names)}{more}; {source['fingerprint']}"
+    origin = f", from {', '.join(names)}{more}" if names else ""
+    return f"{source['folder']}: {span}{used}{origin}{fingerprint}"
 
 
 def _now(unchanged: bool | None) -> str:

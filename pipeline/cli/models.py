@@ -18,6 +18,7 @@ from components.documents.models import CanaryReport
 from components.gate_report import read_report
 from components.registry import Registry
 from components.version import Record, Version, model_digest
+from pipeline.cli import lineage
 from pipeline.cli.console import make_console, short
 from pipeline.cli.evaluate import describe
 from pipeline.cli.options import LocalPath, json_option, load_workspace
@@ -84,6 +85,8 @@ def show(ctx: click.Context, version: int | None, as_json: bool) -> None:
     table = rich.table.Table.grid(padding=(0, 2))
     for name, value in _in_words(chosen, registry.serving()):
         table.add_row(f"[bold]{name}[/]", rich.markup.escape(value))
+    for line in _data(_config(ctx), chosen):
+        table.add_row("[bold]data[/]", rich.markup.escape(line))
     for look in looks:
         table.add_row("[bold]evaluated[/]", describe(look))
     console.print(table)
@@ -122,6 +125,17 @@ def _in_words(version: Version, serving: Version | None) -> Iterator[tuple[str, 
     yield "files", f"{short(version.path)}, {version.size_bytes / 1e6:.1f} MB"
     if record.digest:
         yield "digest", record.digest
+
+
+def _data(config: Config, version: Version) -> list[str]:
+    """Return what each ingest behind a version read; nothing where this workspace does not know of it."""
+    from pipeline.history.lineage import sources
+
+    try:
+        origin, *_ = lineage.traced(config, str(version.number))
+    except nsynth.UserError:
+        return []
+    return [lineage.source_line(source) for source in sources(origin.steps())]
 
 
 @models.command()

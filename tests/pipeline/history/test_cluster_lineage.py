@@ -170,8 +170,11 @@ def test_a_version_of_another_claim_names_its_run(tmp_path: Path, monkeypatch) -
         call("lineage", made.version)
 
 
-def test_models_show_names_run_page_and_address(on_claim: OnClaim, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_show_names_run_page_address_and_data(
+    on_claim: OnClaim, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     shown = call("models", "show")
-    for expected in ("nightly-1, id r1", "http://host/#/runs/details/r1", address("r1/Trainer/model")):
+    page, data = "http://host/#/runs/details/r1", "/data: span 7, 9 of 10 notes used"
+    for expected in ("nightly-1, id r1", page, address("r1/Trainer/model"), data):
         assert expected in shown.replace("\n", "")
