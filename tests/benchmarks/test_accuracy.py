@@ -4,9 +4,12 @@ import json
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import nsynth
-from benchmarks import accuracy
+from benchmarks import accuracy, travel
+from benchmarks.study import jobs
+from benchmarks.study import notes as data
 from benchmarks.study.contenders import CONTENDERS, Task, normalizer
 from benchmarks.study.folds import Fold, choosing, cross_validation, held_out, learning_curve
 from benchmarks.study.notes import Notes, Set
@@ -126,6 +129,45 @@ def test_contenders_learn_what_can_be_learned(name, notes, tmp_path):
     answers = CONTENDERS[name](task)(fold.test)
     right = (answers == fold.test.families).mean()
     assert right == pytest.approx(1 / FAMILIES) if name == "majority" else right > 0.5
+
+
+@pytest.fixture
+def looks(notes, monkeypatch) -> list[tuple]:
+    """What the commands add to the record of looks; they are given these notes instead of rendered ones."""
+    looks: list[tuple] = []
+    elsewhere = Set("recordings", notes, np.arange(30))
+    monkeypatch.setattr(
+        jobs, "record_look", lambda part, who, sets, models: looks.append((part, who, [*sets], models))
+    )
+    monkeypatch.setattr(data, "installed", lambda fonts: FONTS)
+    monkeypatch.setattr(data, "CHOOSING_FONTS", FONTS)
+    monkeypatch.setattr(data, "rendered", lambda *_: notes)
+    monkeypatch.setattr(data, "from_elsewhere", lambda *_: [elsewhere])
+    return looks
+
+
+def test_the_command_trains_what_is_missing_and_resumes(tmp_path, looks):
+    def call(*only: str) -> str:
+        wanted = [part for name in only for part in ("--only", name)]
+        answer = CliRunner().invoke(accuracy.main, ["--quick", "--folder", str(tmp_path), *wanted])
+        assert answer.exit_code == 0, answer.output
+        return answer.output
+
+    assert "[1/5] majority, fold0, seed 0" in call("majority")
+    told = call("majority", "svm")
+    assert "majority, fold0" not in told
+    assert "[4/5] svm, fold0, seed 0" in told
+    assert "3 of 5 trainings are still to do" in told
+    assert looks == [("accuracy", name, ["fold0", "recordings"], 1) for name in ("majority", "svm")]
+
+
+def test_sounds_from_elsewhere_are_asked_about_on_each_lineage(tmp_path, looks):
+    answer = CliRunner().invoke(travel.main, ["--folder", str(tmp_path), "--only", "majority"])
+    assert answer.exit_code == 0, answer.output
+    assert looks == [("choosing", "majority", ["one held out", "two held out", "recordings"], 2)]
+    assert "In all 0 minutes of training." in answer.output
+    stolen = CliRunner().invoke(travel.main, ["--name", "svm"])
+    assert (stolen.exit_code, "another contender's" in stolen.output) == (1, True)
 
 
 def test_quick_is_the_main_rows_of_one_fold():
