@@ -134,7 +134,7 @@ bench-accuracy: $(READY)  ## measure accuracy on instruments not in train; goes 
 	@$(BIN)/python -m benchmarks.accuracy $(ARGS)
 
 .PHONY: bench-travel
-bench-travel: $(READY)  ## measure accuracy on sounds from elsewhere, which recipes are chosen by (ARGS=--final: the part put aside)
+bench-travel: $(READY)  ## measure accuracy on out-of-domain sounds, which recipes are chosen by (ARGS=--final: the part put aside)
 	@$(BIN)/python -m benchmarks.travel $(ARGS)
 
 .PHONY: bench-first-run

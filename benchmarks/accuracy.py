@@ -25,6 +25,7 @@ from benchmarks.study.report import Column
 from components.gate.figures import confusion
 from corpus.options import CorpusOptions
 from pipeline.config import Config
+from pipeline.report.sections import confusion as confusions
 
 CORPUS = CorpusOptions(
     soundfonts=("TimGM6mb", "FluidR3_GM", "GeneralUser"),
@@ -68,7 +69,7 @@ def main(
     logging.getLogger("trainer").setLevel(logging.INFO)
     corpus = CORPUS.model_copy(update={"soundfonts": soundfonts})
     lessons = notes.rendered(corpus, settings.spectrogram, folder)
-    shared = notes.from_elsewhere("choosing", real, settings.spectrogram, folder)
+    shared = notes.out_of_domain("choosing", real, settings.spectrogram, folder)
     cross, held, fewer = cross_validation(lessons), [], []
     if choose:
         by_group, by_font = choosing(cross[0])
@@ -137,7 +138,7 @@ def show(
         for own in (r for r in whole if (r["contender"], r["fold"]) == (OURS, fold.name)):
             counts += confusion(np.array(own["answers"][fold.test.name]), fold.test.families)
     if counts.any():
-        draw_confusion(counts, folder / "confusion.svg")
+        pictures.save(confusions.chart(counts.tolist()), confusions.DESCRIPTION, folder / "confusion.svg")
     told = [{key: row[key] for key in (*_LABELS, "figures")} for row in rows]
     summary = {**figures, "first_fold": told, "confusion": counts.tolist()}
     written = json.dumps(summary, indent=2, default=lambda figure: figure.model_dump())
@@ -163,40 +164,6 @@ def first_fold(results: Sequence[Result], fold: Fold, shared: Sequence[notes.Set
         report.table(title, [key.replace("_", " ") for key in _LABELS], lines, columns, caption)
     )
     return rows
-
-
-def draw_confusion(counts: np.ndarray, file: Path) -> None:
-    """Draw the confusion matrix: shares of each family's notes (rows) that were predicted as each (columns)."""
-    from matplotlib.figure import Figure as Canvas
-    from matplotlib.patches import Rectangle
-
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    canvas = Canvas(figsize=(8, 7), layout="constrained")
-    axes = canvas.subplots()
-    places = range(len(nsynth.FAMILIES))
-    axes.set_xticks(places, nsynth.FAMILIES, rotation=45, ha="right")
-    axes.set_yticks(
-        places, [f"{name} ({n})" for name, n in zip(nsynth.FAMILIES, counts.sum(axis=1), strict=True)]
-    )
-    for row in places:
-        for column in places:
-            if counts[row, column]:
-                corner, share = (column - 0.5, row - 0.5), shares[row, column]
-                axes.add_patch(Rectangle(corner, 1, 1, color=pictures.BLUE, alpha=share, linewidth=0))
-                axes.text(
-                    column,
-                    row,
-                    f"{share:.0%}",
-                    ha="center",
-                    va="center",
-                    color="white" if share > 0.6 else "black",
-                    size=pictures.FONT_SIZE,
-                )
-    axes.set(xlabel="Predicted family", ylabel="True family (notes)", title="Instruments not in train")
-    axes.set_xlim(-0.5, len(nsynth.FAMILIES) - 0.5)
-    axes.set_ylim(len(nsynth.FAMILIES) - 0.5, -0.5)
-    axes.set_aspect("equal")
-    pictures.save(canvas, file)
 
 
 if __name__ == "__main__":

@@ -54,9 +54,9 @@ def main(settings: Config, seeds: int, final: bool, real: Path | None) -> None:
     if final:
         from benchmarks.study.jobs import record_look
 
-        elsewhere = dict(_from_elsewhere(settings, real))
-        record_look("final", f"first run, {seeds} seeds", elsewhere, seeds)
-        sets |= elsewhere
+        out_of_domain = dict(_out_of_domain(settings, real))
+        record_look("final", f"first run, {seeds} seeds", out_of_domain, seeds)
+        sets |= out_of_domain
     for name, files in sets.items():
         show(name, [ask(folder, files) for folder in folders], settings)
 
@@ -172,7 +172,7 @@ def show(name: str, answers: Sequence[Answers], settings: Config) -> None:
     report.print_table(table)
 
 
-def _from_elsewhere(settings: Config, real: Path | None) -> Iterator[tuple[str, list[Path]]]:
+def _out_of_domain(settings: Config, real: Path | None) -> Iterator[tuple[str, list[Path]]]:
     """Sounds of the final part: a lineage not learned from, recordings, and real notes where they are present."""
     from benchmarks.study import notes, recordings
     from corpus.render import render_corpus

@@ -4,15 +4,18 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import pictures
+from pipeline.report import charts, vega
 
 COLOURS = {
-    "pushed": pictures.GREEN,
-    "kept": pictures.PALE_BLUE,
-    "no new data": pictures.GREY,
-    "refused": pictures.ORANGE,
-    "failed": pictures.RED,
-    "crashed": pictures.PURPLE,
+    "pushed": charts.GOOD,
+    "kept": charts.CANDIDATE,
+    "no new data": charts.GRID,
+    "refused": charts.CHAMPION,
+    "failed": charts.BAD,
+    "crashed": "var(--purple)",
 }
+_WIDTH = 860  # pixels
+_LINES = {"peak_memory_mb": "peak memory", "workspace_mb": "workspace"}
 
 
 def draw(result: dict[str, Any], file: Path) -> None:
@@ -22,63 +25,67 @@ def draw(result: dict[str, Any], file: Path) -> None:
       result: what benchmarks.soak wrote.
       file: an SVG file.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-    from matplotlib.patches import Rectangle
-
     days = result["days"]
-    numbers = [day["day"] for day in days]
-    figure, (top, middle, bottom) = plt.subplots(
-        3, 1, figsize=(11, 7), sharex=True, height_ratios=(4, 1.2, 2), layout="constrained"
+    rounds = [
+        {
+            "day": day["day"],
+            "place": place,
+            "top": place + 1,
+            "outcome": line["outcome"],
+            "accuracy": line["accuracy"],
+        }
+        for day in days
+        for place, line in enumerate(day["rounds"])
+    ]
+    costs = [
+        {"day": day["day"], "MB": day[key], "what": label} for day in days for key, label in _LINES.items()
+    ]
+    unusual = [
+        {"day": day["day"], "top": len(day["rounds"]) + 0.2, "kind": day["kind"]}
+        for day in days
+        if day["kind"] != "ordinary"
+    ]
+    day = vega.field("day:Q", title=None, scale={"domain": [0, len(days) + 1]}, axis={"grid": False})
+    of_outcome = vega.field(
+        "outcome:N", title=None, scale={"domain": list(COLOURS), "range": list(COLOURS.values())}
     )
-    accuracy = [day["champion_accuracy"] for day in days]
-    top.step(
-        numbers, [a if a is not None else float("nan") for a in accuracy], where="post", color=pictures.GREEN
+    accuracy = vega.layer(
+        vega.Chart.of(days)
+        .mark("line", interpolate="step-after", color=charts.GOOD)
+        .encode(x=day, y=vega.field("champion_accuracy:Q", title="accuracy on the held-out notes")),
+        vega.Chart.of(rounds).mark("circle", size=40).encode(x=day, y="accuracy:Q", color=of_outcome),
     )
-    for day in days:
-        for line in day["rounds"]:
-            if line["accuracy"] is not None:
-                top.plot(day["day"], line["accuracy"], "o", color=COLOURS[line["outcome"]], markersize=5)
-    top.set_ylabel("accuracy on the held-out notes")
-    top.set_title(
-        "Line: the champion. Dots: candidates. Pushed only if the lower 95% bound of the improvement is above 0",
-        fontsize=pictures.FONT_SIZE,
-        loc="left",
+    nights = vega.layer(
+        vega.Chart.of(rounds)
+        .mark("rect", width=0.9 * _WIDTH / (len(days) + 1))
+        .encode(x=day, y=vega.field("place:Q", title="rounds", axis=None), y2="top:Q", color=of_outcome),
+        vega.Chart.of(unusual)
+        .mark("text", angle=300, align="left", color=charts.INK)
+        .encode(x=day, y=vega.field("top:Q", scale={"domain": [0, 5]}), text="kind:N"),
     )
-    measured = [line["accuracy"] or 0.0 for day in days for line in day["rounds"]]
-    top.set_ylim(0, min(1.0, 1.3 * max([0.5, *measured])))
-    top.grid(alpha=0.3)
-    for day in days:
-        for place, line in enumerate(day["rounds"]):
-            colour = COLOURS.get(line["outcome"], pictures.GREY)
-            middle.bar(day["day"], 1, bottom=place, width=0.9, color=colour)
-        if day["kind"] != "ordinary":
-            middle.text(
-                day["day"], len(day["rounds"]) + 0.1, day["kind"], rotation=45, fontsize=pictures.FONT_SIZE
-            )
-    middle.set_ylim(0, 5)
-    middle.set_yticks([])
-    middle.set_ylabel("rounds")
-    middle.legend(
-        [Rectangle((0, 0), 1, 1, color=colour) for colour in COLOURS.values()],
-        list(COLOURS),
-        ncols=len(COLOURS),
-        fontsize=pictures.FONT_SIZE,
-        loc="upper left",
-        bbox_to_anchor=(0, -0.02),
-        frameon=False,
+    cost = (
+        vega.Chart.of(costs)
+        .mark("line", point=True)
+        .encode(
+            x={**day, "title": "day"},
+            y="MB:Q",
+            color=vega.field(
+                "what:N",
+                title=None,
+                scale={"domain": list(_LINES.values()), "range": list(charts.SERIES[:2])},
+            ),
+        )
     )
-    lines = {
-        "peak_memory_mb": ("peak memory, MB", pictures.BLUE),
-        "workspace_mb": ("workspace, MB", pictures.ORANGE),
+    title = "Line: the champion. Dots: candidates. Pushed only if the lower 95 % bound of the improvement is above 0"
+    parts = (
+        accuracy.properties(title=title, height=230),
+        nights.properties(height=90),
+        cost.properties(height=120),
+    )
+    stacked = {
+        "vconcat": [part.properties(width=_WIDTH).spec for part in parts],
+        "resolve": {"scale": {"color": "independent"}},
     }
-    for key, (label, colour) in lines.items():
-        bottom.plot(numbers, [day[key] or float("nan") for day in days], ".-", label=label, color=colour)
-    bottom.set_ylim(bottom=0)
-    bottom.set_xlabel("day")
-    bottom.legend(fontsize=pictures.FONT_SIZE)
-    bottom.grid(alpha=0.3)
-    pictures.save(figure, file)
-    plt.close(figure)
+    pictures.save(
+        vega.Chart(stacked), "A soak: the champion's accuracy, each day's rounds, and what they cost", file
+    )

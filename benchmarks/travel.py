@@ -1,4 +1,4 @@
-"""How well a recipe travels to sounds from elsewhere: `python -m benchmarks.travel`. Recipes are chosen on its figure.
+"""How well a recipe travels to out-of-domain sounds: `python -m benchmarks.travel`. Recipes are chosen on its figure.
 
 dev, valid and test of the demo notes come from the SoundFonts that the model learned from. Here each lineage of
 SoundFonts is held out in turn, and every model is also asked about real recordings. The choosing part is to be looked
@@ -62,7 +62,7 @@ def main(
     lessons, judges = (notes.rendered(options, spectrogram, folder, frozen) for options in corpora)
     held = [font for font in fonts if (font in notes.CHOOSING_FONTS) != final]
     folds = [held_out(font, lessons, judges) for font in held]
-    shared = notes.from_elsewhere(part, real if final else None, spectrogram, folder, frozen)
+    shared = notes.out_of_domain(part, real if final else None, spectrogram, folder, frozen)
     others = [other for other in OTHERS if frozen or other not in FROZEN]
     jobs = [*(Job(other, font, 0) for other in others for font in held),
             *(Job(name, font, seed) for seed in range(seeds) for font in held)]  # fmt: skip

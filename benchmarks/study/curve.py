@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import pictures
+from pipeline.report import charts, vega
 
 CONTENDERS = ("ours", "extra-trees")
 ACCURACY = "accuracy"
@@ -66,24 +67,25 @@ def _needed(count: int, lead: float, gain: float) -> str:
 
 def draw(points: Curve, file: Path) -> None:
     """Draw, for each column that there are figures of, a line for each contender, with intervals."""
-    from matplotlib.figure import Figure as Canvas
-
-    shown = columns(points)
-    canvas = Canvas(figsize=(4 * len(shown), 4), layout="constrained")
-    for column, axes in zip(
-        shown, canvas.subplots(1, len(shown), sharey=True, squeeze=False)[0], strict=True
-    ):
-        for (contender, line), colour in zip(points.items(), (pictures.BLUE, pictures.ORANGE), strict=True):
-            counts, found = list(map(_instruments, line)), [row["figures"][column] for row in line]
-            value, low, high = (
-                [100 * getattr(figure, end) for figure in found] for end in ("value", "low", "high")
-            )
-            axes.plot(counts, value, marker="o", label=contender, color=colour)
-            axes.fill_between(counts, low, high, alpha=0.15, color=colour, linewidth=0)
-        axes.set_xscale("log", base=2)
-        axes.set_xticks(counts, [str(count) for count in counts])
-        axes.set(xlabel="Instruments in train", title=COLUMNS[column])
-        axes.grid(alpha=0.3)
-    canvas.axes[0].set_ylabel("Accuracy, %")
-    canvas.axes[0].legend()
-    pictures.save(canvas, file)
+    counts = list(map(_instruments, points[CONTENDERS[0]]))
+    scale = {"type": "log", "base": 2, "domain": [counts[0], counts[-1]]}
+    x = vega.field("instruments:Q", title="Instruments in train", scale=scale, axis={"values": counts})
+    colours = {"domain": list(CONTENDERS), "range": [charts.CANDIDATE, charts.CHAMPION]}
+    parts = []
+    for column in columns(points):
+        rows = [
+            {"contender": contender, "instruments": _instruments(row), **row["figures"][column].model_dump()}
+            for contender, line in points.items()
+            for row in line
+        ]
+        colour = vega.field("contender:N", scale=colours, legend={"symbolOpacity": 1, "title": None})
+        base = vega.Chart.of(rows).encode(x=x, color=colour)
+        y = vega.field("value:Q", title="Accuracy", scale={"zero": False}, axis={"format": "%"})
+        band = base.mark("area", opacity=0.15).encode(y={**y, "field": "low"}, y2="high:Q")
+        parts.append(vega.layer(band, base.mark("line", point=True).encode(y=y)))
+    drawn = [
+        part.properties(title=COLUMNS[column], width=320, height=240).spec
+        for column, part in zip(columns(points), parts, strict=True)
+    ]
+    together = vega.Chart({"hconcat": drawn, "resolve": {"scale": {"y": "shared"}}})
+    pictures.save(together, "Accuracy against the number of train instruments", file)

@@ -153,7 +153,7 @@ def rendered(
     return _notes(files, spectrogram, home, frozen, rows)
 
 
-def from_elsewhere(
+def out_of_domain(
     part: str, real: Path | None, spectrogram: SpectrogramOptions, folder: Path, frozen: bool = False
 ) -> list[Set]:
     """Return the recordings of a part, and the real notes of a folder; what is not to be had is left out."""

@@ -32,13 +32,13 @@ class Column:
     Attributes:
       name: for the tables.
       sets: whose notes count; those that nobody was asked about are left out.
-      elsewhere: whether it counts for TRAVEL, the mean over columns.
+      out_of_domain: whether it counts for TRAVEL, the mean over columns.
       macro: mean of the families' recalls instead of accuracy.
     """
 
     name: str
     sets: "Sequence[Set]"
-    elsewhere: bool = False
+    out_of_domain: bool = False
     macro: bool = False
 
     def figure(self, hits: Hits) -> Figure | None:
@@ -59,8 +59,8 @@ def resampled(instruments: np.ndarray) -> Resampling:
 
 
 def columns_of(sets: "Iterable[Set]") -> list[Column]:
-    """Return a column for each set of sounds from elsewhere."""
-    return [Column(asked.name, [asked], elsewhere=True) for asked in sets]
+    """Return a column for each set of out-of-domain sounds."""
+    return [Column(asked.name, [asked], out_of_domain=True) for asked in sets]
 
 
 def hits_of(results: Results, columns: Iterable[Column]) -> dict[str, np.ndarray]:
@@ -92,11 +92,11 @@ def travel(found: Sequence[Figure]) -> Figure:
 
 
 def figures_of(hits: Hits, columns: Sequence[Column]) -> Figures:
-    """Return the figure of each column that was asked, and TRAVEL where all from elsewhere were."""
+    """Return the figure of each column that was asked, and TRAVEL where all out-of-domain ones were."""
     found = {column.name: value for column in columns if (value := column.figure(hits))}
-    elsewhere = [column.name for column in columns if column.elsewhere]
-    if elsewhere and all(name in found for name in elsewhere):
-        found[TRAVEL] = travel([found[name] for name in elsewhere])
+    out_of_domain = [column.name for column in columns if column.out_of_domain]
+    if out_of_domain and all(name in found for name in out_of_domain):
+        found[TRAVEL] = travel([found[name] for name in out_of_domain])
     return found
 
 

@@ -135,14 +135,14 @@ def test_contenders_learn_what_can_be_learned(name, notes, tmp_path):
 def looks(notes, monkeypatch) -> list[tuple]:
     """What the commands add to the record of looks; they are given these notes instead of rendered ones."""
     looks: list[tuple] = []
-    elsewhere = Set("recordings", notes, np.arange(30))
+    out_of_domain = Set("recordings", notes, np.arange(30))
     monkeypatch.setattr(
         jobs, "record_look", lambda part, who, sets, models: looks.append((part, who, [*sets], models))
     )
     monkeypatch.setattr(data, "installed", lambda fonts: FONTS)
     monkeypatch.setattr(data, "CHOOSING_FONTS", FONTS)
     monkeypatch.setattr(data, "rendered", lambda *_: notes)
-    monkeypatch.setattr(data, "from_elsewhere", lambda *_: [elsewhere])
+    monkeypatch.setattr(data, "out_of_domain", lambda *_: [out_of_domain])
     return looks
 
 
@@ -161,7 +161,7 @@ def test_the_command_trains_what_is_missing_and_resumes(tmp_path, looks):
     assert looks == [("accuracy", name, ["fold0", "recordings"], 1) for name in ("majority", "svm")]
 
 
-def test_sounds_from_elsewhere_are_asked_about_on_each_lineage(tmp_path, looks):
+def test_out_of_domain_sounds_are_asked_about_on_each_lineage(tmp_path, looks):
     answer = CliRunner().invoke(travel.main, ["--folder", str(tmp_path), "--only", "majority"])
     assert answer.exit_code == 0, answer.output
     assert looks == [("choosing", "majority", ["one held out", "two held out", "recordings"], 2)]

@@ -11,6 +11,7 @@ from pipeline.report.html import percent
 from pipeline.report.record import RunRecord
 
 SHOWN = 8
+DESCRIPTION = f"Confusion matrix: rows are the true {nsynth.LABEL.word}, columns the predicted one"
 
 
 def build(record: RunRecord) -> dict[str, Any]:
@@ -47,7 +48,12 @@ def pairs(counts: Sequence[Sequence[int]]) -> list[dict[str, Any]]:
 
 
 def matrix(counts: Sequence[Sequence[int]]) -> Markup:
-    """Draw the confusion matrix: rows are true families, columns predicted ones; deeper colour is a larger share."""
+    """Draw the confusion matrix."""
+    return charts.svg(chart(counts), DESCRIPTION)
+
+
+def chart(counts: Sequence[Sequence[int]]) -> vega.Chart:
+    """Return the matrix: rows are true families, columns predicted ones; deeper colour is a larger share."""
     names = [family.replace("_", " ") for family in nsynth.CLASSES]
     cells = [
         {
@@ -87,7 +93,4 @@ def matrix(counts: Sequence[Sequence[int]]) -> Markup:
         ),
         base.mark("text", fontSize=12).encode(text="notes:Q", color=ink),
     ]
-    drawn = vega.layer(*layers).properties(width=vega.step(36), height=vega.step(30))
-    return charts.svg(
-        drawn, f"Confusion matrix: rows are the true {nsynth.LABEL.word}, columns the predicted one"
-    )
+    return vega.layer(*layers).properties(width=vega.step(36), height=vega.step(30))

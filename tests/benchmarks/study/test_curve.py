@@ -47,7 +47,6 @@ def test_what_it_takes_is_told(ours, words):
     assert "real notes" not in told  # of which there are none
 
 
-@pytest.mark.slow  # Matplotlib asks for the type of an array of TensorFlow, which loads it
 def test_the_picture_is_drawn(tmp_path):
     draw(curve(rows([0.6, 0.4, 0.5], [0.5] * 3)), tmp_path / "curve.svg")
     assert "prefers-color-scheme: dark" in (tmp_path / "curve.svg").read_text()

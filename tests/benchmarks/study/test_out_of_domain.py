@@ -1,4 +1,4 @@
-"""The benchmark of sounds from elsewhere: halves that do not meet, figures that are right, looks that are counted."""
+"""The benchmark of out-of-domain sounds: halves that do not meet, figures that are right, looks that are counted."""
 
 import io
 import json
