@@ -6,15 +6,17 @@ all that lies in memory of all notes are their indexes and the permutation.
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 import nsynth
 from components.ingest.index import Index
-from components.ingest.options import IngestOptions
 from components.ingest.sources import Source
 from components.tfrecord import FRAME_BYTES
+
+if TYPE_CHECKING:  # worker processes read this file, too, and do without pydantic
+    from components.ingest.options import IngestOptions
 
 _MEGABYTE = 10**6
 _BLOCK_NOTES = 1 << 20  # that are looked up at once: of each source together
@@ -63,7 +65,7 @@ class Routes(NamedTuple):
         return self.rest
 
 
-def routes_of(splits: Sequence[str], options: IngestOptions) -> dict[str, Routes]:
+def routes_of(splits: Sequence[str], options: "IngestOptions") -> dict[str, Routes]:
     """Return how the notes of each given split are routed: dev comes out of train always, valid and test if missing."""
     fractions = {
         "dev": options.dev_fraction,
@@ -74,7 +76,7 @@ def routes_of(splits: Sequence[str], options: IngestOptions) -> dict[str, Routes
     return {split: Routes(split, carved if split == "train" else ()) for split in splits}
 
 
-def plan(indexes: Sequence[Index], options: IngestOptions) -> Iterator[Shard]:
+def plan(indexes: Sequence[Index], options: "IngestOptions") -> Iterator[Shard]:
     """Deal the records of all sources out to shards."""
     splits = [split for split in nsynth.SPLITS if any(index.source.split == split for index in indexes)]
     routes = routes_of(splits, options)
@@ -83,7 +85,7 @@ def plan(indexes: Sequence[Index], options: IngestOptions) -> Iterator[Shard]:
         yield from _deal(split, routes[split], of_split, options)
 
 
-def _deal(split: str, routes: Routes, indexes: Sequence[Index], options: IngestOptions) -> Iterator[Shard]:
+def _deal(split: str, routes: Routes, indexes: Sequence[Index], options: "IngestOptions") -> Iterator[Shard]:
     notes = [index.notes for index in indexes]
     size = sum(index.bytes for index in indexes) + FRAME_BYTES * sum(notes)
     count = max(options.min_shards, -(-size // (options.shard_megabytes * _MEGABYTE)))

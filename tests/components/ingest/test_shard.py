@@ -3,6 +3,8 @@
 import errno
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -198,3 +200,10 @@ def test_a_source_that_goes_away_is_named(notes, writers, tmp_path: Path) -> Non
     with pytest.raises(nsynth.UserError, match=r"nsynth-train\.tfrecord: No such file"):
         write_shard(shards[0], layout_in(tmp_path))
     assert written(tmp_path / "examples") == {}
+
+
+@pytest.mark.slow
+def test_a_worker_process_imports_what_it_uses_alone() -> None:
+    program = "import sys, cores, components.ingest.shard; print(*sys.modules)"
+    imported = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert not {"tensorflow", "apache_beam", "tfx", "pydantic"} & set(imported.stdout.split())
