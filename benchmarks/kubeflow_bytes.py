@@ -35,13 +35,8 @@ class Moved(NamedTuple):
 
 @click.command()
 @click.option("--notes", default=2000, show_default=True, help="How many are generated.")
-@click.option(
-    "--folder",
-    default="workspace/benchmarks/kubeflow_bytes",
-    show_default=True,
-    type=Path,
-    help="Emptied before and after.",
-)
+@click.option("--folder", default="workspace/benchmarks/kubeflow_bytes", show_default=True, type=Path,
+              help="Emptied before and after.")  # fmt: skip
 @harness.output_option("kubeflow_bytes")
 def main(notes: int, folder: Path, output: Path) -> None:
     """Count the bytes that one run moves, by claim and by store."""
@@ -59,8 +54,8 @@ def main(notes: int, folder: Path, output: Path) -> None:
 
 def table(moved: dict[str, Moved]) -> str:
     """Format the bytes, up and down, by place of the artifacts."""
-    rows = [f"| {where} | {up:,} | {down:,} |" for where, (up, down) in moved.items()]
-    return "\n".join(["| artifacts | up, bytes | down, bytes |", "|---|--:|--:|", *rows])
+    rows = ((where, f"{up:,}", f"{down:,}") for where, (up, down) in moved.items())
+    return harness.markdown(("artifacts", "up, bytes", "down, bytes"), rows)
 
 
 def run(folder: Path, artifacts: str) -> Moved:

@@ -10,7 +10,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -36,9 +35,7 @@ PHASES = {
 """Work whose progress can be counted: its finished files below the artifacts, bytes of a note in them."""
 _ROOM = 2.2  # times the bytes of the raw notes: these and ingest's copy, later that copy, the waist and the result
 _DISK_TRIPS = 4.5  # times the same bytes: all that is written and read again
-_CPU_MS_A_NOTE = (
-    15  # generating, preparing, an epoch of training, answers: an assumption, for the forecast alone
-)
+_CPU_MS_A_NOTE = 15  # generating, preparing, an epoch of training, answers: assumed, for the forecast alone
 _PROBE_BYTES = 1 << 30
 _COMPARED_NOTES = 6000  # memory at the end is compared with that after so many notes
 _SAMPLE_S = 0.5
@@ -48,13 +45,8 @@ _SAMPLE_S = 0.5
 @click.option("--notes", default=60_000, show_default=True, help="How many; 60,000 take 34 GB of the disk.")
 @click.option("--every", default=5000, show_default=True, help="A line each so many notes.")
 @click.option("--size", default="small", show_default=True, help="Of the network.")
-@click.option(
-    "--folder",
-    default="workspace/benchmarks/scale",
-    show_default=True,
-    type=Path,
-    help="Emptied before and after.",
-)
+@click.option("--folder", default="workspace/benchmarks/scale", show_default=True, type=Path,
+              help="Emptied before and after.")  # fmt: skip
 @harness.output_option("scale")
 def main(notes: int, every: int, size: str, folder: Path, output: Path) -> None:
     """Measure the whole pipeline on many notes: speed, memory, and the disk's part in it."""
@@ -136,15 +128,10 @@ def _measure(folder: Path, notes: int, every: int, size: str, disk: dict[str, fl
     write_tfrecord(data / "nsynth-train.tfrecord", notes)
     generated = time.monotonic() - started
     click.echo(f"{notes:,} notes generated in {generated:.0f} s")
-    settings = {
-        "data": data,
-        "workspace": workspace,
-        "recipe.size": size,
-        "recipe.epochs": 1,
-        "recipe.warmup_epochs": 0.5,
-    }
+    recipe = {"recipe.size": size, "recipe.epochs": 1, "recipe.warmup_epochs": 0.5}
+    settings = {"data": data, "workspace": workspace, **recipe}
     overrides = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
-    command = [sys.executable, "-m", "pipeline.cli.main", "run", *overrides]
+    command = harness.nsynth_command("run", *overrides)
     log = folder / "log"
     started = time.monotonic()
     with log.open("wb") as file:
@@ -287,11 +274,15 @@ def _steps(workspace: Path) -> dict[str, float]:
 
 def table(result: dict[str, Any]) -> str:
     """Return seconds and notes a second of every step, and how memory grew, as Markdown."""
-    rows = ["| step | s | notes/s |", "|---|--:|--:|"]
-    rows += [
-        f"| {name} | {seconds:,.1f} | {result['notes'] / seconds:,.0f} |"
-        for name, seconds in result["steps_s"].items()
-        if seconds >= 0.5
+    rows = [
+        harness.markdown(
+            ("step", "s", "notes/s"),
+            (
+                (name, f"{seconds:,.1f}", f"{result['notes'] / seconds:,.0f}")
+                for name, seconds in result["steps_s"].items()
+                if seconds >= 0.5
+            ),
+        )
     ]
     for phase, memory in result["phases"].items():
         span = f"from {memory['early_notes']:,.0f} to {memory['notes']:,.0f} notes"

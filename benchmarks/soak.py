@@ -22,12 +22,14 @@ from typing import Any
 
 import click
 
+import atomic
 import nsynth
 from benchmarks.soak_checks import Champion, faults_of_day, kept_notes, levels_off
 from components.registry import Registry
 from components.storage import disk_use
 from pipeline.config import Config, load_config
 from pipeline.history.ledger import Round
+from pipeline.retrain import lock
 from pipeline.retrain.child import Process
 from pipeline.retrain.round import Retraining
 
@@ -184,7 +186,7 @@ class Soak:
                 os.kill(pid, signal.SIGKILL)
                 deadline, killed = None, True
             time.sleep(0.1)
-        while _locked(config):  # the child of a killed night ends by itself
+        while lock.is_held(Retraining(config).lock_file):  # the child of a killed night ends by itself
             time.sleep(0.1)
         return killed
 
@@ -209,12 +211,6 @@ class Soak:
         if not serving:
             return 0, None
         return serving.number, serving.record.accuracy.value if serving.record.accuracy else None
-
-
-def _locked(config: Config) -> bool:
-    from pipeline.retrain import lock
-
-    return lock.is_held(Retraining(config).lock_file)
 
 
 @click.command()
@@ -250,12 +246,11 @@ def main(
     import pipeline.retrain.run  # noqa: F401  # once, for all processes forked from here
 
     began = time.monotonic() - past["seconds"]
-    output.parent.mkdir(parents=True, exist_ok=True)
     for day in soak.run(month[:]):
         month.append(day)
         _tell(day)
         result = summary(month, time.monotonic() - began)
-        output.write_text(json.dumps(result, indent=1))
+        atomic.write(output, json.dumps(result, indent=1))
     if chart:
         from benchmarks.soak_chart import draw
 

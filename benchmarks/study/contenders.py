@@ -61,40 +61,38 @@ class Task:
     told: dict[str, Any] = field(default_factory=dict)
 
 
+Contender = Callable[[Task], Answer]
+
+
 def majority(task: Task) -> Answer:
     """Answer the family that most train notes have."""
     most = np.bincount(task.fold.notes.family[task.fold.known]).argmax()
     return lambda asked: np.full(len(asked), most)
 
 
-def extra_trees(task: Task) -> Answer:
-    """Extremely randomized trees on statistics of the spectrogram."""
-    trees = ExtraTreesClassifier(_TREES, class_weight="balanced", n_jobs=-1, random_state=task.seed)
-    return _classical(task, trees)
+def _classical(made: Callable[[int], Any], array: str = "statistics") -> Contender:
+    """Return a contender that fits a scikit-learn model, made with a seed, on one of the arrays of Notes."""
+
+    def contender(task: Task) -> Answer:
+        notes, known, model = task.fold.notes, task.fold.known, made(task.seed)
+        model.fit(getattr(notes, array)[known], notes.family[known])
+        return lambda asked: model.predict(getattr(asked.notes, array)[asked.chosen])
+
+    return contender
 
 
-def svm(task: Task) -> Answer:
-    """Train a support vector machine with a Gaussian kernel on the same statistics."""
-    machine = SVC(C=_SVM_C, class_weight="balanced", random_state=task.seed)
-    return _classical(task, make_pipeline(StandardScaler(), machine))
+def _trees(seed: int) -> Any:
+    return ExtraTreesClassifier(_TREES, class_weight="balanced", n_jobs=-1, random_state=seed)
 
 
-def frozen_svm(task: Task) -> Answer:
-    """Train the same machine on the features of a network that others trained on music."""
-    machine = SVC(C=_SVM_C, class_weight="balanced", random_state=task.seed)
-    return _classical(task, make_pipeline(StandardScaler(), machine), "frozen")
+def _svm(seed: int) -> Any:
+    machine = SVC(C=_SVM_C, class_weight="balanced", random_state=seed)
+    return make_pipeline(StandardScaler(), machine)
 
 
-def frozen_logistic(task: Task) -> Answer:
-    """Logistic regression on the same features."""
+def _logistic(seed: int) -> Any:
     model = LogisticRegression(C=_LOGISTIC_C, class_weight="balanced", max_iter=500)
-    return _classical(task, make_pipeline(StandardScaler(), model), "frozen")
-
-
-def _classical(task: Task, model: Any, array: str = "statistics") -> Answer:
-    notes, known = task.fold.notes, task.fold.known
-    model.fit(getattr(notes, array)[known], notes.family[known])
-    return lambda asked: model.predict(getattr(asked.notes, array)[asked.chosen])
+    return make_pipeline(StandardScaler(), model)
 
 
 def ancestor(task: Task) -> Answer:
@@ -197,7 +195,7 @@ def _batches(chosen: np.ndarray, size: int = 256) -> Iterator[np.ndarray]:
         yield chosen[start : start + size]
 
 
-def _ours_with(**changes: Any) -> Callable[[Task], Answer]:
+def _ours_with(**changes: Any) -> Contender:
     def contender(task: Task) -> Answer:
         changed = task.recipe.model_copy(update=changes)
         return ours(Task(**{**vars(task), "recipe": changed}))
@@ -205,22 +203,23 @@ def _ours_with(**changes: Any) -> Callable[[Task], Answer]:
     return contender
 
 
-MAIN: dict[str, Callable[[Task], Answer]] = {
+MAIN: dict[str, Contender] = {
     "majority": majority,
     "ancestor": ancestor,
-    "extra-trees": extra_trees,
-    "svm": svm,
+    "extra-trees": _classical(_trees),
+    "svm": _classical(_svm),
     OURS: ours,
 }
-ABLATIONS: dict[str, Callable[[Task], Answer]] = {
+ABLATIONS: dict[str, Contender] = {
     "ours-without-augmentation": _ours_with(augment=AugmentOptions.off()),
     "ours-without-auxiliary-heads": _ours_with(auxiliary=AuxiliaryOptions(instrument=0, source=0, pitch=0)),
     "ours-without-balanced-sampling": _ours_with(balance=1.0),
     "ours-without-per-bin-normalization": lambda task: ours(task, per_bin=False),
 }
-FROZEN: dict[str, Callable[[Task], Answer]] = {
-    "musicnn, svm": frozen_svm,
-    "musicnn, logistic": frozen_logistic,
+FROZEN: dict[str, Contender] = {
+    "musicnn, svm": _classical(_svm, "frozen"),
+    "musicnn, logistic": _classical(_logistic, "frozen"),
 }
+"""On features of a network that others trained on music."""
 OTHERS = {name: train for name, train in (MAIN | FROZEN).items() if name != OURS}
 CONTENDERS = MAIN | ABLATIONS | FROZEN
