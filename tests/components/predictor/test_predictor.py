@@ -85,5 +85,5 @@ def test_an_empty_split_is_refused(predictor, good_model, tmp_path, new_artifact
     write_notes(Path(examples.uri, "Split-valid", "empty"), [])
     with pytest.raises(nsynth.UserError, match="the split valid is empty"):
         predictor(good_model, examples=examples)
-    with pytest.raises(nsynth.UserError, match="no notes to judge"):
+    with pytest.raises(nsynth.UserError, match="no notes to evaluate a model on"):
         predict([f"{examples.uri}/Split-valid/empty"], str(good_model / "Format-Serving"))
