@@ -21,6 +21,7 @@ from components import audio
 from components.audio import SILENCE_BELOW, AudioError
 from components.printable import printable
 from components.regular_file import open_regular
+from pipeline.collector import at_rest
 from trainer.heads import NOVELTY
 
 SHORTEST_REST_S = 0.5
@@ -280,7 +281,8 @@ def tensorflow_without_keras() -> Any:
         return tensorflow
     sys.modules["keras"] = None  # type: ignore[assignment]  # Python's way to say: not to be imported
     try:
-        import tensorflow
+        with at_rest():
+            import tensorflow
 
         return tensorflow
     finally:
