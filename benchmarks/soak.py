@@ -6,6 +6,7 @@ JSON and a chart. The pipeline is the real one with the smallest model; TFX is i
 forked from there, since imports would be a third of the time.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -48,6 +49,9 @@ WEEK = (
 RECIPE = ("recipe.epochs=6",)
 BETTER_RECIPE = ("recipe.size=small", "recipe.epochs=12")
 """What somebody hopes to be better one day: a network with room for more, trained for longer; used from then on."""
+
+BRIEF_RECIPE = ("recipe.size=small", "recipe.epochs=2")
+"""On the last day of the short week, whose model nothing is compared with."""
 
 FULL_DISK_BYTES = 2_000_000  # of the largest file that the process may write on the day the disk fills
 
@@ -107,6 +111,15 @@ def fork(log: Path) -> int:
     return pid
 
 
+def let_go_of(pipe: int) -> None:
+    """Close the other end of a pipe in a fork, which has inherited it: else it would never see the end."""
+    own = os.fstat(pipe)
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):  # that of the list itself
+            if int(name) != pipe and os.path.samestat(os.fstat(int(name)), own):
+                os.close(int(name))
+
+
 def configure(workspace: Path, spans: Path, holdout: Path, recipe: Sequence[str]) -> Config:
     """Return the smallest pipeline that can tell good from bad; `recipe` holds settings of the day."""
     places = {"workspace": workspace, "retrain.spans": spans, "retrain.holdout": holdout}
@@ -127,10 +140,12 @@ class Soak:
         self._typical_s: list[float] = []
         self._log = folder / "soak.log"
 
-    def config(self, better: bool) -> Config:
+    def config(self, number: int) -> Config:
         """Return the settings of a day."""
         data = self._deliveries
-        recipe = BETTER_RECIPE if better else RECIPE
+        recipe = BETTER_RECIPE if "better recipe" in self.days[:number] else RECIPE
+        if self.days == WEEK and number == len(WEEK):
+            recipe = BRIEF_RECIPE
         return configure(self.folder / "workspace", data.spans, data.holdout, recipe)
 
     def run(self, done: Sequence[Day] = ()) -> Iterator[Day]:
@@ -138,8 +153,7 @@ class Soak:
         for day in done:
             self._remember(day)
         for number, kind in list(enumerate(self.days, 1))[len(done) :]:
-            better = "better recipe" in self.days[:number]
-            config = self.config(better)
+            config = self.config(number)
             retraining = Retraining(config, self._start)
             before, champion = len(retraining.ledger.rounds()), self._champion(config)
             self._deliveries.deliver(kind)
@@ -196,6 +210,7 @@ class Soak:
         if pid == 0:
             try:
                 os.dup2(alive, 0)
+                let_go_of(0)
                 if self._file_limit:
                     resource.setrlimit(resource.RLIMIT_FSIZE, (self._file_limit, resource.RLIM_INFINITY))
                 from pipeline.retrain import child_main
