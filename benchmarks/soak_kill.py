@@ -30,8 +30,8 @@ from pipeline.retrain.round import Retraining
 from pipeline.step_log import STARTED
 from pipeline.step_names import of_span
 
-LONG = (of_span("ExampleGen", 2), "Transform", "Trainer", "Pusher")
-"""Steps that are killed if not all are: two Beam programs, a training that resumes, and the push."""
+LONG = ("Transform", "Trainer", "Pusher")
+"""Steps that are killed if not all are: a Beam program, a training that resumes, and the push."""
 SPANS = (1, 2)
 _UNDISTURBED, _KILLED = "undisturbed", "killed"
 _SUCCEEDED = re.compile(r"Execution \d+ succeeded\.")

@@ -31,6 +31,19 @@ for module in sorted(modules):
         importlib.import_module(module.removesuffix(".__init__"))
 print(len(modules), "modules")
 """
+HELP_OF = "===== help of "
+EVERY_COMMAND = f"""
+import sys
+from pipeline.cli.main import main
+for command in sys.argv[1:]:
+    print({HELP_OF!r} + command, flush=True)
+    sys.argv = ["nsynth", *command.split(), "--help"]
+    try:
+        main()
+    except SystemExit as leave:
+        assert not leave.code, command
+    sys.stdout.flush()
+"""
 
 
 @dataclass
@@ -152,12 +165,20 @@ def test_every_module_of_ours_finds_its_packages(container: Container) -> None:
 
 
 def test_every_documented_command_starts(container: Container) -> None:
+    """Those of `nsynth` in one process: `nsynth` itself and each other program start in one of their own."""
+    nsynth = [" ".join(words[1:]) for words in documented() if words[0] == "nsynth"]
+    others = [words for words in documented() if words[0] != "nsynth"]
+    assert len(nsynth) > 20
     failed = {}
-    for command in documented():
-        done = container.run(*command, "--help")
+    for words in (("nsynth",), *others):
+        done = container.run(*words, "--help")
         if done.returncode or "usage" not in done.stdout.lower():
-            failed[command] = done.stderr[-500:]
+            failed[words] = done.stderr[-500:]
     assert failed == {}
+    done = container.run("python", "-P", "-c", EVERY_COMMAND, *nsynth)
+    assert done.returncode == 0, done.stderr[-2000:]
+    helped = dict(part.split("\n", 1) for part in done.stdout.split(HELP_OF)[1:])
+    assert [command for command in nsynth if "usage" not in helped[command].lower()] == []
 
 
 def test_the_first_run_needs_nothing_but_the_image(container: Container) -> None:
