@@ -1,7 +1,7 @@
-"""Answers for recordings: decode, mix to mono, resample, cut into windows of a note, ask the exported model.
+"""Classification of recordings: decode, mix to mono, resample, cut into windows of a note, run the exported model.
 
-Needs NumPy, soundfile, soxr and TensorFlow; nothing of TFX and no Keras, so that it starts fast. Memory does not
-grow with the length or the number of the recordings.
+Needs NumPy, soundfile, soxr and TensorFlow, but neither TFX nor Keras, so that it starts fast. Memory does not grow
+with the length or the number of recordings.
 """
 
 import itertools
@@ -25,7 +25,7 @@ from pipeline.collector import at_rest
 from trainer.heads import NOVELTY
 
 SHORTEST_REST_S = 0.5
-"""What is left after the last whole window is heard only if it is at least this long."""
+"""Minimum length of a last, incomplete window; shorter ones are dropped."""
 BATCH_SIZE = 32
 FILES_AT_ONCE = 64
 WINDOWS_AHEAD = 4  # of each of these files: 1 MB
@@ -33,34 +33,34 @@ READERS = 4
 
 
 def likeliest(probabilities: Iterable[float], count: int = 3) -> list[tuple[str, float]]:
-    """Return the likeliest families and their probabilities, which are in the order of nsynth.CLASSES."""
+    """Return the most likely families and their probabilities, given those in the order of nsynth.CLASSES."""
     ranked = sorted(zip(probabilities, nsynth.CLASSES, strict=True), key=lambda pair: -pair[0])
     return [(family, probability) for probability, family in ranked[:count]]
 
 
 def is_unlike(novelty: float | None) -> bool:
-    """Return whether a sound of this novelty is unlike the notes of training (trainer/novelty.py)."""
+    """Return whether a sound with this novelty is unlike the train notes (trainer/novelty.py)."""
     return novelty is not None and novelty > 1
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model says of one file; `probabilities` are in the order of nsynth.CLASSES, none with an error."""
+    """The result for a file; `probabilities` are in the order of nsynth.CLASSES, empty if there is an error."""
 
     file: Path
     windows: int = 0
     probabilities: tuple[float, ...] = ()
     error: str = ""
     novelty: float | None = None
-    """How unlike it is to the notes of training; None of a model that does not say."""
+    """Novelty of the sound; None if the model does not have this output."""
 
     @property
     def unlike(self) -> bool:
-        """Whether it is unlike the notes of training, more than 95 % of held-out notes are."""
+        """Whether the sound differs from the train notes more than 95 % of the dev notes do."""
         return is_unlike(self.novelty)
 
     def top(self) -> list[tuple[str, float]]:
-        """Return the three likeliest families and their probabilities."""
+        """Return the three most likely families and their probabilities."""
         return likeliest(self.probabilities, 3)
 
 
@@ -68,11 +68,11 @@ def read_windows(path: Path) -> Iterator[np.ndarray]:
     """Decode an audio file of any rate, channels and length.
 
     Yields:
-        float32[nsynth.NOTE_SAMPLES]: mono, at nsynth.SAMPLE_RATE_HZ; the last one is filled up with silence. Windows
-        without sound are left out.
+        float32[nsynth.NOTE_SAMPLES]: mono, at nsynth.SAMPLE_RATE_HZ; the last one is padded with silence. Silent
+        windows are left out.
 
     Raises:
-        nsynth.UserError: it cannot be read, is empty or silent, or holds samples that are no sound.
+        nsynth.UserError: it cannot be read, is empty or silent, or contains invalid samples.
     """
     name, heard = printable(path), 0
     try:
@@ -90,12 +90,12 @@ def read_windows(path: Path) -> Iterator[np.ndarray]:
 
 
 def audible(window: np.ndarray) -> bool:
-    """Return whether a window holds more than silence."""
+    """Return whether a window is not silent."""
     return bool(np.abs(window).max() >= SILENCE_BELOW)
 
 
 def cut(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Cut a sound, float32[samples] in blocks, into windows of a note; silence fills up the last one.
+    """Cut a sound, float32[samples] in blocks, into windows of a note; the last one is padded with silence.
 
     Raises:
         AudioError: the sound is empty.
@@ -119,7 +119,7 @@ class Classifier:
         """Load the SavedModel in `folder`.
 
         Raises:
-            nsynth.UserError: there is none, or it was not exported by this project.
+            nsynth.UserError: there is no SavedModel, or it was not exported by this project.
         """
         tf = tensorflow_without_keras()
         try:
@@ -130,11 +130,11 @@ class Classifier:
         self._constant = tf.constant
 
     def probabilities(self, windows: np.ndarray) -> np.ndarray:
-        """Ask the model about windows, float32 [windows, nsynth.NOTE_SAMPLES]: float32 [windows, families]."""
+        """Classify windows, float32 [windows, nsynth.NOTE_SAMPLES]: probabilities, float32 [windows, families]."""
         return self.ask(windows)[0]
 
     def ask(self, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return the same, and how unlike each is to the notes of training, [windows]; None if it says nothing."""
+        """Return probabilities and novelty [windows]; None if the model does not have the output `novelty`."""
         batches = range(0, len(windows), BATCH_SIZE)
         parts = [self._signature(audio=self._constant(windows[i : i + BATCH_SIZE])) for i in batches]
         probabilities = np.concatenate([part["probabilities"].numpy() for part in parts])
@@ -143,7 +143,7 @@ class Classifier:
         return probabilities, np.concatenate([part[NOVELTY].numpy() for part in parts])
 
     def answers(self, files: Iterable[Path]) -> Iterator[Answer]:
-        """Yield one answer a file, in order: the mean over its windows. A file that cannot be read has an error."""
+        """Yield an answer for each file, in order: the mean over its windows, or the error of an unreadable file."""
         waiting: deque[_Tally] = deque()
         batch: list[tuple[_Tally, np.ndarray]] = []
         for file, found in _read_ahead(files):
@@ -173,7 +173,7 @@ class Classifier:
 
 @dataclass(eq=False)
 class _Tally:
-    """What has been heard of one file so far."""
+    """Sums over the windows of a file so far."""
 
     file: Path
     total: np.ndarray = field(default_factory=lambda: np.zeros(len(nsynth.CLASSES)))
@@ -222,7 +222,7 @@ def _windows_and_error(path: Path) -> Iterator[np.ndarray | str]:
         yield from read_windows(path)
     except nsynth.UserError as error:
         yield str(error)
-    except Exception as error:  # of a decoder: one file's fault never stops the others
+    except Exception as error:  # of a decoder: an error in one file must not stop the others
         yield f"{printable(path)}: cannot be read as audio: {type(error).__name__}: {error}"
     else:
         yield ""
@@ -230,14 +230,14 @@ def _windows_and_error(path: Path) -> Iterator[np.ndarray | str]:
 
 @dataclass(frozen=True)
 class Found:
-    """Audio files to classify, and how many other files a folder holds, by name ending."""
+    """Audio files to classify, and the number of other files by file name extension."""
 
     files: list[Path]
     skipped: Counter[str]
 
 
 def audio_files(paths: Iterable[Path], folders: bool) -> Found:
-    """List the files named, and with `folders` all audio files below the folders named, hidden ones left out.
+    """List the given files and, with `folders`, all audio files in the given folders, without hidden ones.
 
     Raises:
         nsynth.UserError: a path is a folder although `folders` is false, a folder cannot be read, or nothing is left.
@@ -245,7 +245,7 @@ def audio_files(paths: Iterable[Path], folders: bool) -> Found:
     paths, found = list(paths), Found([], Counter())
     for path in paths:
         if not path.is_dir():
-            found.files.append(path)  # if it is missing, its line in the answer says so
+            found.files.append(path)  # if it is missing, its answer has the error
         elif folders:
             for file in sorted(_below(path)):
                 if file.suffix.lower() in audio.SUFFIXES:
@@ -274,7 +274,7 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def tensorflow_without_keras() -> Any:
-    """Import TensorFlow without Keras, which an exported model does not need and which doubles the time to start."""
+    """Import TensorFlow without Keras, which an exported model does not need and which doubles the start-up time."""
     if "keras" in sys.modules or "tensorflow" in sys.modules:
         import tensorflow
 

@@ -1,4 +1,4 @@
-"""How an error is explained to a person, on the terminal and in the ledger. Imports nothing heavy."""
+"""Error messages for users, on the terminal and in the ledger. Imports nothing heavy."""
 
 import re
 import sys
@@ -12,7 +12,7 @@ _CREDENTIALS = re.compile(r"(\w[\w+.-]*://)[^\n]*@|\S+:\S+@")
 
 
 def explain(error: BaseException) -> str:
-    """Return what to tell the user: the message of the UserError behind `error`, else its type and first line."""
+    """Return the message for the user: that of the UserError behind `error`, or the error's type and first line."""
     chain: list[BaseException] = [error]
     while following := chain[-1].__cause__ or chain[-1].__context__:
         chain.append(following)
@@ -29,7 +29,7 @@ def explain(error: BaseException) -> str:
 
 
 def _import(error: ImportError) -> str:
-    """Return what is wrong with the environment: another package under one of our names, or one that is lacking."""
+    """Return what is wrong with the environment: another package with one of our names, or a missing package."""
     name = (error.name or "").partition(".")[0]
     found = getattr(sys.modules.get(name), "__path__", None)
     if name in PACKAGES and found is not None:
@@ -41,5 +41,5 @@ def _import(error: ImportError) -> str:
 
 
 def masked(text: str) -> str:
-    """Return the text without user names and passwords of addresses."""
+    """Return the text without user names and passwords in addresses."""
     return _CREDENTIALS.sub(lambda found: f"{found[1] or ''}…@", text)

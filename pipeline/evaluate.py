@@ -1,8 +1,8 @@
-"""The last figure of a published model: its accuracy on the test split, looked at once and on the record.
+"""The final accuracy of a published model on the test split.
 
-Valid and test of NSynth share their instruments, and a figure that was looked at more than once has been chosen by.
-So every look is noted beside the versions, in `evaluations.json`; a second look at the same notes with the same model
-shows what the first one found.
+Valid and test of NSynth share their instruments, and a metric that is measured repeatedly starts to influence choices.
+Therefore every evaluation (look) is recorded beside the versions, in `evaluations.json`. A second evaluation of the
+same model on the same notes shows the result of the first.
 """
 
 import datetime
@@ -29,32 +29,33 @@ RESAMPLES, CONFIDENCE, SEED = 10_000, 0.95, 0
 
 
 def looks(destination: str) -> list[dict[str, Any]]:
-    """Return all looks that were noted beside the versions of a folder, oldest first."""
+    """Return all evaluations that were recorded beside the versions of a folder, oldest first."""
     path = f"{destination.rstrip('/')}/{NOTED}"
     return json.loads(storage.read_bytes(path)) if storage.exists(path) else []
 
 
 def looks_at(version: Version, destination: str) -> list[dict[str, Any]]:
-    """Return the looks at the model of one version, whatever its number was then."""
+    """Return the evaluations of the model of one version, also under other version numbers."""
     noted = looks(destination)
     digest = version.record.digest or (model_digest(version.path) if noted else "")
     return [look for look in noted if look["digest"] == digest]
 
 
 def evaluate(registry: Registry, version: Version, data: str, scratch: Path) -> tuple[dict[str, Any], bool]:
-    """Measure a version on the test notes of a folder and note it; or show what was noted before.
+    """Evaluate a version on the test notes of a folder and record the result, or return the recorded one.
 
     Args:
         registry: the folder of models.
         version: one of its versions.
-        data: folder or file with the test split, in any form that ingest reads.
-        scratch: folder for the notes while they are judged.
+        data: folder or file with the test split, in any format that ingest reads.
+        scratch: folder for temporary files.
 
     Returns:
-        The look, and whether it is a new one. Its `number` counts the looks at these notes with any model.
+        The evaluation, and whether it is new. Its `number` counts the evaluations of any model on these notes.
 
     Raises:
-        nsynth.UserError: there are no test notes, or the files of the version are not those that were judged.
+        nsynth.UserError: there are no test notes, or the files of the version differ from those that the gate
+          evaluated.
     """
     version.check()
     sources = [source for source in find(data) if source.split == SPLIT]

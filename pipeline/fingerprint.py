@@ -1,8 +1,8 @@
-"""Fingerprints of our own code, so that TFX's cache notices when it changes.
+"""Fingerprints of our code, so that a change of the code invalidates TFX's cache.
 
-TFX hashes a step's inputs and properties, not the code behind `preprocessing_fn="module.fn"` or an executor:
-with changed code it would serve stale results. So each step carries the hash of its own code and of everything
-of ours that this code imports, directly or through others.
+TFX hashes a step's inputs and properties, not the code behind `preprocessing_fn="module.fn"` or an executor: after a
+change of the code it would return stale results. Therefore each step has a property with the hash of its code and of
+all modules of this project that the code imports, directly or indirectly.
 """
 
 import ast
@@ -14,7 +14,7 @@ from pathlib import Path
 import nsynth
 
 ROOT = Path(nsynth.__file__).parent
-"""The folder of all our packages: a checkout, or where the wheel is installed."""
+"""The folder of all our packages: a checkout, or the folder in which the wheel is installed."""
 CONTRACT = "nsynth.py"
 CODE_SUFFIXES = {".py"}
 
@@ -34,14 +34,14 @@ STEP_CODE = {
     "Canary": ("components/canary",),
     "Pusher": ("components/pusher",),
 }
-"""Step → where its code lies; what that imports is found by itself."""
+"""Step → files or folders of its code; the modules that they import are found automatically."""
 
 
 _BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")  # of statements
 
 
 def step_fingerprint(step: str) -> str:
-    """Return the hash of all code that `step` depends on."""
+    """Return the hash of all code on which `step` depends."""
     return code_fingerprint(*STEP_CODE[step])
 
 
@@ -53,7 +53,7 @@ def code_fingerprint(*paths: str) -> str:
       *paths: files or folders, relative to the root of the project.
 
     Raises:
-      FileNotFoundError: a path does not exist: the table of steps would be wrong.
+      FileNotFoundError: a path does not exist, so the table of steps is wrong.
     """
     digest = hashlib.sha256()
     for file in code_files(*paths):
@@ -64,7 +64,7 @@ def code_fingerprint(*paths: str) -> str:
 
 
 def tree_fingerprint(*paths: str) -> str:
-    """Return SHA-256 over names and contents of all source files below those `paths` that exist; follows no import."""
+    """Return the SHA-256 over names and contents of all source files below existing `paths`, without their imports."""
     digest = hashlib.sha256()
     there = [ROOT / path for path in paths if (ROOT / path).exists()]
     for file in sorted(file for path in there for file in _below(path)):
@@ -73,7 +73,7 @@ def tree_fingerprint(*paths: str) -> str:
 
 
 def code_files(*paths: str) -> list[Path]:
-    """Return the source files below `paths`, the contract, and every file of ours that one of them imports; sorted."""
+    """Return the source files below `paths`, `nsynth.py`, and all files of ours that they import, sorted."""
     found: set[Path] = set()
     ahead = [file for path in (CONTRACT, *paths) for file in _below(ROOT / path)]
     while ahead:
@@ -90,7 +90,7 @@ def _below(start: Path) -> Iterable[Path]:
 
 @cache
 def _imported(file: Path) -> tuple[Path, ...]:
-    """Our own modules that a file imports anywhere, within functions too."""
+    """Return our modules that a file imports, including imports in functions."""
     return tuple(_imports(file))
 
 
@@ -107,7 +107,7 @@ def _imports(file: Path) -> Iterator[Path]:
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:
-    """Walk over all statements: an import lies in no expression, and expressions are most of the code."""
+    """Yield all statements, without expressions, which are most of the code and contain no imports."""
     for name, value in ast.iter_fields(node):
         if name in _BLOCKS:
             for statement in value:

@@ -1,8 +1,8 @@
-"""The compiled graph of the last run, so that a run that changes nothing need not import what builds it.
+"""The compiled graph of the last run, so that an unchanged run need not import the packages that build it.
 
-Building the graph imports TFX's components, TensorFlow, TFMA and TFDV: most of the time of a run that takes every step
-from the cache. What is built depends on the settings, our code and TFX alone, never on the data. So the compiled graph
-is kept with a fingerprint of these. Which steps run is decided as ever, by TFX's drivers and the history.
+Building the graph imports TFX's components, TensorFlow, TFMA and TFDV, which takes most of the time of a run in which
+every step is cached. The graph depends only on the settings, our code and TFX, not on the data, so it is stored with a
+fingerprint of these. TFX's drivers and the history still decide which steps run.
 """
 
 import hashlib
@@ -31,12 +31,12 @@ CODE = (
     "kubeflow",
     "corpus",
 )
-"""All code of ours that the graph may depend on."""
+"""Code of this project on which the graph may depend."""
 _VERSIONS = ("tfx", "ml-metadata", "apache-beam", "protobuf")
 
 
 def load(config: Config) -> "pipeline_pb2.Pipeline | None":
-    """Return the graph that was kept for these settings and this code; none if there is none."""
+    """Return the stored graph for these settings and this code, or None."""
     try:
         kept, _, content = _file(config).read_bytes().partition(b"\n")
     except OSError:
@@ -49,14 +49,14 @@ def load(config: Config) -> "pipeline_pb2.Pipeline | None":
 
 
 def save(config: Config, graph: "pipeline_pb2.Pipeline") -> None:
-    """Keep a graph as it was compiled, without the address of the history."""
+    """Store a compiled graph, without the address of the history."""
     content = graph.SerializeToString(deterministic=True)
     line = f"{fingerprint(config)} {hashlib.sha256(content).hexdigest()}\n"
     atomic.write(_file(config), line.encode() + content)
 
 
 def fingerprint(config: Config) -> str:
-    """Hash of all that decides what the graph is: settings, code, versions, and how workers get the code."""
+    """Return a hash of everything that determines the graph: settings, code, versions, and how workers get the code."""
     facts = {
         "settings": config.model_dump_json(),
         "beam": config.engine.beam_args(),

@@ -1,7 +1,7 @@
-"""Runs a compiled graph on this machine by TFX's launcher; imports TFX.
+"""Runs a compiled graph on this machine with TFX's launcher; imports TFX.
 
-TFX's LocalDagRunner constructs the executor of every node, which imports all that the step would use, and does so for
-steps that come from the cache, too. This one constructs an executor when it is to run; all else is the launcher's.
+TFX's LocalDagRunner constructs the executor of every node, even of cached steps, which imports everything that the step
+would use. This module constructs an executor only when it runs; everything else is left to the launcher.
 """
 
 import datetime
@@ -27,7 +27,7 @@ from pipeline.step_log import FINISHED, RUNNING
 
 
 class _WhenItRuns(BaseExecutorOperator):
-    """Constructs TFX's own operator for a step when the step runs, after a call of `first`."""
+    """Construct TFX's operator for a step when the step runs, after a call of `first`."""
 
     SUPPORTED_EXECUTOR_SPEC_TYPE = [
         executable_spec_pb2.PythonClassExecutableSpec,
@@ -42,7 +42,7 @@ class _WhenItRuns(BaseExecutorOperator):
     def run_executor(
         self, execution_info: data_types.ExecutionInfo
     ) -> execution_result_pb2.ExecutorOutput | None:
-        """Run the step as TFX does, with everything loaded that waited until now."""
+        """Run the step as TFX does, after loading the deferred packages."""
         self._first()
         on_demand.load_all()
         DEFAULT_FILESYSTEM_REGISTRY.register(TensorflowFilesystem, priority=8)
@@ -53,11 +53,11 @@ class _WhenItRuns(BaseExecutorOperator):
 
 
 def run(graph: pipeline_pb2.Pipeline, connection: metadata_store_pb2.ConnectionConfig) -> None:
-    """Run all nodes, each after those that it depends on. An error of a step is raised as it is.
+    """Run all nodes, each after its dependencies. An error of a step is raised unchanged.
 
     Args:
-      graph: as TFX's compiler made it.
-      connection: the history.
+      graph: the output of TFX's compiler.
+      connection: connection to the history.
     """
     if on_demand.waits(on_demand.TENSORFLOW):  # until a step runs: TFX prefers it (10) for local paths, too
         DEFAULT_FILESYSTEM_REGISTRY.register(LocalFiles, priority=9)

@@ -1,4 +1,4 @@
-"""Runs the graph on this machine. Imports TensorFlow and TFX's components only if the graph is new or a step runs."""
+"""Runs the pipeline on this machine. Imports TensorFlow and TFX's components only for a new graph or a running step."""
 
 import logging
 from typing import TYPE_CHECKING
@@ -21,18 +21,18 @@ _log = logging.getLogger(__name__)
 
 
 def run_local(config: Config, spans: "Spans | None" = None) -> None:
-    """Run every step that the cache does not already hold. An error of a step is raised as it is.
+    """Run every step that is not cached. An error of a step is raised unchanged.
 
     Args:
       config: all settings.
-      spans: train on these spans of data; none means on the folder `config.input_base`.
+      spans: the spans to train on; None: the folder `config.input_base`.
 
     Raises:
-      nsynth.UserError: among others, a server for the history that cannot be reached, or a foreign model that serves.
+      nsynth.UserError: for example, the history's server cannot be reached, or the serving model is not ours.
     """
     config.engine.check([str(config.workspace), str(config.retrain.spans) if spans else config.input_base])
     check_champion(config.models)
-    open_own(config.workspace, config.metadata)  # tells more than TFX if that fails
+    open_own(config.workspace, config.metadata)  # its error message is better than TFX's
     connection = connection_config(config.metadata)
     graph = compile_graph(config, spans) if spans else _kept_or_compiled(config)
     with at_rest():
@@ -46,14 +46,14 @@ def run_local(config: Config, spans: "Spans | None" = None) -> None:
 
 
 def _kept_or_compiled(config: Config) -> "pipeline_pb2.Pipeline":
-    """Return the graph for the one folder `config.input_base`."""
+    """Return the graph for the folder `config.input_base`."""
     if graph := graph_cache.load(config):
         on_demand.defer()
         return graph
     graph = compile_graph(config, None)
     try:
         graph_cache.save(config, graph)
-    except OSError as error:  # the next run does without
+    except OSError as error:  # the next run builds the graph again
         _log.warning("the graph could not be kept: %s", error)
     return graph
 

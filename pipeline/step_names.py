@@ -1,4 +1,4 @@
-"""Names of the pipeline's steps: what a step is, and which span it looks at. `ExampleGen-000007` reads span 7."""
+"""Names of the pipeline's steps: the kind of a step and its span. `ExampleGen-000007` reads span 7."""
 
 _OTHERWISE = {
     "HeldOut": "ExampleGen",
@@ -8,16 +8,16 @@ _OTHERWISE = {
     "PredictorNewest": "Predictor",
     "GateNewest": "Gate",
 }
-"""Steps that are not named for what they are."""
+"""Steps whose name is not their kind."""
 
 
 def of_span(kind: str, span: int) -> str:
-    """Return the name of a step that looks at one span."""
+    """Return the name of a step for one span."""
     return f"{kind}-{span:06d}"
 
 
 def span_of(step: str) -> int | None:
-    """Return the span that a step looks at; none if it looks at no span, or at several."""
+    """Return the span of a step; None if it has no span, or several."""
     _, dash, number = step.rpartition("-")
     return int(number) if dash and number.isdecimal() else None
 
@@ -28,6 +28,6 @@ def without_span(step: str) -> str:
 
 
 def kind_of(step: str) -> str:
-    """Return what the step is: `ExampleGen` for `ExampleGen-000007` and for `HeldOut`."""
+    """Return the kind of a step: `ExampleGen` for `ExampleGen-000007` and for `HeldOut`."""
     name = without_span(step)
     return _OTHERWISE.get(name, name)
