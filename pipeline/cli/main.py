@@ -91,9 +91,9 @@ def _print_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_print_version,
-              help="Show the versions of this program and of what it builds on.")  # fmt: skip
+              help="Show the versions of this program and its main dependencies.")  # fmt: skip
 def cli() -> None:
-    """Train, judge and push a classifier of short sounds."""
+    """Train, evaluate and push a classifier of short sounds."""
 
 
 @contextlib.contextmanager
