@@ -88,13 +88,13 @@ def facts(record: Any, versions: dict[int, Any]) -> dict[str, Any]:
 
 def table(found: list[dict[str, Any]]) -> rich.table.Table:
     """Return the runs as a table. `nsynth report` accepts the shortened names that it shows."""
-    columns = ("run", "verdict", "accuracy", "version", "time", "why")
-    drawn = listing(*columns, right=("time",), fold=("why",))
+    columns = ("run", "outcome", "accuracy", "version", "time", "reason")
+    drawn = listing(*columns, right=("time",), fold=("reason",))
     for row in found:
         accuracy = row["accuracy"]
         drawn.add_row(
             row["run"][:_TO_THE_SECOND],
-            f"[{_COLOURS[row['outcome']]}]{'not ended' if row['outcome'] == 'running' else row['outcome']}[/]",
+            f"[{_COLOURS[row['outcome']]}]{'unfinished' if row['outcome'] == 'running' else row['outcome']}[/]",
             f"{accuracy['value']:.1%} ({100 * accuracy['low']:.0f}–{100 * accuracy['high']:.0f})"
             if accuracy
             else "–",

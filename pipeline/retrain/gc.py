@@ -37,7 +37,7 @@ from pipeline.tables import listing
 
 _UNFINISHED = {mlmd.Execution.NEW, mlmd.Execution.RUNNING}
 _MAY_WORK_S = 7 * MAY_RUN_S  # a step that began so long ago was killed
-UNNEEDED, LEFT_OVER = "artifacts that nothing needs", "left-overs of steps"
+UNNEEDED, LEFT_OVER = "artifacts no longer needed", "leftovers of killed steps"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,18 +53,18 @@ class Item:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What would go, and how much stays."""
+    """What can be removed, and how much is kept."""
 
     items: tuple[Item, ...]
     kept_bytes: int
 
     @property
     def size_bytes(self) -> int:
-        """What removing it would free."""
+        """Disk space that removing it frees."""
         return sum(item.size_bytes for item in self.items)
 
     def told(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Return the plan, ready for JSON."""
         items = [dataclasses.asdict(item) | {"path": str(item.path)} for item in self.items]
         return {"items": items, "size_bytes": self.size_bytes, "kept_bytes": self.kept_bytes}
 
@@ -76,8 +76,8 @@ class Plan:
             table.add_row(why, str(len(group)), decimal(sum(item.size_bytes for item in group)))
         if self.items:
             console.print(table)
-        verb = "removed" if removed else "would go (--yes removes)"
-        console.print(f"{decimal(self.size_bytes)} {verb}, {decimal(self.kept_bytes)} stay", highlight=False)
+        verb = "removed" if removed else "can be removed (use --yes)"
+        console.print(f"{decimal(self.size_bytes)} {verb}, {decimal(self.kept_bytes)} kept", highlight=False)
 
 
 def clean(config: Config, name: str, remove: bool) -> Plan:

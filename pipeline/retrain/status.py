@@ -24,7 +24,7 @@ from pipeline.retrain.round import Retraining
 from pipeline.retrain.spans import Waiting, Work
 from pipeline.tables import listing
 
-_OTHER_COLUMNS = 66  # characters that the table takes beside the reasons
+_OTHER_COLUMNS = 67  # characters of the other columns
 _COLOURS = {"pushed": "green", "kept": "cyan", "no new data": "dim"}
 
 
@@ -61,7 +61,7 @@ def status(config: Config, rounds: int) -> dict[str, Any]:
 
 
 def print_status(told: dict[str, Any], console: rich.console.Console) -> None:
-    """Print the same for a person."""
+    """Print the status as text."""
     if told["running"]:
         console.print(f"[yellow]running[/]    {told['running']}", highlight=False)
     console.print(f"next round {told['next_round'] or 'never'} (if nsynth schedule runs)", highlight=False)
@@ -71,7 +71,7 @@ def print_status(told: dict[str, Any], console: rich.console.Console) -> None:
         shown = str(Waiting(**{**span, "until": _moment(span["until"])}))
         console.print("not yet   ", rich.markup.escape(shown), highlight=False, soft_wrap=True)
     for trouble in (*([told["trouble"]] if told["trouble"] else ()), *told["faulty_models"]):
-        console.print("[red]trouble[/]   ", rich.markup.escape(trouble), highlight=False, soft_wrap=True)
+        console.print("[red]problem[/]   ", rich.markup.escape(trouble), highlight=False, soft_wrap=True)
     champion = told["champion"]
     if champion:
         age = f"{champion['age_days']:.1f} days old" if champion["age_days"] is not None else "of unknown age"
@@ -94,8 +94,8 @@ def print_status(told: dict[str, Any], console: rich.console.Console) -> None:
 
 
 def rounds_table(rounds: Iterator[Round], width: int) -> rich.table.Table:
-    """Return a row each; the reason is cut short to fit into `width` characters."""
-    table = listing("round", "started (UTC)", "took", "spans", "outcome", "accuracy", "why")
+    """Return a row for each round; the reason is shortened to fit into `width` characters."""
+    table = listing("round", "started (UTC)", "duration", "spans", "outcome", "accuracy", "reason")
     for line in rounds:
         colour = _COLOURS.get(line.outcome, "red")
         table.add_row(
@@ -111,13 +111,13 @@ def rounds_table(rounds: Iterator[Round], width: int) -> rich.table.Table:
 
 
 def _shortened(words: str, length: int) -> str:
-    """Return the words on one line of so many characters."""
+    """Return the words on one line of at most `length` characters."""
     line = " ".join(words.split())
     return line if len(line) <= length else f"{line[: length - 1]}…"
 
 
 def _numbers(spans: tuple[int, ...]) -> str:
-    """Return the spans of a round; many are told by the first and the last."""
+    """Return the spans of a round; of many, the first and the last."""
     if len(spans) > 3:
         return f"{spans[0]} … {spans[-1]}"
     return ", ".join(map(str, spans)) or "–"
