@@ -44,7 +44,7 @@ def test_what_is_imported_is_neither_collected_nor_looked_at(module: str, collec
 def test_a_block_that_imports_nothing_keeps_no_garbage() -> None:
     with at_rest():
         frozen = gc.get_freeze_count()
-    assert gc.get_freeze_count() == frozen
+    assert gc.get_freeze_count() <= frozen  # fewer if something was freed
 
 
 def test_a_collector_that_was_off_stays_off() -> None:
