@@ -13,11 +13,8 @@ import rich.table
 
 import nsynth
 from components.documents.document import Figure
-from components.documents.ingest import IngestAccount
-from components.documents.models import CanaryReport
-from components.gate_report import read_report
 from components.registry import Registry
-from components.version import Record, Version, model_digest
+from components.version import Version
 from pipeline.cli import lineage
 from pipeline.cli.console import make_console, short
 from pipeline.cli.evaluate import describe
@@ -171,6 +168,8 @@ def promote(ctx: click.Context, reason: str, run_name: str | None) -> None:
 
     config, verbose = _config(ctx), ctx.find_root().obj["verbose"]
     with chatter_to(config.workspace / "logs" / "promote.log", verbose):
+        from pipeline.promote import promote_run  # what it imports has much to say
+
         version = promote_run(config, reason, run_name)
     click.echo(f"version {version.number} is serving, pushed by hand ({short(version.path)})")
     _copy(config)
@@ -182,56 +181,6 @@ def _copy(config: Config) -> None:
 
     if fault := copy_versions(config.models, config.push.copy_to):
         click.echo(f"nsynth: {fault}", err=True)
-
-
-def promote_run(config: Config, reason: str, run_name: str | None = None) -> Version:
-    """Push the model of a run, by default the last run, without the gate's blessing.
-
-    Raises:
-      nsynth.UserError: the run has no evaluated model, the canary rejected it, or it has already been pushed.
-    """
-    from components.pusher.push import Evidence, push_model
-    from pipeline.history import past_runs
-
-    run = past_runs.load_run(past_runs.open_store(config.metadata), run_name)
-    model, report = _output(run, "Trainer", "model"), _output(run, "Gate", "report")
-    if not model or not report:
-        raise nsynth.UserError(f"run {run.name} did not reach the gate: there is no model to promote")
-    gate = read_report(report.path, run.folder("Evaluator", "blessing"))
-    canary_report = _output(run, "Canary", "report")
-    canary = CanaryReport.read(canary_report.path) if canary_report else None
-    if canary and not canary.blessed:
-        raise nsynth.UserError(f"the canary rejected the model of run {run.name}: {canary.verdict}")
-    examples = _output(run, "ExampleGen", "examples")
-    record = Record(
-        model_uri=model.uri,
-        model_id=model.id,
-        run=run.name,
-        spans=(int(examples.properties["span"]),) if examples and "span" in examples.properties else (),
-        by_hand=True,
-        reason=reason,
-    )
-    folder = str(model.path / "Format-Serving")
-    pushed = Registry(config.models).find(model_digest(folder))
-    if pushed:
-        raise nsynth.UserError(
-            f"the model of run {run.name} is already version {pushed.number}: see `nsynth models`"
-        )
-    evidence = Evidence(gate, canary, _accounts(run))
-    return push_model(config.models, folder, record, evidence, config.push.keep)
-
-
-def _accounts(run: Any) -> "tuple[IngestAccount, ...]":
-    """Return the accounts of the run's ingest steps that still exist."""
-    transform = run.steps.get("Transform")
-    read = {o.id for o in transform.inputs.get("examples", ())} if transform else set()
-    made = [
-        s.output("quarantine")
-        for s in run.steps.values()
-        if {o.id for o in s.outputs.get("examples", ())} & read
-    ]
-    there = [output.path for output in made if output and (output.path / IngestAccount.FILE).exists()]
-    return tuple(IngestAccount.read(path) for path in there)
 
 
 def print_models(registry: Registry, console: rich.console.Console) -> None:
@@ -262,10 +211,6 @@ def print_models(registry: Registry, console: rich.console.Console) -> None:
 
 def _registry(ctx: click.Context) -> Registry:
     return Registry(_config(ctx).models)
-
-
-def _output(run: Any, step: str, key: str) -> Any:
-    return run.steps[step].output(key) if step in run.steps else None
 
 
 def _facts(version: Version, serving: Version | None) -> dict[str, Any]:

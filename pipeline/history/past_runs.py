@@ -75,8 +75,12 @@ class Run:
 
     def folder(self, step: str, key: str) -> Path | None:
         """Return the folder of what a step made, none if the run has no such step or the step did not make it."""
-        output = self.steps[step].output(key) if step in self.steps else None
+        output = self.output(step, key)
         return output.path if output else None
+
+    def output(self, step: str, key: str) -> Output | None:
+        """Return what a step made under `key`, none if the run has no such step or the step did not make it."""
+        return self.steps[step].output(key) if step in self.steps else None
 
 
 def is_there(where: Path | str) -> bool:

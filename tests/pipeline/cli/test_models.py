@@ -12,7 +12,7 @@ from components import storage
 from components.documents.document import Figure
 from components.registry import Registry
 from components.version import RECORD_FILE, Record, model_digest
-from pipeline.cli import main, models
+from pipeline.cli import main
 from pipeline.history import past_runs
 from pipeline.history.past_runs import Output, Run, Step
 from tests.components.conftest import fit, make_notes, save_model
@@ -167,7 +167,7 @@ def test_a_promotion_shows_nothing_of_the_libraries(registry, refused_run, monke
         print("Loading")
         return push(registry, "a")
 
-    monkeypatch.setattr(models, "promote_run", promote)
+    monkeypatch.setattr("pipeline.promote.promote_run", promote)
     said = call("promote", "--reason", "customer demo on Friday")
     assert said.startswith("version ")
     assert said.count("\n") == 1
