@@ -157,7 +157,7 @@ def test_promotion_is_on_the_record(registry, refused_run):
     )
     assert record.verdict.startswith("not blessed")
     assert "**Pushed by hand.** Reason: customer demo on Friday" in version.card
-    with pytest.raises(nsynth.UserError, match=f"is version {version.number} already"):
+    with pytest.raises(nsynth.UserError, match=f"is already version {version.number}"):
         call("promote", "--reason", "again")
 
 
