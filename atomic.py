@@ -1,6 +1,6 @@
-"""Files and folders that appear whole or not at all. Like nsynth.py it stands below every package.
+"""Atomic writes of files and folders. Like nsynth.py, every package may import it.
 
-Unfinished content lies under a hidden name on the same file system; once it is on the disk, a rename publishes it.
+Unfinished content is under a hidden name on the same file system; when it is flushed to disk, a rename publishes it.
 """
 
 import contextlib
@@ -14,14 +14,14 @@ from typing import BinaryIO
 
 @contextlib.contextmanager
 def file(path: Path, scratch: Path | None = None) -> Iterator[BinaryIO]:
-    """Open a file for writing that appears at `path`, replacing what is there, when the block ends without an error.
+    """Open a file for writing that appears at `path`, replacing an existing file, when the block ends without an error.
 
     Args:
-      path: the file; folders above it are created.
-      scratch: where the unfinished file lies, on the same file system; created if missing. Default: beside `path`.
+      path: the file; its parent folders are created.
+      scratch: folder of the unfinished file, on the same file system; created if missing. Default: beside `path`.
 
     Raises:
-      OSError: it cannot be written; nothing is left behind, and what was at `path` stays.
+      OSError: it cannot be written; no partial file remains, and an existing file is unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if scratch:
@@ -50,13 +50,13 @@ def folder(path: Path, aside: Path | None = None) -> Iterator[Path]:
     """Yield an empty folder that becomes `path` when the block ends without an error.
 
     Args:
-      path: the folder; those above it are created.
-      aside: where a folder that is at `path` already goes while the new one takes its place; it is removed after
-        that. Without it only an empty folder is replaced.
+      path: the folder; its parent folders are created.
+      aside: temporary place for an existing folder at `path` while the new one is renamed; removed afterwards. Without
+        it, only an empty folder is replaced.
 
     Raises:
-      FileExistsError: `path` has content and `aside` is not given; it stays as it is.
-      OSError: it cannot be written; nothing is left behind, and what was at `path` stays.
+      FileExistsError: `path` has content and `aside` is not given; it is unchanged.
+      OSError: it cannot be written; no partial folder remains, and an existing folder is unchanged.
     """
     draft = _draft(path)
     draft.mkdir(parents=True)
@@ -82,10 +82,10 @@ def folder(path: Path, aside: Path | None = None) -> Iterator[Path]:
 def remote_file(path: str, scratch: str | None = None) -> Iterator[str]:
     """Yield the name to write under; the file appears at `path` when the block ends without an error.
 
-    Works on every file system that TensorFlow knows, and where several workers write the same file.
+    Works on every file system that TensorFlow supports, also if several workers write the same file.
 
     Args:
-      path: the file; folders above it are created.
+      path: the file; its parent folders are created.
       scratch: folder of the unfinished file; created if missing. Default: beside `path`.
     """
     import tensorflow as tf  # seconds to import
@@ -105,7 +105,7 @@ def remote_file(path: str, scratch: str | None = None) -> Iterator[str]:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, a link or a folder; a folder takes a hidden name first, so that nobody sees half of it."""
+    """Remove a file, a link or a folder; a folder first gets a hidden name, so that it never appears partial."""
     if path.is_symlink() or not path.is_dir():
         path.unlink()
     else:
@@ -113,12 +113,12 @@ def remove(path: Path) -> None:
 
 
 def is_draft(path: Path) -> bool:
-    """Return whether a file or folder is one that is being written, or that a killed process left."""
+    """Return whether a file or folder is being written, or was left by a killed process."""
     return path.name.startswith(".") and ".draft-" in path.name
 
 
 def remove_drafts(parent: Path, name: str = "*") -> None:
-    """Remove what killed processes left in `parent` of the file or folder `name`; call it where nobody else writes."""
+    """Remove leftovers of killed processes for the file or folder `name` in `parent`, while no other process writes."""
     for draft in parent.glob(f".{name}.draft-*"):
         with contextlib.suppress(OSError):
             shutil.rmtree(draft) if draft.is_dir() else draft.unlink()

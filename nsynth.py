@@ -1,7 +1,7 @@
-"""The dataset: what a note is, what is predicted of it, what is kept together. Everything else is derived from here.
+"""The dataset: format of a note, classes, groups and other attributes. Everything else is derived from this file.
 
-Imports nothing of ours and nothing heavy. The middle part describes NSynth; to train on other sounds, replace it
-(docs/your_own_sounds.md). Whatever the dataset, *note* is the project's word for one sound.
+Imports no module of this project and nothing heavy. The middle part describes NSynth; to train on other sounds, replace
+it (docs/your_own_sounds.md). In every dataset, a *note* is one sound.
 """
 
 import re
@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 
 class Feature(NamedTuple):
-    """Type, length and domain of one feature of a tf.Example; `length` None means any number of values."""
+    """Type, length and domain of a feature of a tf.Example; `length` None means any number of values."""
 
     kind: Literal["int64", "float", "bytes"]
     length: int | None = 1
@@ -20,45 +20,45 @@ class Feature(NamedTuple):
 
 
 class Category(NamedTuple):
-    """An attribute that has a name out of a few: it yields slices, counts in the account, and possibly a head."""
+    """A categorical attribute. Slices, counts in ingest's account and, optionally, a head are derived from it."""
 
     word: str
-    """In slices (`family=bass`), options, messages and pages."""
+    """Name in slices (`family=bass`), options, messages and pages."""
     plural: str
     id_key: str
     """Feature with the index of the name."""
     name_key: str
-    """Feature with the name itself."""
+    """Feature with the name."""
     names: tuple[str, ...]
 
 
 class Group(NamedTuple):
-    """What belongs together: splits never divide it, and confidence intervals are drawn over it."""
+    """The unit that splits never divide, and over which confidence intervals are bootstrapped."""
 
     word: str
     plural: str
     key: str
     pattern: str = ""
-    """Regular expression that finds a group's name in a record without parsing it; for a first look at a folder."""
+    """Regular expression that finds a group's name in a record without parsing it; for a quick survey of a folder."""
 
 
 class Number(NamedTuple):
-    """An attribute that is a whole number: it yields slices, a histogram, and possibly a head."""
+    """An integer attribute. Slices, a histogram and, optionally, a head are derived from it."""
 
     word: str
     key: str
     label: str
-    """For axes, with the unit."""
+    """Label of an axis, with the unit."""
     values: range
-    """What is allowed."""
+    """Allowed values."""
     edges: tuple[int, ...] = ()
-    """Values at which the bands of its slices begin; the last one ends the last band. None: each value is a slice."""
+    """Edges of the bands that form its slices, the end of the last band included. Empty: each value is a slice."""
     usual: tuple[str, range] | None = None
-    """Name of a range outside of which a value is allowed but reported."""
+    """Name and range of the usual values; other allowed values are reported."""
     typical: tuple[int, int] = (0, 1)
-    """The value of a typical note, and how far apart two notes are that differ as much as two of the other numbers."""
+    """The value of a typical note, and the step that makes differences comparable between numbers."""
     show: Callable[[int], str] = str
-    """The value for people."""
+    """Format a value for display."""
 
 
 # Features of every dataset.
@@ -76,7 +76,7 @@ ACTIVE_S = "active_duration_s"
 # https://magenta.tensorflow.org/datasets/nsynth.
 
 NAME = "NSynth"
-HAS_DEMO = True  # `nsynth corpus` renders notes like these, and `nsynth download` fetches some
+HAS_DEMO = True  # whether `nsynth corpus` and `nsynth download` support the dataset
 
 SAMPLE_RATE_HZ = 16_000
 NOTE_SECONDS = 4
@@ -116,11 +116,11 @@ def _pitch_name(pitch: int) -> str:
 
 
 LABEL = Category("family", "families", FAMILY, FAMILY_STR, FAMILIES)
-"""What the model answers."""
+"""What the model predicts."""
 _INSTRUMENT = re.compile(rf"(?P<family>{'|'.join(FAMILIES)})_(?P<source>{'|'.join(SOURCES)})_[0-9]{{3}}")
 GROUP = Group("instrument", "instruments", INSTRUMENT_STR, rf"({_INSTRUMENT.pattern})-[0-9]{{3}}-[0-9]{{3}}")
 CATEGORIES = (Category("source", "sources", SOURCE, SOURCE_STR, SOURCES),)
-"""Other categories than the label."""
+"""Categories other than the label."""
 NUMBERS = (
     Number(
         "pitch", PITCH, "pitch, MIDI", PITCHES,
@@ -134,9 +134,9 @@ EXTRAS = {
     QUALITIES_KEY: Feature("int64", len(QUALITIES), low=0, high=1),
     QUALITIES_STR: Feature("bytes", None, names=(*QUALITIES, "")),  # some files spell "none" as an empty name
 }
-"""Features that are checked and kept, and that nothing else is derived from."""
+"""Features that are only checked and stored."""
 HEADS = {"instrument": 0.3, "source": 0.1, "pitch": 0.1}
-"""Group, categories and numbers that the network learns besides the label, by word → weight in the loss."""
+"""Word of the group, a category or a number that the network predicts besides the label → weight in the loss."""
 DRIFT: dict[str, tuple[float, Literal["stop", "warn"]]] = {
     FAMILY_STR: (0.15, "stop"),
     SOURCE_STR: (0.2, "warn"),
@@ -147,14 +147,14 @@ DRIFT: dict[str, tuple[float, Literal["stop", "warn"]]] = {
     CENTROID_HZ: (0.3, "stop"),
     ACTIVE_S: (0.3, "warn"),
 }
-"""Feature → how far it may move from one delivery of data to the next, and what happens beyond."""
+"""Feature → threshold for its drift between two deliveries of data, and the action above it."""
 
 
 def misnamed(values: Mapping[str, Any]) -> str:
-    """Return what is wrong between the names of an official record and its other features; empty if nothing is.
+    """Return how the names of an official record disagree with its other features; empty if they agree.
 
     Args:
-        values: the values of all features but `audio` and the extras, bytes decoded.
+        values: the values of all features except `audio` and the extras, with bytes decoded.
     """
     instrument = values[INSTRUMENT_STR]
     parts = _INSTRUMENT.fullmatch(instrument)
@@ -183,13 +183,13 @@ REQUIRED = {
     AUDIO: Feature("float", NOTE_SAMPLES, low=-1, high=1),
     **_features_of(LABEL),
 }
-"""Features without which a note is none."""
+"""Features that every note must have."""
 OPTIONAL = {
     **{n.key: Feature("int64", low=n.values.start, high=n.values.stop - 1) for n in NUMBERS},
     **{key: feature for category in CATEGORIES for key, feature in _features_of(category).items()},
     **EXTRAS,
 }
-"""Features that a folder of audio files may lack; a record of the dataset has them all."""
+"""Features that a folder of audio files may lack; records of the dataset have all of them."""
 FEATURES = {**REQUIRED, **OPTIONAL}
 """The features of a record."""
 
@@ -199,7 +199,7 @@ SOUND_FEATURES = {
     CENTROID_HZ: Feature("float", low=0, high=SAMPLE_RATE_HZ / 2),
     ACTIVE_S: Feature("float", low=0, high=NOTE_SECONDS),
 }
-"""What ingest adds, so that no other step has to read the samples."""
+"""Features that ingest adds, so that other steps need not read the audio."""
 
 HISTOGRAMS = {
     **{number.key: number.label for number in NUMBERS},
@@ -208,12 +208,12 @@ HISTOGRAMS = {
     CENTROID_HZ: "spectral centroid, Hz",
     ACTIVE_S: "active duration, s",
 }
-"""Feature → label of the axis, of what the report shows histograms of."""
+"""Feature with a histogram in the report → label of the axis."""
 
 SPLITS = ("train", "dev", "valid", "test")
-"""train: fitted on. dev: groups held out of train, for early stopping. valid: the gate. test: touched once."""
+"""train: training. dev: groups held out of train, for epoch selection. valid: the gate. test: final evaluation."""
 HELD_OUT = ("valid", "test")
-"""Splits that nothing is learnt from: the official ones share their instruments with each other, never with train."""
+"""Splits that are not used for training. The official ones share instruments with each other, never with train."""
 
 
 class UserError(Exception):
@@ -224,15 +224,15 @@ class UserError(Exception):
 
 
 class RefusedDataError(UserError):
-    """The data itself cannot be used, on any machine and on any day: damaged, or not what was agreed.
+    """The data itself cannot be used, because it is damaged or invalid.
 
-    A round of retraining leaves the span out for good, so nothing else may be reported as this: no full disk, and no
-    missing folder.
+    Retraining excludes the span permanently, so other errors, such as a full disk or a missing folder, must not be
+    reported with this class.
     """
 
     def __init__(self, message: str, span: int | None = None, verdict: str = ""):
         super().__init__(message)
         self.span = span
-        """The span that is meant, where the step that finds out looks at several; else None."""
+        """The span that cannot be used, if the step reads several; otherwise None."""
         self.verdict = verdict
-        """The verdict as JSON, where a step has written one: TFX deletes the outputs of a step that fails."""
+        """The verdict as JSON, if the step has written one: TFX deletes the outputs of a failed step."""

@@ -1,8 +1,7 @@
-"""Variations of training notes, as TensorFlow ops on batches of normalized log-mel spectrograms.
+"""Augmentation of training notes, as TensorFlow ops on batches of normalized log-mel spectrograms.
 
-Each function is pure: the same notes and seed give the same result. Filters and levels are sums on a log
-spectrogram; the sum of two such curves is what a gain knob, a tone control or another microphone does to a
-sound. Mixup: Zhang et al. 2018, https://arxiv.org/abs/1710.09412. Masks: SpecAugment, Park et al. 2019,
+Each function is pure: the same notes and seed give the same result. On a log spectrogram, gain and filters are curves
+that are added. Mixup: Zhang et al. 2018, https://arxiv.org/abs/1710.09412. Masks: SpecAugment, Park et al. 2019,
 https://arxiv.org/abs/1904.08779.
 """
 
@@ -18,13 +17,13 @@ _CURVES = 3  # cosines of 1.5 to 3 half-waves over the mel axis that make up an 
 def augment(
     log_mel: tf.Tensor, targets: dict[str, tf.Tensor], options: AugmentOptions, seed: tf.Tensor
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """Apply every variation that is switched on.
+    """Apply every augmentation whose strength is not 0.
 
     Args:
       log_mel: float32 [batch, frames, n_mels].
       targets: float32 [batch, classes] by head.
       options: strengths.
-      seed: int64 [2]; another seed, other variations.
+      seed: int64 [2].
 
     Returns:
       notes and targets of the same shapes.
@@ -50,11 +49,11 @@ def augment(
 def mixup(
     log_mel: tf.Tensor, targets: dict[str, tf.Tensor], alpha: float, seed: tf.Tensor
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """Blends each note with the next of the batch, and their targets by the same weight from Beta(alpha, alpha)."""
+    """Mix each note with the next one of the batch, and their targets, with a weight from Beta(alpha, alpha)."""
     batch = tf.shape(log_mel)[0]
     gamma = tf.random.stateless_gamma([2, batch], seed, alpha=alpha)
     kept = tf.math.divide_no_nan(gamma[0], gamma[0] + gamma[1])
-    kept = tf.maximum(kept, 1 - kept)  # the note itself stays the louder one
+    kept = tf.maximum(kept, 1 - kept)  # the note itself gets the larger weight
 
     def blend(x: tf.Tensor) -> tf.Tensor:
         weight = tf.reshape(kept, [-1] + [1] * (x.shape.rank - 1))
@@ -68,7 +67,7 @@ def timbre_curve(
 ) -> tf.Tensor:
     """Draw a random filter for each note, constant over time: float32 [batch, 1, n_mels] to be added.
 
-    The curve is offset + slope + slow cosines, each with a normal random amplitude of the given deviation.
+    The curve is offset + slope + slow cosines, each with a normally distributed amplitude of the given deviation.
     """
     n_mels = log_mel.shape[-1]
     place = tf.linspace(0.0, 1.0, n_mels)
@@ -85,10 +84,10 @@ def envelope_slope(log_mel: tf.Tensor, deviation: float, seed: tf.Tensor) -> tf.
 
 
 def stretch(log_mel: tf.Tensor, largest: float, seed: tf.Tensor) -> tf.Tensor:
-    """Plays each note faster or slower by its own random factor, exp(-largest) to exp(largest), pitch unchanged.
+    """Play each note faster or slower by a random factor from exp(-largest) to exp(largest), with the same pitch.
 
-    All of NSynth's notes are held for 3 s; sounds from elsewhere are held for longer or shorter. The last frame is
-    repeated behind a note that became shorter; the end of one that became longer is cut off.
+    All notes of NSynth are held for 3 s, other sounds for longer or shorter. If a note becomes shorter, its last frame
+    is repeated; if it becomes longer, its end is cut off.
     """
     batch, length = tf.shape(log_mel)[0], tf.shape(log_mel)[1]
     rate = tf.exp(tf.random.stateless_uniform([batch, 1], seed, -largest, largest))
@@ -98,14 +97,14 @@ def stretch(log_mel: tf.Tensor, largest: float, seed: tf.Tensor) -> tf.Tensor:
 
 
 def shift(log_mel: tf.Tensor, frames: int, bins: int, seed: tf.Tensor) -> tf.Tensor:
-    """Move notes by up to `frames` in time and `bins` in frequency; the edge is repeated into the gap."""
+    """Shift notes by up to `frames` in time and `bins` in frequency; the gap is filled with the edge."""
     seeds = tf.random.split(seed, 2)
     time = _shift_frames(log_mel, frames, seeds[0]) if frames else log_mel
     return _shift_bins(time, bins, seeds[1]) if bins else time
 
 
 def _shift_frames(log_mel: tf.Tensor, largest: int, seed: tf.Tensor) -> tf.Tensor:
-    """Shifts each note in time by its own random number of frames, -largest to largest."""
+    """Shift each note in time by a random number of frames, -largest to largest."""
     batch, length = tf.shape(log_mel)[0], tf.shape(log_mel)[1]
     by = tf.random.stateless_uniform([batch, 1], seed, -largest, largest + 1, tf.int32)
     places = tf.clip_by_value(tf.range(length)[tf.newaxis] - by, 0, length - 1)
@@ -113,9 +112,9 @@ def _shift_frames(log_mel: tf.Tensor, largest: int, seed: tf.Tensor) -> tf.Tenso
 
 
 def _shift_bins(log_mel: tf.Tensor, largest: int, seed: tf.Tensor) -> tf.Tensor:
-    """Shifts notes in frequency: equal parts of the batch by -largest to largest bins, from a random one on.
+    """Shift notes in frequency: equal parts of the batch by -largest to largest bins, starting at a random note.
 
-    A shift of each note by itself would be a gather of single numbers, as costly as all other variations together.
+    A separate shift for each note would gather single numbers, as expensive as all other augmentations together.
     """
     batch, shifts = tf.shape(log_mel)[0], 2 * largest + 1
     low, high = (tf.repeat(edge, largest, axis=2) for edge in (log_mel[..., :1], log_mel[..., -1:]))
@@ -130,7 +129,7 @@ def _shift_bins(log_mel: tf.Tensor, largest: int, seed: tf.Tensor) -> tf.Tensor:
 
 
 def mask(log_mel: tf.Tensor, longest: int, axis: int, seed: tf.Tensor) -> tf.Tensor:
-    """Blanks one random stretch of each note along `axis` with 0, the mean of the normalized bins."""
+    """Set one random range of each note along `axis` to 0, the mean of the normalized bins."""
     batch, length = tf.shape(log_mel)[0], tf.shape(log_mel)[axis]
     seeds = tf.random.split(seed, 2)
     width = tf.random.stateless_uniform([batch, 1], seeds[0], 0, tf.minimum(longest, length) + 1, tf.int32)

@@ -1,7 +1,7 @@
-"""A training's whole state on disk after each epoch, so that a killed one goes on as if nothing had happened.
+"""Checkpoints of the complete training state after each epoch, from which a killed training resumes.
 
-The batches of an epoch depend on the seed and the step alone (see trainer.input), so that variables, history
-and kept weights are all that needs saving. A training killed within an epoch repeats that epoch.
+The batches of an epoch depend only on the seed and the step (see trainer.input), so only variables, history and kept
+weights need saving. A training that is killed during an epoch repeats that epoch.
 """
 
 import hashlib
@@ -25,20 +25,20 @@ _FILE = "state.npz"
 
 
 class Checkpoint:
-    """The folder of one training; its name is a hash of all that decides the result."""
+    """The folder of a training; its name is a hash of everything that determines the result."""
 
     def __init__(self, folder: Path, **identity: Any):
-        """Name the folder.
+        """Set the folder.
 
         Args:
-          folder: where the checkpoints of all trainings lie.
-          identity: recipe, code, data and so on, as JSON values; another identity never finds this state.
+          folder: folder of the checkpoints of all trainings.
+          identity: recipe, code, data and so on, as JSON values. A training with another identity has another state.
         """
         key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
         self.folder = folder / key
 
     def save(self, model: keras.Model, state: State) -> None:
-        """Write the state under a temporary name, then rename it: there is always one whole state."""
+        """Write the state under a temporary name, then rename it, so that there is always one complete state."""
         arrays = {f"variable_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(_variables(model))}
         arrays |= {f"kept_{i}": weight for i, weight in enumerate(state.kept_weights)}
         known = {"history": state.rows(), "kept_epoch": state.kept_epoch, "lowest": state.lowest}
@@ -46,13 +46,13 @@ class Checkpoint:
             np.savez(file, known=np.frombuffer(json.dumps(known).encode(), np.uint8), **arrays)
 
     def restore(self, model: keras.Model) -> State:
-        """Put the saved values into the model's and its optimizer's variables.
+        """Restore the variables of the model and its optimizer.
 
         Args:
-          model: compiled, its optimizer built.
+          model: compiled, with its optimizer built.
 
         Returns:
-          the state to go on from; an empty one where nothing was saved, or nothing readable.
+          the state to resume from; empty if there is no readable checkpoint.
         """
         path = self.folder / _FILE
         if not path.exists():
@@ -76,7 +76,7 @@ class Checkpoint:
         return State(history, known["kept_epoch"], _numbered(arrays, "kept"), known["lowest"])
 
     def clear(self) -> None:
-        """Remove the state: the training has succeeded."""
+        """Remove the state after a successful training."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

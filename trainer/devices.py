@@ -1,4 +1,4 @@
-"""One code path for a CPU, one GPU and several: strategy, precision, repeatability."""
+"""Strategy, precision and reproducibility, for a CPU, one GPU and several GPUs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ def strategy() -> tf.distribute.Strategy:
 
 @contextmanager
 def precision() -> Iterator[None]:
-    """Compute in half precision with float32 weights inside, where a GPU can do it; as before after."""
+    """Compute in half precision with float32 weights in the block, if there is a GPU; restore the policy afterwards."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy(len(tf.config.list_logical_devices("GPU"))))
     try:
@@ -28,15 +28,15 @@ def precision() -> Iterator[None]:
 
 
 def policy(gpus: int) -> str:
-    """Keras's name of the arithmetic on so many GPUs.
+    """Return Keras's name of the precision policy for a number of GPUs.
 
-    On several it is bfloat16, whose range needs no scaling of the loss: Keras 3.15 looks for an overflow in the first
-    device's gradients only, before they are summed up, and one on another device would end in the weights.
+    On several GPUs it is bfloat16, whose range needs no loss scaling: Keras 3.15 checks only the first device's
+    gradients for an overflow, before they are summed, so an overflow on another device would reach the weights.
     """
     return {0: "float32", 1: "mixed_float16"}.get(gpus, "mixed_bfloat16")
 
 
 def make_repeatable(seed: int) -> None:
-    """Seed Python, NumPy and TensorFlow and have TensorFlow choose only ops that repeat bit for bit."""
+    """Seed Python, NumPy and TensorFlow, and let TensorFlow use only deterministic ops."""
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()

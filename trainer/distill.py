@@ -1,7 +1,7 @@
-"""Distillation: a network learns from the answers of trained ones, its teachers, beside the labels.
+"""Distillation: a network learns from the predictions of trained networks, its teachers, and from the labels.
 
-Hinton, Vinyals and Dean 2015, https://arxiv.org/abs/1503.02531. The teachers answer each train note once, before the
-training; nothing of them is served.
+Hinton, Vinyals and Dean 2015, https://arxiv.org/abs/1503.02531. The teachers classify each train note once, before the
+training; they are not served.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from transform import features
 from transform.options import SpectrogramOptions
 
 _BATCH_SIZE = 64
-_TOLERANCE = 1e-3  # of a probability; further apart, the normalization of the spectrograms differs
+_TOLERANCE = 1e-3  # of a probability; a larger difference means another normalization of the spectrograms
 log = logging.getLogger("trainer")
 
 
@@ -35,15 +35,15 @@ def load_teachers(
     """Rebuild the networks of exported models.
 
     Args:
-      folders: of exported models.
-      spectrogram: options of the notes that they are to answer.
-      transform_output: of the Transform that made these notes.
+      folders: folders of exported models.
+      spectrogram: spectrogram options of the notes to classify.
+      transform_output: output of the Transform step that made these notes.
 
     Returns:
       the networks, from normalized spectrograms to probabilities.
 
     Raises:
-      UserError: a folder holds no exported model of ours, or one that was trained on another front end.
+      UserError: a folder does not contain an exported model of this project, or the model has another front end.
     """
     teachers = []
     for folder in map(Path, folders):
@@ -56,7 +56,7 @@ def load_teachers(
                 fits = _apart(folder, network, transform_output) <= _TOLERANCE
         except (OSError, ValueError, KeyError) as error:
             raise nsynth.UserError(
-                f"recipe.distill: {folder} is not an exported model of this version "
+                f"recipe.distill: {folder} is not a model exported by this version "
                 f"({str(error).splitlines()[0][:200]}); name a version's folder, such as workspace/models/VERSION"
             ) from error
         if not fits:
@@ -69,7 +69,7 @@ def load_teachers(
 
 
 def fingerprint(folders: Sequence[str]) -> str | None:
-    """Hash of the teachers' weights; None without teachers."""
+    """Return the hash of the teachers' weights; None without teachers."""
     hashes = [file_hash(Path(folder) / WEIGHTS) for folder in folders]
     return hashlib.sha256("".join(hashes).encode()).hexdigest() if hashes else None
 
@@ -77,7 +77,7 @@ def fingerprint(folders: Sequence[str]) -> str | None:
 def mean_answers(
     teachers: Sequence[keras.Model], index: NoteIndex, spectrogram: SpectrogramOptions
 ) -> np.ndarray | None:
-    """Mean probabilities of the teachers for each note of the index: float32 [notes, classes]; None without any."""
+    """Return the teachers' mean probabilities for each note, float32 [notes, classes]; None without teachers."""
     if not teachers:
         return None
     log.info("distilling: %d teachers answer %d notes", len(teachers), len(index))
@@ -87,7 +87,7 @@ def mean_answers(
 
 
 def _apart(folder: Path, network: keras.Model, transform_output: tft.TFTransformOutput) -> float:
-    """How far the exported model's answers about noise are from those of its network on Transform's spectrogram."""
+    """Return the largest difference, on noise, between the exported model and its network after this Transform."""
     audio = np.random.default_rng(0).normal(0, 0.1, (1, nsynth.NOTE_SAMPLES)).astype(np.float32)
     log_mel = transform_output.transform_features_layer()({nsynth.AUDIO: tf.constant(audio)})[
         features.LOG_MEL

@@ -1,4 +1,4 @@
-"""The exported model: Transform's graph and the network in one SavedModel, so that serving cannot skew."""
+"""The exported model: Transform's graph and the network in one SavedModel, which rules out training-serving skew."""
 
 import json
 import logging
@@ -20,7 +20,7 @@ from transform.options import SpectrogramOptions
 
 log = logging.getLogger("trainer")
 
-EXTRA = "assets.extra"  # TensorFlow Serving's name for files it leaves alone but for the warm-up requests
+EXTRA = "assets.extra"  # TensorFlow Serving ignores files in this folder, except the warm-up requests
 WEIGHTS = f"{EXTRA}/weights.weights.h5"
 RECIPE = f"{EXTRA}/recipe.json"
 WARMUP = f"{EXTRA}/tf_serving_warmup_requests"
@@ -29,14 +29,14 @@ _WARMUP_BATCHES = (1, 8)  # notes of a request
 
 
 class Classifier(tf.Module):
-    """What is saved. Whatever the graph needs is an attribute, or it would not be saved along."""
+    """The object that is saved. Everything that the graph needs must be an attribute to be saved with it."""
 
     def __init__(self, network: keras.Model, novelty: Novelty, transform_output: tft.TFTransformOutput):
         super().__init__(name="classifier")
         answering = with_embedding(network)
         self._network = answering.__call__  # a bound method is not tracked; its variables are, below
-        # As variables of TensorFlow: those of Keras would be saved twice, and a server, which restores by name and not
-        # by object, would fill the copy that no signature reads.
+        # As TensorFlow variables: Keras variables would be saved twice, and a server, which restores by name and not by
+        # object, would restore the copy that no signature reads.
         self._weights = [variable.value for variable in answering.variables]
         self._novelty = novelty.score  # its numbers become constants of the graph
         self.transform = transform_output.transform_features_layer()
@@ -45,13 +45,13 @@ class Classifier(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
     def classify_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Answer serialized tf.Examples [batch]; of their features only `audio` is read."""
+        """Classify serialized tf.Examples [batch], of which only `audio` is read."""
         audio = tf.io.FixedLenFeature([nsynth.NOTE_SAMPLES], tf.float32)
         return self._answer(tf.io.parse_example(examples, {nsynth.AUDIO: audio})[nsynth.AUDIO])
 
     @tf.function(input_signature=[tf.TensorSpec([None, nsynth.NOTE_SAMPLES], tf.float32, name=nsynth.AUDIO)])
     def classify_waveform(self, audio: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Answer raw waveforms [batch, nsynth.NOTE_SAMPLES]."""
+        """Classify raw waveforms [batch, nsynth.NOTE_SAMPLES]."""
         return self._answer(audio)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
@@ -60,7 +60,7 @@ class Classifier(tf.Module):
         return self.transform(tf.io.parse_example(examples, self._spec))
 
     def _answer(self, audio: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Return probabilities [batch, families], name and id [batch] of the likeliest family, novelty [batch]."""
+        """Return probabilities [batch, families], name and id [batch] of the most likely family, novelty [batch]."""
         log_mel = self.transform({nsynth.AUDIO: audio})[features.LOG_MEL]
         probabilities, embedding = self._network(log_mel, training=False)
         family_id = tf.argmax(probabilities, axis=-1)
@@ -84,13 +84,13 @@ def export(
     """Save the model with its signatures, its weights and recipe for a later warm start, and warm-up requests.
 
     Args:
-      network: trained, without optimizer.
-      novelty: fitted to the notes that it has learned from.
-      transform_output: of the Transform that made the training data.
-      recipe: it was trained with.
+      network: the trained network, without optimizer.
+      novelty: novelty score, fitted to the train notes.
+      transform_output: output of the Transform step that made the training data.
+      recipe: recipe of the training.
       spectrogram: options of the front end.
-      splits: by which the instruments were dealt out.
-      folder: to be created, or empty; it appears whole or not at all.
+      splits: settings that determine the split of each instrument.
+      folder: folder to create, or an empty one; it appears atomically.
     """
     classifier = Classifier(network, novelty, transform_output)
     options = {"recipe": recipe.model_dump(mode="json"), "spectrogram": spectrogram.model_dump(mode="json")}
@@ -115,41 +115,48 @@ def export(
 def start_weights(
     champion: Path | None, recipe: RecipeOptions, spectrogram: SpectrogramOptions, splits: dict[str, float]
 ) -> Path | None:
-    """Return the champion's weights file if the recipe asks for that very network; else None, and a line says why.
+    """Return the champion's weights file if it has the same network and data; otherwise log the reason and return None.
 
-    Where instruments are dealt out otherwise, the champion may have learned from those that are now to judge by.
+    With another assignment of instruments to splits, the champion may have been trained on instruments that are now in
+    dev or valid.
     """
     if not recipe.warm_start:
-        log.info("starting fresh: recipe.warm_start is off")
+        log.info("starting from random weights: recipe.warm_start is off")
         return None
-    if champion is None or not champion.exists():  # without one TFX names a folder that is not there
-        log.info("starting fresh: there is no champion")
+    if (
+        champion is None or not champion.exists()
+    ):  # without a champion, TFX passes a folder that does not exist
+        log.info("starting from random weights: there is no champion")
         return None
     try:
         described = json.loads((champion / RECIPE).read_text())
         before = described["recipe"]["size"], described["spectrogram"], described["splits"]
     except (OSError, ValueError, KeyError):
-        log.info("starting fresh: the champion %s carries no weights to start from", champion)
+        log.info("starting from random weights: the champion %s contains no weights to start from", champion)
         return None
     if before != (recipe.size, spectrogram.model_dump(mode="json"), splits):
         log.info(
-            "starting fresh: the champion's network, spectrogram or splits are others (%s %s %s)", *before
+            "starting from random weights: the champion's network, spectrogram or splits differ (%s %s %s)",
+            *before,
         )
         return None
     weights = champion / WEIGHTS
     try:
         build(recipe, spectrogram.n_mels).load_weights(weights)
     except (OSError, ValueError) as error:  # of an earlier version of the code, or damaged
-        log.info("starting fresh: the champion's weights do not fit (%s)", str(error).splitlines()[0][:200])
+        log.info(
+            "starting from random weights: the champion's weights do not fit (%s)",
+            str(error).splitlines()[0][:200],
+        )
         return None
     log.info("starting from the champion's weights, %s", champion)
     return weights
 
 
 def _write_warmup_requests(path: Path) -> None:
-    """Write the requests that TensorFlow Serving plays before it takes traffic, so that no user waits.
+    """Write the warm-up requests that TensorFlow Serving replays before it serves a version.
 
-    Each signature is asked with each batch size; the notes are quiet noise from a fixed seed.
+    Each signature is called with each batch size; the notes are quiet noise from a fixed seed.
     """
     from tensorflow_serving.apis import prediction_log_pb2
 

@@ -23,13 +23,13 @@ log = logging.getLogger("trainer")
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training leaves.
+    """The result of a training.
 
     Attributes:
-      network: float32, without optimizer, with the kept averaged weights; ready to serve.
+      network: float32 network without optimizer, with the kept averaged weights; ready to serve.
       state: history and kept epoch.
-      parameters: of the served network.
-      macs: multiply-accumulate operations it takes to classify one note.
+      parameters: number of parameters of the served network.
+      macs: multiply-accumulate operations to classify one note.
     """
 
     network: keras.Model
@@ -48,20 +48,20 @@ def fit(
     logs: Path | None = None,
     answers: np.ndarray | None = None,
 ) -> Trained:
-    """Trains on `train` and keeps the last weights that `dev` does not find worse than the best.
+    """Train on `train` and keep the weights of the last epoch within one standard error of the best on `dev`.
 
-    Dev holds instruments that are not in train. It is not the valid split, and for a reason: NSynth's valid
-    and test splits share their instruments, so whoever chooses on valid has chosen on test.
+    Dev has instruments that are not in train. It is not the valid split, because NSynth's valid and test splits share
+    their instruments: a choice made on valid would be a choice made on test.
 
     Args:
       recipe: the recipe.
-      spectrogram: options the notes were transformed with.
-      train: notes to learn from.
-      dev: notes to judge each epoch by.
-      checkpoint: resumed from if it holds a state; saved to after each epoch.
-      start_weights: a weights file of a network of the same architecture to start from.
+      spectrogram: spectrogram options of the notes.
+      train: notes to train on.
+      dev: notes on which each epoch is evaluated.
+      checkpoint: checkpoint to resume from, if it has a state, and to save to after each epoch.
+      start_weights: weights file of a network of the same architecture to start from.
       logs: folder for TensorBoard.
-      answers: of teachers about each train note, float32 [notes, classes], learned beside the labels; see distill.py.
+      answers: the teachers' mean probabilities for each train note, float32 [notes, classes]; see distill.py.
     """
     devices.make_repeatable(recipe.seed)
     per_epoch = steps_per_epoch(train, recipe.batch_size)
@@ -98,13 +98,13 @@ def fit(
 
 
 def compile_model(model: keras.Model, recipe: RecipeOptions, per_epoch: int, replicas: int = 1) -> None:
-    """Give the training model its optimizer and losses.
+    """Compile the training model with optimizer and losses.
 
     Args:
-      model: with all heads.
+      model: the model with all heads.
       recipe: the recipe.
-      per_epoch: steps of an epoch.
-      replicas: devices that share each step.
+      per_epoch: steps per epoch.
+      replicas: number of devices that share each step.
     """
     warmup = round(recipe.warmup_epochs * per_epoch)
     rate = keras.optimizers.schedules.CosineDecay(
@@ -116,9 +116,9 @@ def compile_model(model: keras.Model, recipe: RecipeOptions, per_epoch: int, rep
     optimizer = keras.optimizers.AdamW(
         rate,
         weight_decay=recipe.weight_decay,
-        global_clipnorm=recipe.clip_norm / replicas,  # Keras clips on each device, then sums up
+        global_clipnorm=recipe.clip_norm / replicas,  # Keras clips on each device, then sums
         use_ema=recipe.ema_momentum > 0,
-        ema_momentum=recipe.ema_momentum or 0.99,  # unused where the average is off
+        ema_momentum=recipe.ema_momentum or 0.99,  # unused if the average is off
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     smoothed = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing)
@@ -137,7 +137,7 @@ def _tensorboard(logs: Path | None) -> list[keras.callbacks.Callback]:
 
 
 def _served(recipe: RecipeOptions, spectrogram: SpectrogramOptions, state: State) -> keras.Model:
-    """Return the network outside of any strategy and in full precision."""
+    """Return the network outside of the strategy, in full precision."""
     network = build(recipe, spectrogram.n_mels)
     network.set_weights(state.kept_weights)
     return network

@@ -3,18 +3,18 @@
 import nsynth
 from trainer.options import RecipeOptions
 
-LABEL = nsynth.LABEL.word  # the answer; the others are heads for training only
+LABEL = nsynth.LABEL.word  # the served head; the others are for training only
 GROUP = nsynth.GROUP.word
 
 NOVELTY = "novelty"
-"""Output of the exported model, not of the network: how unlike a sound is to the notes of training; see
+"""Output of the exported model, not of the network: how much a sound differs from the train notes; see
 trainer/novelty.py."""
 
 CLASSES = {
     **{category.word: len(category.names) for category in nsynth.CATEGORIES},
     **{number.word: len(number.values) for number in nsynth.NUMBERS},
 }
-"""Possible auxiliary head, but the group's → how many classes it has."""
+"""Auxiliary head, except the group's → number of its classes."""
 
 
 def active_heads(recipe: RecipeOptions) -> tuple[str, ...]:

@@ -1,7 +1,6 @@
-"""Where each transformed note lies in its file, so that training can draw notes in any order.
+"""The position of each transformed note in its file, so that training can draw notes in any order.
 
-The index holds some 40 bytes a note and no spectrogram: memory does not grow with the size of the data in
-any way that matters (12 MB for the full NSynth).
+The index has some 40 bytes per note and no spectrograms (12 MB for the full NSynth).
 """
 
 import hashlib
@@ -20,7 +19,7 @@ from transform.options import SpectrogramOptions
 
 _HEADER = struct.Struct("<QI")  # bytes of the payload; checksum of that number
 _CHECKSUM = struct.Struct("<I")  # of the payload, after it
-_SCAN_BATCH = 256  # notes parsed at once for their labels
+_SCAN_BATCH = 256  # notes whose labels are parsed at once
 
 
 @dataclass(frozen=True)
@@ -62,14 +61,14 @@ def expand(patterns: Sequence[str]) -> tuple[str, ...]:
 
 
 def scan(files: Sequence[str], spectrogram: SpectrogramOptions) -> NoteIndex:
-    """Read each record once and remember where it lies and what it is.
+    """Read each record once and store its position and labels.
 
     Args:
       files: uncompressed TFRecord files of transformed notes.
-      spectrogram: the options the notes were transformed with.
+      spectrogram: spectrogram options of the notes.
 
     Raises:
-      UserError: a file is compressed, truncated or holds no transformed notes, or there is no note at all.
+      UserError: a file is compressed, truncated or contains no transformed notes, or there are no notes.
     """
     placed = [offsets_and_checksums(Path(file)) for file in files]
     counts = [len(offsets) for offsets, _ in placed]
@@ -90,10 +89,10 @@ def scan(files: Sequence[str], spectrogram: SpectrogramOptions) -> NoteIndex:
 
 
 class Reader:
-    """Reads notes from anywhere in the files; tf.data's own reader would be set up anew for each note."""
+    """Reader for notes at any position in the files; tf.data's reader would be set up again for each note."""
 
     def __init__(self, index: NoteIndex):
-        """Open the files, for as long as this lives."""
+        """Open the files for the lifetime of the reader."""
         self._index = index
         self._files = [open(file, "rb") for file in index.files]  # noqa: SIM115
 
@@ -106,7 +105,7 @@ class Reader:
         return np.array([self._read(note) for note in notes], object)
 
     def _read(self, note: int) -> bytes:
-        # Not mapped into memory, which would seem to fill up as one note after the other is touched.
+        # Not memory-mapped: memory use would seem to grow with every note that is read.
         descriptor = self._files[self._index.file[note]].fileno()
         start = int(self._index.offset[note])
         length, _ = _HEADER.unpack(os.pread(descriptor, _HEADER.size, start))
@@ -120,7 +119,7 @@ def file_hash(path: Path) -> str:
 
 
 def offsets_and_checksums(path: Path) -> tuple[list[int], bytes]:
-    """Hop from record to record of one file without reading the payloads."""
+    """Find the records of a file without reading the payloads."""
     size = path.stat().st_size
     offsets, checksums = [], bytearray()
     with path.open("rb") as file:
@@ -163,7 +162,7 @@ def _labels(files: Sequence[str], spectrogram: SpectrogramOptions) -> tuple[np.n
 
 def _only_labels(notes: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
     family = notes[features.LABEL_ID]
-    # Without this use of the spectrograms TensorFlow would prune them, and their size would go unchecked.
+    # Without this use of the spectrograms, TensorFlow would prune them and not check their size.
     sizes_fit = tf.debugging.assert_equal(tf.shape(notes[features.LOG_MEL])[0], tf.size(family))
     with tf.control_dependencies([sizes_fit]):
         return tf.identity(family), notes[features.GROUP]

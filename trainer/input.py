@@ -1,9 +1,9 @@
 """Batches for training and for evaluation.
 
-The files keep the order of the raw data, which is sorted by family. Training therefore draws notes by an
-index: batch `step` is a pure function of the seed and of `step`. Draws are true random draws whatever the
-order of the files, they are weighted by instrument, nothing but the index is held in memory, and a resumed
-training goes on with the very batches an undisturbed one would have seen.
+The files keep the order of the raw data, which is sorted by family. Training therefore draws notes through an
+index: batch `step` is a pure function of the seed and of `step`. Draws do not depend on the order of the files and are
+weighted by instrument, only the index is held in memory, and a resumed training gets the same batches as an
+uninterrupted one.
 """
 
 import numpy as np
@@ -17,11 +17,11 @@ from trainer.options import RecipeOptions
 from transform import codec, features
 from transform.options import SpectrogramOptions
 
-_SALT_ORDER, _SALT_START, _SALT_AUGMENT = 1, 2, 3  # keep the random streams of one seed apart
+_SALT_ORDER, _SALT_START, _SALT_AUGMENT = 1, 2, 3  # separate the random streams of one seed
 
 
 def draw_probabilities(index: NoteIndex, balance: float) -> np.ndarray:
-    """Probability of each note to be drawn, float64 [notes].
+    """Return the probability of each note to be drawn, float64 [notes].
 
     A family is drawn in proportion to (notes of it) ** balance, then an instrument of it in proportion to
     (notes of it) ** balance, then any of its notes.
@@ -40,18 +40,18 @@ def draw_probabilities(index: NoteIndex, balance: float) -> np.ndarray:
 
 
 def draw(step: tf.Tensor, cumulated: tf.Tensor, batch_size: int, seed: int) -> tf.Tensor:
-    """Positions in the index of the notes of batch `step`: int64 [batch_size].
+    """Return the index positions of the notes of batch `step`: int64 [batch_size].
 
-    An epoch is a systematic sample: as many draws as there are notes, spaced evenly over the cumulated
-    probabilities from a random start, so that each note comes up as often as it should, give or take one
-    (exactly once if all are alike); a random permutation then spreads the draws over the batches.
+    An epoch is a systematic sample: as many draws as there are notes, evenly spaced over the cumulative probabilities
+    from a random start. Each note is drawn as often as expected, plus or minus one (exactly once if all probabilities
+    are equal). A random permutation then distributes the draws over the batches.
 
     Args:
-      step: int64 scalar, batches drawn before.
-      cumulated: float64 [notes], probabilities from `draw_probabilities`, summed up once: a batch must not cost what
-        all notes cost.
-      batch_size: notes of a batch.
-      seed: of the run.
+      step: int64 scalar, number of batches drawn before.
+      cumulated: float64 [notes], cumulative probabilities of `draw_probabilities`, computed once, so that the cost of a
+        batch does not grow with the number of notes.
+      batch_size: notes per batch.
+      seed: seed of the run.
     """
     notes = tf.size(cumulated, tf.int64)
     steps = -(-notes // batch_size)
@@ -65,7 +65,7 @@ def draw(step: tf.Tensor, cumulated: tf.Tensor, batch_size: int, seed: int) -> t
 
 
 def steps_per_epoch(index: NoteIndex, batch_size: int) -> int:
-    """Batches of an epoch: as many draws as there are notes, rounded up to whole batches."""
+    """Return the batches per epoch: as many draws as there are notes, rounded up to whole batches."""
     return -(-len(index) // batch_size)
 
 
@@ -76,18 +76,18 @@ def training_batches(
     first_step: int = 0,
     answers: np.ndarray | None = None,
 ) -> tf.data.Dataset:
-    """Endless batches from `first_step` on.
+    """Return endless batches, starting at `first_step`.
 
     Args:
       index: notes to draw from.
-      recipe: gives batch size, balance, heads, augmentation and seed.
-      spectrogram: options the notes were transformed with.
-      first_step: batches that an earlier part of the training has seen.
-      answers: float32 [notes, classes], of teachers; the label's targets are the mean of these and the labels.
+      recipe: batch size, balance, heads, augmentation and seed.
+      spectrogram: spectrogram options of the notes.
+      first_step: number of batches that an earlier part of the training has used.
+      answers: the teachers' mean probabilities, float32 [notes, classes]; the label's targets are the mean of these and
+        the labels.
 
     Returns:
-      dataset of (float32 [batch, frames, n_mels], targets): those of `targets_of` that the recipe's heads want, mixed
-      where the notes were mixed.
+      dataset of (float32 [batch, frames, n_mels], targets of `targets_of` for the recipe's heads; mixed as the notes).
     """
     instrument = tf.constant(index.instrument)
     cumulated = tf.cumsum(draw_probabilities(index, recipe.balance))
@@ -95,7 +95,7 @@ def training_batches(
     heads = active_heads(recipe)
     read = Reader(index)
 
-    # Nothing stateful in here: where ops have to repeat, tf.data would make all of it sequential.
+    # No stateful ops here: with deterministic ops, tf.data would make the whole function sequential.
     def prepare(step: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         drawn = draw(step, cumulated, recipe.batch_size, recipe.seed)
         serialized = tf.numpy_function(read, [drawn], tf.string, stateful=False)
@@ -114,10 +114,9 @@ def training_batches(
 
 
 def evaluation_batches(index: NoteIndex, batch_size: int, spectrogram: SpectrogramOptions) -> tf.data.Dataset:
-    """Each note in file order, and some again: (float32 [batch, frames, n_mels], families one-hot [batch, families]).
+    """Return (float32 [batch, frames, n_mels], families one-hot [batch, families]) for each note, in file order.
 
-    The first notes fill up the last batch, so that with several devices none is left without a note: what Keras
-    predicts there is an error.
+    The last batch is filled up with the first notes: Keras' `predict` fails if one of several devices gets no notes.
     """
     records = tf.data.TFRecordDataset(list(index.files))
 
@@ -135,14 +134,15 @@ def evaluation_batches(index: NoteIndex, batch_size: int, spectrogram: Spectrogr
 
 
 def targets_of(notes: dict[str, tf.Tensor], group: tf.Tensor, groups: int) -> dict[str, tf.Tensor]:
-    """One-hot targets float32 [batch, classes] of each head.
+    """Return one-hot targets float32 [batch, classes] of each head.
 
-    What a note lacks is all zeros, so that its cross-entropy is 0: the head learns nothing from that note.
+    The target of a missing attribute is all zeros, so that its cross-entropy is 0 and the head learns nothing from the
+    note.
 
     Args:
-      notes: as parsed.
-      group: int [batch], numbers among all `groups`.
-      groups: how many there are.
+      notes: parsed notes.
+      group: index of each note's group, int [batch].
+      groups: number of groups.
     """
     return {
         LABEL: _one_hot(notes[features.LABEL_ID], len(nsynth.CLASSES)),

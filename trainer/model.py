@@ -1,8 +1,8 @@
-"""The network: a compact residual CNN on log-mel spectrograms, with heads that help in training only.
+"""The network: a compact residual CNN on log-mel spectrograms, with auxiliary heads for training.
 
-The stem takes patches of the spectrogram as its channels (a strided convolution with one input channel would
-leave a CPU idle); pre-activation residual stages follow (He et al. 2016, https://arxiv.org/abs/1603.05027),
-then average and maximum over all of time, so that notes of any length fit.
+The channels of the stem are patches of the spectrogram (a strided convolution with one input channel would leave a CPU
+idle). Pre-activation residual stages follow (He et al. 2016, https://arxiv.org/abs/1603.05027), then mean and maximum
+over time, so that notes may have any length.
 """
 
 import math
@@ -17,11 +17,11 @@ from trainer.options import RecipeOptions
 
 _EMBEDDING = "embedding"
 
-_BATCHNORM_MOMENTUM = 0.95  # short trainings: the default of 0.99 forgets its start too slowly
+_BATCHNORM_MOMENTUM = 0.95  # trainings are short: the default of 0.99 adapts too slowly
 
 
 class Size(NamedTuple):
-    """What a model size stands for.
+    """Architecture of a model size.
 
     Attributes:
       patch: frames and mel bins of the stem's patches.
@@ -44,7 +44,7 @@ SIZES = {
 
 
 class Patches(layers.Layer):
-    """Folds [batch, frames, n_mels] to [batch, frames/p, n_mels/q, p*q]; the end is padded to whole patches."""
+    """Fold [batch, frames, n_mels] to [batch, frames/p, n_mels/q, p*q]; the end is padded to whole patches."""
 
     def __init__(self, patch: tuple[int, int], **kwargs):
         super().__init__(**kwargs)
@@ -70,7 +70,7 @@ class Patches(layers.Layer):
         return (batch, *grid, math.prod(self.patch))
 
     def get_config(self):
-        """Return what it takes to rebuild the layer."""
+        """Return the layer's configuration."""
         return {**super().get_config(), "patch": self.patch}
 
 
@@ -78,9 +78,9 @@ def build(recipe: RecipeOptions, n_mels: int, frames: int | None = None) -> kera
     """Return the network as it is served.
 
     Args:
-      recipe: gives size and dropout.
+      recipe: size and dropout.
       n_mels: mel bins of a frame.
-      frames: of a note; None for any number.
+      frames: frames of a note; None for any number.
 
     Returns:
       model from float32 [batch, frames, n_mels] to float32 [batch, families] probabilities.
@@ -93,7 +93,7 @@ def build(recipe: RecipeOptions, n_mels: int, frames: int | None = None) -> kera
         for block in range(blocks):
             x = _residual(x, width, stride=1 if block else 2)
     x = _activation(x)
-    # Time is pooled away, frequency is not: at which height a sound has its energy tells much of what made it.
+    # Time is pooled, frequency is not: the distribution of energy over frequency is characteristic of an instrument.
     rows = layers.Reshape((-1, x.shape[2] * x.shape[3]))(x)
     pooled = layers.Concatenate()([layers.GlobalAveragePooling1D()(rows), layers.GlobalMaxPooling1D()(rows)])
     embedding = layers.Dropout(recipe.dropout, name=_EMBEDDING)(pooled)
@@ -101,12 +101,12 @@ def build(recipe: RecipeOptions, n_mels: int, frames: int | None = None) -> kera
 
 
 def with_auxiliary_heads(network: keras.Model, recipe: RecipeOptions, groups: int) -> keras.Model:
-    """Return the same layers with further heads on the embedding: float32 [batch, classes] by head name.
+    """Return the same layers with auxiliary heads on the embedding: float32 [batch, classes] by head name.
 
     Args:
-      network: from `build`.
-      recipe: an auxiliary head of weight 0 is left out.
-      groups: of the train split.
+      network: the result of `build`.
+      recipe: auxiliary heads of weight 0 are left out.
+      groups: number of groups in the train split.
     """
     embedding = network.get_layer(_EMBEDDING).output
     classes = {**CLASSES, GROUP: groups}
@@ -122,7 +122,7 @@ def with_embedding(network: keras.Model) -> keras.Model:
 
 
 def multiply_accumulates(recipe: RecipeOptions, n_mels: int, frames: int) -> int:
-    """Return multiply-accumulate operations to classify one note: those of convolutions and dense layers."""
+    """Return the multiply-accumulate operations of convolutions and dense layers to classify one note."""
     total = 0
     for layer in build(recipe, n_mels, frames).layers:
         if isinstance(layer, layers.Conv2D | layers.Dense):
@@ -132,7 +132,7 @@ def multiply_accumulates(recipe: RecipeOptions, n_mels: int, frames: int) -> int
 
 
 def _head(embedding: keras.KerasTensor, name: str, classes: int) -> keras.KerasTensor:
-    # float32 whatever the policy: half precision has too few digits for probabilities.
+    # float32 under any policy: half precision has too few digits for probabilities.
     return layers.Dense(classes, activation="softmax", dtype="float32", name=name)(embedding)
 
 
@@ -147,7 +147,7 @@ def _activation(x: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def _residual(x: keras.KerasTensor, width: int, stride: int) -> keras.KerasTensor:
-    """Two 3×3 convolutions beside a shortcut, which is averaged and projected where the shape changes."""
+    """Apply two 3×3 convolutions and a shortcut, which is pooled and projected if the shape changes."""
     active = _activation(x)
     y = _activation(_convolution(active, width, stride=stride))
     y = _convolution(y, width)

@@ -1,8 +1,8 @@
-"""How unlike a sound is to the notes of training: a distance in the space of the network's pooled features.
+"""Novelty of a sound: its distance from the train notes in the space of the network's pooled features.
 
 A Gaussian whose covariance has a few free directions and one variance for all others (probabilistic principal
-components: Tipping & Bishop 1999, https://doi.org/10.1111/1467-9868.00196) is fitted to the train notes; the score is
-the squared Mahalanobis distance. Dev, whose instruments are not in train, sets the threshold.
+components: Tipping & Bishop 1999, https://doi.org/10.1111/1467-9868.00196) is fitted to the train notes. The score is
+the squared Mahalanobis distance, divided by a threshold that is set on dev, whose instruments are not in train.
 """
 
 import logging
@@ -19,14 +19,14 @@ from transform.options import SpectrogramOptions
 FALSE_ALARMS = 0.05
 """Share of the dev notes whose score is above 1."""
 DIRECTIONS = 64
-NOTES_LIMIT = 20_000  # of a split: more would not move the estimate
+NOTES_LIMIT = 20_000  # of a split: more notes would not change the estimate
 _NOTES_PER_DIRECTION = 8
 _BATCH_SIZE = 64
 log = logging.getLogger("trainer")
 
 
 class Novelty(NamedTuple):
-    """What the score is computed from."""
+    """Parameters of the score."""
 
     mean: np.ndarray
     """float32 [features]"""
@@ -37,12 +37,12 @@ class Novelty(NamedTuple):
     rest_precision: float
     """One over the variance along any other direction."""
     threshold: float
-    """The distance whose score is 1."""
+    """Squared distance whose score is 1."""
     dev_notes: int
-    """That it was set on."""
+    """Number of dev notes on which the threshold was set."""
 
     def score(self, embedding: keras.KerasTensor) -> keras.KerasTensor:
-        """Score pooled features [batch, features], float32 [batch]; above 1 a sound is unlike the train notes."""
+        """Return the score of pooled features [batch, features], float32 [batch]; above 1, a sound is novel."""
         ops = keras.ops
         centred = embedding - self.mean
         along = ops.matmul(centred, self.directions)
@@ -57,10 +57,10 @@ def fit_novelty(
     """Fit the score to the train notes and set its threshold on dev.
 
     Args:
-      network: as it is served.
-      train: notes that it has learned from.
+      network: the network as it is served.
+      train: notes on which it was trained.
       dev: notes of other instruments.
-      spectrogram: options the notes were transformed with.
+      spectrogram: spectrogram options of the notes.
     """
     known, unknown = (_embeddings(network, index, spectrogram) for index in (train, dev))
     novelty = of_embeddings(known, unknown)
@@ -72,11 +72,11 @@ def fit_novelty(
 
 
 def of_embeddings(known: np.ndarray, unknown: np.ndarray) -> Novelty:
-    """Return the same from pooled features.
+    """Fit the score to pooled features.
 
     Args:
-      known: of the train notes, float32 [notes, features].
-      unknown: of the dev notes.
+      known: features of the train notes, float32 [notes, features].
+      unknown: features of the dev notes.
     """
     known = known.astype(np.float64)
     mean = known.mean(axis=0)

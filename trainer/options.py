@@ -9,18 +9,20 @@ import nsynth
 
 
 class AugmentOptions(BaseModel, frozen=True, extra="forbid"):
-    """How strongly training notes are varied. Each strength is its own switch: 0 turns that variation off.
+    """Strengths of the augmentations of training notes; 0 turns an augmentation off.
 
-    Loudness is in deviations of a mel bin, because the spectrogram is normalized; one deviation is some
-    10 to 20 dB. Times are in frames, frequencies in mel bins.
+    Loudness is in standard deviations of a mel bin, because the spectrogram is normalized; one standard deviation is
+    some 10 to 20 dB. Times are in frames, frequencies in mel bins.
     """
 
     mixup: float = Field(0.2, ge=0, le=2, description="alpha of the Beta distribution of mixing weights")
-    gain: float = Field(0.3, ge=0, description="deviation of a loudness offset of the whole note")
-    tilt: float = Field(0.4, ge=0, description="deviation of a slope across frequency, at its ends")
-    equalizer: float = Field(0.3, ge=0, description="deviation of each of three smooth curves over frequency")
+    gain: float = Field(0.3, ge=0, description="standard deviation of a loudness offset of the whole note")
+    tilt: float = Field(0.4, ge=0, description="standard deviation of a slope over frequency, at its ends")
+    equalizer: float = Field(
+        0.3, ge=0, description="standard deviation of each of three smooth curves over frequency"
+    )
     envelope: float = Field(
-        0.3, ge=0, description="deviation of a slope over time, at its end: decays change"
+        0.3, ge=0, description="standard deviation of a slope over time, at its end; it changes decays"
     )
     stretch: float = Field(
         0.7, ge=0, description="largest change of speed, as a natural logarithm: 0.7 is half to twice as fast"
@@ -28,11 +30,11 @@ class AugmentOptions(BaseModel, frozen=True, extra="forbid"):
     shift_bins: int = Field(2, ge=0, description="largest shift in frequency, mel bins up or down")
     shift_frames: int = Field(8, ge=0, description="largest shift in time, frames early or late")
     mask_bins: int = Field(16, ge=0, description="largest width of a blanked band, mel bins")
-    mask_frames: int = Field(40, ge=0, description="longest blanked stretch of time, frames")
+    mask_frames: int = Field(40, ge=0, description="largest length of a blanked interval, frames")
 
     @classmethod
     def off(cls) -> "AugmentOptions":
-        """No augmentation at all."""
+        """Return options without augmentation."""
         return cls(**dict.fromkeys(cls.model_fields, 0))
 
 
@@ -48,41 +50,43 @@ AuxiliaryOptions: Any = create_model(
 
 
 class RecipeOptions(BaseModel, frozen=True, extra="forbid"):
-    """All that decides the trained weights, beside code and data."""
+    """The training recipe: with code and data, it determines the trained weights."""
 
-    size: Literal["tiny", "small", "base"] = Field("small", description="see trainer.model.SIZES")
-    dropout: float = Field(0.3, ge=0, lt=1, description="share of pooled features dropped in training")
-    epochs: int = Field(20, ge=1, description="an epoch draws as many notes as the train split has")
-    batch_size: int = Field(32, ge=1, description="notes of one step, over all devices together")
-    learning_rate: float = Field(3e-3, gt=0, description="peak, after the warm-up")
-    warmup_epochs: float = Field(1.0, ge=0, description="epochs of linear rise to the peak")
-    weight_decay: float = Field(0.02, ge=0, description="AdamW's; kernels only")
-    clip_norm: float = Field(1.0, gt=0, description="largest norm of the gradient of a step")
+    size: Literal["tiny", "small", "base"] = Field(
+        "small", description="size of the network (docs/training.md)"
+    )
+    dropout: float = Field(0.3, ge=0, lt=1, description="dropout rate of the pooled features")
+    epochs: int = Field(20, ge=1, description="number of epochs; each draws as many notes as train has")
+    batch_size: int = Field(32, ge=1, description="notes per step, on all devices together")
+    learning_rate: float = Field(3e-3, gt=0, description="peak learning rate, after the warm-up")
+    warmup_epochs: float = Field(1.0, ge=0, description="epochs of linear increase to the peak learning rate")
+    weight_decay: float = Field(0.02, ge=0, description="weight decay of AdamW, for kernels only")
+    clip_norm: float = Field(1.0, gt=0, description="norm to which the gradient of a step is clipped")
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="share of the target spread over all classes")
     ema_momentum: float = Field(
-        0.99, ge=0, lt=1, description="of the weights' moving average; 0 turns it off"
+        0.99, ge=0, lt=1, description="momentum of the moving average of the weights; 0 turns it off"
     )
     patience: int = Field(
         0,
         ge=0,
-        description="epochs in a row that dev finds worse than the best before stopping; 0: never stop",
+        description="stop after this many epochs in a row that are worse than the best on dev; 0: never stop",
     )
     balance: float = Field(
         0.5,
         ge=0,
         le=1,
-        description="a family, and an instrument within it, is drawn in proportion to its count to this power: "
-        "1 as counted, 0.5 square-root balanced, 0 all alike",
+        description="a family, and an instrument in it, is drawn in proportion to its number of notes to this power: "
+        "1 in proportion, 0.5 square root, 0 uniform",
     )
     augment: AugmentOptions = AugmentOptions()
     auxiliary: AuxiliaryOptions = AuxiliaryOptions()
     distill: tuple[str, ...] = Field(
         (),
-        description="folders of exported models, trained on the same data, whose mean answer is learned beside the "
-        "labels",
+        description="folders of exported models, trained on the same data; the model learns from the labels and from "
+        "their mean predictions",
     )
-    warm_start: bool = Field(True, description="start from the champion's weights where they fit")
-    seed: int = Field(0, ge=0, lt=2**31)
+    warm_start: bool = Field(True, description="start from the champion's weights if they fit")
+    seed: int = Field(0, ge=0, lt=2**31, description="seed of the training")
 
     def value(self, name: str) -> Any:
         """Return the value of a field by its dotted name, such as `augment.mixup`.
@@ -120,11 +124,11 @@ class RecipeOptions(BaseModel, frozen=True, extra="forbid"):
 
 
 class SearchRange(BaseModel, frozen=True, extra="forbid"):
-    """Where the Tuner looks for one number; whole numbers only where the recipe's field is one."""
+    """Range in which the Tuner searches a number; integers only if the recipe's field is an integer."""
 
     low: float
     high: float
-    log: bool = Field(False, description="equal chances for equal ratios; low must be above 0")
+    log: bool = Field(False, description="sample on a logarithmic scale; low must be above 0")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -134,11 +138,11 @@ class SearchRange(BaseModel, frozen=True, extra="forbid"):
 
 
 class TunerOptions(BaseModel, frozen=True, extra="forbid"):
-    """The optional search for a better recipe before training."""
+    """Optional search for a better recipe before training."""
 
-    enabled: bool = False
-    trials: int = Field(8, ge=1, description="trainings")
-    epochs: int = Field(6, ge=1, description="of each trial")
+    enabled: bool = Field(False, description="whether the pipeline contains the Tuner")
+    trials: int = Field(8, ge=1, description="number of recipes to train")
+    epochs: int = Field(6, ge=1, description="epochs of each trial")
     space: dict[str, SearchRange] = Field(
         {
             "learning_rate": SearchRange(low=5e-4, high=1e-2, log=True),
@@ -146,12 +150,12 @@ class TunerOptions(BaseModel, frozen=True, extra="forbid"):
             "augment.mixup": SearchRange(low=0.0, high=0.6),
             "augment.equalizer": SearchRange(low=0.0, high=0.8),
         },
-        description="dotted name of a recipe's field → where to look",
+        description="dotted name of a recipe's field → range to search",
     )
 
     @model_validator(mode="after")
     def _names_numbers(self) -> Self:
         for name in self.space:
             if not isinstance(RecipeOptions().value(name), int | float):
-                raise ValueError(f"the Tuner searches numbers; {name} of the recipe is none")
+                raise ValueError(f"the Tuner searches numbers, but {name} of the recipe is not a number")
         return self

@@ -1,4 +1,4 @@
-"""What happens at the end of each epoch: judge the averaged weights on dev, tell the user, save the state."""
+"""The end of each epoch: evaluate the averaged weights on dev, log the result, save the state."""
 
 import logging
 import math
@@ -19,15 +19,15 @@ log = logging.getLogger("trainer")
 
 
 class Judge:
-    """Asks the network about the dev notes."""
+    """Evaluate the network on the dev notes."""
 
     def __init__(self, network: keras.Model, dev: NoteIndex, batches: tf.data.Dataset):
-        """Take what to ask and about what.
+        """Set network and notes.
 
         Args:
-          network: compiled.
+          network: the compiled network.
           dev: the notes.
-          batches: their spectrograms, in the index's order; what comes after them is passed over.
+          batches: their spectrograms, in the order of the index; additional notes at the end are ignored.
         """
         self.network, self._dev, self._batches = network, dev, batches
 
@@ -59,7 +59,7 @@ class Progress(keras.callbacks.Callback):
         self._started = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Judge, tell, keep what is not worse, save.
+        """Evaluate, log, keep the weights if they are not worse, and save the state.
 
         Raises:
           UserError: the loss is no longer a number.
@@ -71,7 +71,9 @@ class Progress(keras.callbacks.Callback):
                 f"the training diverged in epoch {epoch + 1}: its loss is no longer a number; lower the recipe's "
                 f"learning_rate (now {self._recipe.learning_rate})"
             )
-        prefix = f"{LABEL}_" if f"{LABEL}_accuracy" in logs else ""  # Keras names no head that is alone
+        prefix = (
+            f"{LABEL}_" if f"{LABEL}_accuracy" in logs else ""
+        )  # Keras uses no head name if there is only one
         row = Epoch(
             epoch=epoch + 1,
             loss=float(logs[f"{prefix}loss"]),
@@ -92,12 +94,12 @@ class Progress(keras.callbacks.Callback):
 
     @property
     def finished(self) -> bool:
-        """All epochs done, or too many since the one that is kept."""
+        """Whether all epochs are done, or too many since the kept one."""
         done, patience = len(self.state.history), self._recipe.patience
         return done >= self._recipe.epochs or bool(patience and done - self.state.kept_epoch >= patience)
 
     def _judge_average(self) -> tuple[np.ndarray, float, list[np.ndarray]]:
-        """Return what the judge says of the averaged weights, and these weights; training goes on with its own."""
+        """Evaluate the averaged weights and return the result and these weights; training continues with its own."""
         own = self.model.get_weights()
         self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
         averaged = self._judge.network.get_weights()

@@ -26,13 +26,13 @@ TENSORBOARD = "tensorboard"
 
 
 def run_fn(fn_args: "FnArgs") -> None:
-    """Trains on transformed notes and exports the model.
+    """Train on transformed notes and export the model.
 
     Args:
-      fn_args: TFX's. Of `custom_config`, `recipe` and `spectrogram` hold the fields of RecipeOptions and
-        SpectrogramOptions, `splits` what instruments were dealt out by, `code` a hash of the code, and
-        `checkpoint_dir` (optional) a folder that outlives a killed run. `hyperparameters` holds a keras-tuner
-        configuration whose values, by dotted names of recipe fields, replace the recipe's.
+      fn_args: TFX's arguments. In `custom_config`, `recipe` and `spectrogram` contain the fields of RecipeOptions and
+        SpectrogramOptions, `splits` the settings that determine the split of each instrument, `code` a hash of the
+        code, and `checkpoint_dir` (optional) a folder that outlives a killed run. `hyperparameters` contains a
+        keras-tuner configuration whose values, by dotted names of recipe fields, replace the recipe's.
 
     Raises:
       UserError: the transformed examples are missing or damaged, a teacher does not fit, or the training diverged.
@@ -72,7 +72,7 @@ def run_fn(fn_args: "FnArgs") -> None:
 
 
 def write_history(trained: Trained, recipe: RecipeOptions, path: Path) -> None:
-    """Write what happened as JSON: a row an epoch, the kept epoch, the recipe, parameters and operations."""
+    """Write the history as JSON: a row for each epoch, the kept epoch, the recipe, parameters and operations."""
     kept = trained.state.kept_epoch
     log.info("kept: epoch %d, accuracy on dev %.3f", kept, trained.state.history[kept - 1].dev_accuracy)
     path.parent.mkdir(parents=True, exist_ok=True)

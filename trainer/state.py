@@ -1,4 +1,4 @@
-"""What a training knows beside its variables. Imports nothing heavy."""
+"""The state of a training besides its variables. Imports nothing heavy."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -7,17 +7,17 @@ import numpy as np
 
 
 def surely_above(losses: np.ndarray, others: np.ndarray) -> bool:
-    """Return whether dev can tell that `losses` lie above `others`: by more than the standard error of the difference.
+    """Return whether `losses` exceed `others` by more than the standard error of the difference.
 
-    Breiman's one-standard-error rule (Classification and Regression Trees, 1984), paired. The unit is the
-    instrument, since its notes err together: with few of them an epoch is the best of many by luck.
+    Breiman's one-standard-error rule (Classification and Regression Trees, 1984), paired. The unit is the instrument,
+    because errors on its notes are correlated.
 
     Args:
       losses: mean loss of each dev instrument, float [instruments].
-      others: of the same instruments, with other weights.
+      others: losses of the same instruments with other weights.
     """
     difference = losses - others
-    if len(difference) == 1:  # one says nothing about how they differ
+    if len(difference) == 1:  # a single instrument has no standard error
         return bool(difference[0] > 0)
     return bool(difference.mean() > difference.std(ddof=1) / np.sqrt(len(difference)))
 
@@ -27,15 +27,15 @@ class Epoch:
     """One row of the history.
 
     Attributes:
-      epoch: from 1.
-      loss: cross-entropy of the family head on augmented training notes, smoothed and mixed targets.
-      accuracy: share of training notes whose (dominant) family was found.
-      dev_loss: cross-entropy on the dev split, plain targets, averaged weights; each instrument counts alike.
-      dev_accuracy: share of dev notes whose family was found.
-      learning_rate: after the last step.
-      seconds: of training and judging.
-      examples_per_second: training notes a second, judging aside.
-      dev_seconds: of judging alone.
+      epoch: number of the epoch, from 1.
+      loss: cross-entropy of the family head on augmented training notes, with smoothed and mixed targets.
+      accuracy: share of training notes whose (dominant) family was predicted correctly.
+      dev_loss: cross-entropy on dev, with plain targets and averaged weights; each instrument has the same weight.
+      dev_accuracy: share of dev notes whose family was predicted correctly.
+      learning_rate: learning rate after the last step.
+      seconds: duration of training and evaluation.
+      examples_per_second: training notes per second, without evaluation.
+      dev_seconds: duration of the evaluation.
     """
 
     epoch: int
@@ -51,12 +51,12 @@ class Epoch:
 
 @dataclass
 class State:
-    """What a training knows beside its variables.
+    """The state of a training besides its variables.
 
     Attributes:
-      history: a row an epoch.
-      kept_epoch: the last one that dev cannot tell from the one with the lowest loss; 0 before the first.
-      kept_weights: the averaged weights of the network after it.
+      history: a row for each epoch.
+      kept_epoch: the last epoch within one standard error of the lowest dev loss; 0 before the first.
+      kept_weights: the averaged weights of the network after that epoch.
       lowest: mean loss of each dev instrument after the epoch with the lowest dev loss.
     """
 
@@ -66,14 +66,14 @@ class State:
     lowest: list[float] = field(default_factory=list)
 
     def add(self, row: Epoch, losses: np.ndarray, weights: list[np.ndarray]) -> None:
-        """Take in another epoch, and its weights if dev does not find them worse.
+        """Add an epoch, and keep its weights if they are not worse on dev.
 
-        Later epochs are preferred: their weights are averaged over more steps at lower rates.
+        Later epochs are preferred, because their weights are averaged over more steps at lower learning rates.
 
         Args:
-          row: of the history.
+          row: row of the history.
           losses: mean loss of each dev instrument, float64 [instruments].
-          weights: the network's.
+          weights: weights of the network.
         """
         self.history.append(row)
         if not self.lowest or losses.mean() < np.mean(self.lowest):

@@ -22,9 +22,9 @@ log = logging.getLogger("trainer")
 
 
 class RecipeTuner(keras_tuner.RandomSearch):
-    """Draws recipes at random and keeps the one with the lowest dev loss; a trial is a training like any other.
+    """Sample recipes at random and keep the one with the lowest dev loss; each trial is an ordinary training.
 
-    A search that was killed draws the same recipes again, and each goes on from its own checkpoint.
+    A killed search samples the same recipes again, and each trial resumes from its checkpoint.
     """
 
     def __init__(
@@ -35,14 +35,14 @@ class RecipeTuner(keras_tuner.RandomSearch):
         identity: dict[str, Any],
         **kwargs: Any,
     ):
-        """Lay out the search.
+        """Set up the search.
 
         Args:
-          recipe: gives what is not searched, and the seed.
-          options: what is searched, and how long.
+          recipe: values of all fields that are not searched, and the seed.
+          options: search space, trials and epochs.
           checkpoints: a folder that outlives a killed search.
-          identity: what decides a trial's result beside its recipe, as of Checkpoint.
-          **kwargs: of keras_tuner.RandomSearch.
+          identity: everything that determines a trial's result besides its recipe, as in Checkpoint.
+          **kwargs: arguments of keras_tuner.RandomSearch.
         """
         self._recipe = recipe.replaced({"epochs": options.epochs})
         self._checkpoints, self._identity = checkpoints, identity
@@ -69,7 +69,7 @@ class RecipeTuner(keras_tuner.RandomSearch):
         dev: NoteIndex,
         spectrogram: SpectrogramOptions,
     ) -> float:
-        """Train by one drawn recipe; its dev loss, which the search minimizes."""
+        """Train with one sampled recipe and return its dev loss, which the search minimizes."""
         keras.backend.clear_session()
         recipe = self._recipe.replaced(trial.hyperparameters.values)
         log.info("trial %s of %d: %s", trial.trial_id, self.oracle.max_trials, trial.hyperparameters.values)
@@ -79,19 +79,20 @@ class RecipeTuner(keras_tuner.RandomSearch):
         return state.history[state.kept_epoch - 1].dev_loss
 
     def on_search_end(self) -> None:
-        """Remove what the trials saved: nobody goes on from it."""
+        """Remove the checkpoints of the trials after the search."""
         for checkpoint in self._trials:
             checkpoint.clear()
 
 
 def tuner_fn(fn_args: "FnArgs") -> TunerFnResult:
-    """Lay out the search for the recipe's best numbers.
+    """Set up the search for the best values of recipe fields.
 
     Args:
-      fn_args: TFX's. `custom_config` is that of `trainer.run.run_fn`; its `tuner` holds the fields of TunerOptions.
+      fn_args: TFX's arguments. `custom_config` is that of `trainer.run.run_fn`, with the fields of TunerOptions in
+        `tuner`.
 
     Returns:
-      the tuner and what its search is to be called with. The best values become the Trainer's `hyperparameters`.
+      the tuner and the arguments of its search. The best values become the Trainer's `hyperparameters`.
 
     Raises:
       UserError: the transformed examples are missing or damaged.

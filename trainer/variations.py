@@ -1,6 +1,6 @@
-"""What each variation of the recipe makes of one training note, kept beside the history for the report.
+"""Examples of each augmentation of the recipe on one training note, stored beside the history for the report.
 
-It can be imported without TensorFlow, for the names.
+The module can be imported without TensorFlow, for the names.
 """
 
 from collections.abc import Sequence
@@ -23,14 +23,14 @@ TOGETHER = ("together_1", "together_2")
 def write_variations(
     files: Sequence[str], options: AugmentOptions, spectrogram: SpectrogramOptions, path: Path
 ) -> None:
-    """Write the first note and what the variations make of it; nothing, if all are switched off.
+    """Write the first note and its augmented versions; write nothing if all augmentations are off.
 
     Args:
       files: transformed notes of train.
-      options: the variations.
-      spectrogram: the front end that the notes were made with.
-      path: where to write: an archive of NumPy with `note`, its name, `original`, a key for each variation that is
-        switched on, and TOGETHER; all but the name float16 [frames, n_mels], normalized.
+      options: strengths of the augmentations.
+      spectrogram: spectrogram options of the notes.
+      path: output file, a NumPy archive with `note` (its name), `original`, a key for each active augmentation, and
+        TOGETHER; all except the name are float16 [frames, n_mels], normalized.
     """
     if options == AugmentOptions.off():
         return
@@ -42,11 +42,11 @@ def write_variations(
 
 
 def variations(notes: np.ndarray, options: AugmentOptions) -> dict[str, np.ndarray]:
-    """Name → the varied first note [frames, n_mels]: each variation alone, then two draws of all together.
+    """Return name → augmented first note [frames, n_mels]: each augmentation alone, then two draws of all together.
 
     Args:
-      notes: float32 [2, frames, n_mels]; the second is the one that mixup blends in.
-      options: the variations.
+      notes: float32 [2, frames, n_mels]; mixup adds the second note.
+      options: strengths of the augmentations.
     """
     alone = {name: _strongest(notes, _only(name, strength)) for name, strength in options if strength}
     together = {name: _varied(notes, options, draw) for draw, name in enumerate(TOGETHER, 1)}
@@ -54,7 +54,7 @@ def variations(notes: np.ndarray, options: AugmentOptions) -> dict[str, np.ndarr
 
 
 def _two_notes(files: Sequence[str], spectrogram: SpectrogramOptions) -> tuple[np.ndarray, str]:
-    """Read the first note and one of another group: normalized [2, frames, n_mels]; the first one's name."""
+    """Read the first note and a note of another group: normalized [2, frames, n_mels], and the name of the first."""
     import tensorflow as tf
 
     from transform.codec import parse_batch

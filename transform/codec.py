@@ -1,7 +1,7 @@
-"""How transformed notes are stored: a tf.Example whose spectrogram is one string of half-precision numbers.
+"""Storage format of transformed notes: a tf.Example whose spectrogram is one string of half-precision numbers.
 
-It takes half the bytes of a `FloatList`, and no Python object is made for each number. The features beside
-the spectrogram are plain int64 and bytes, so any tf.Example reader can inspect the files.
+Compared with a `FloatList`, this takes half the bytes and creates no Python object for each number. The other features
+are plain int64 and bytes, so any tf.Example reader can inspect the files.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ def encode(note: Mapping[str, Any]) -> bytes:
     """Serialize one transformed note deterministically.
 
     Args:
-      note: the features of `transform.features`; LOG_MEL a float array [frames, n_mels]. What is absent is left out.
+      note: the features of `transform.features`, without missing ones; LOG_MEL is a float array [frames, n_mels].
 
     Returns:
       a serialized tf.Example.
@@ -61,11 +61,11 @@ def parse_batch(serialized: tf.Tensor, spectrogram: SpectrogramOptions) -> dict[
     """Read stored notes back.
 
     Args:
-      serialized: string [batch], as `encode` wrote them.
-      spectrogram: the options they were computed with.
+      serialized: string [batch], written by `encode`.
+      spectrogram: the options of the spectrograms.
 
     Returns:
-      the features of `transform.features`; LOG_MEL as float32 [batch, frames, n_mels], ABSENT where a note lacks one.
+      the features of `transform.features`; LOG_MEL as float32 [batch, frames, n_mels]; missing values are ABSENT.
 
     Raises:
       tf.errors.InvalidArgumentError: a feature is missing or a spectrogram has another size.

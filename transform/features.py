@@ -1,4 +1,4 @@
-"""Names of the transformed features: what the Trainer reads. Imports nothing heavy."""
+"""Names of the transformed features, which the Trainer reads. Imports nothing heavy."""
 
 import nsynth
 
@@ -11,9 +11,9 @@ OPTIONAL = {
     **{category.word: f"{category.word}_id" for category in nsynth.CATEGORIES},
     **{number.word: number.key for number in nsynth.NUMBERS},
 }
-"""Word of a category or number → its feature, int64: the id or the value. A note may lack it."""
+"""Word of a category or number → its int64 feature, the id or the value. A note may lack it."""
 ABSENT = -1
-"""Stands for what a note lacks where a tensor needs a value; it is never stored."""
+"""Value of a missing feature in a tensor; it is never stored."""
 
 INT_FEATURES = (LABEL_ID, *OPTIONAL.values())
 BYTES_FEATURES = (GROUP, NOTE)
@@ -25,4 +25,4 @@ RAW = {
     **{f"{category.word}_id": category.id_key for category in nsynth.CATEGORIES},
     **{number.key: number.key for number in nsynth.NUMBERS},
 }
-"""Transformed feature → the raw one that it is a copy of."""
+"""Transformed feature → the raw feature that is copied."""

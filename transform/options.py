@@ -1,4 +1,4 @@
-"""Options of the spectrogram front end and what follows from them. Imports nothing heavy."""
+"""Options of the spectrogram front end and values derived from them. Imports nothing heavy."""
 
 from typing import Self
 
@@ -8,9 +8,9 @@ import nsynth
 
 
 class SpectrogramOptions(BaseModel, frozen=True, extra="forbid"):
-    """How a waveform becomes a log-mel spectrogram.
+    """The log-mel spectrogram of a note.
 
-    A frame is `n_fft` samples under a periodic Hann window; frames lie `hop_length` samples apart. The note
+    A frame is `n_fft` samples under a periodic Hann window; frames are `hop_length` samples apart. The note
     is padded with zeros on both sides so that frame i is centred on sample (i + 1/2) * hop_length.
     """
 
@@ -25,14 +25,14 @@ class SpectrogramOptions(BaseModel, frozen=True, extra="forbid"):
         description="upper edge of the top band, Hz",
     )
     floor_dbfs: float = Field(
-        -100.0, ge=-140, lt=0, description="mel power below this is raised to it; 0 dBFS is a full-scale sine"
+        -100.0, ge=-140, lt=0, description="floor of the mel power, dBFS; 0 dBFS is a full-scale sine"
     )
     top_db: float = Field(
         65.0,
         ge=0,
         le=200,
-        description="mel power this far below the note's loudest bin is raised to it too: rendered notes hold digital "
-        "silence, recordings never do; 0: no such floor",
+        description="floor of the mel power relative to the note's loudest bin, dB below it: rendered notes contain "
+        "digital silence, recordings never do; 0: no such floor",
     )
 
     @model_validator(mode="after")
@@ -49,7 +49,7 @@ class SpectrogramOptions(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def frames(self) -> int:
-        """Frames of one note: one for each started hop."""
+        """Number of frames of a note: one for each started hop."""
         return -(-nsynth.NOTE_SAMPLES // self.hop_length)
 
     @property
@@ -66,15 +66,15 @@ class SpectrogramOptions(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def floor_power(self) -> float:
-        """The floor as a power, where a full-scale sine has 1."""
+        """The floor as a power; a full-scale sine has power 1."""
         return 10.0 ** (self.floor_dbfs / 10)
 
     @property
     def relative_floor(self) -> float:
-        """The floor that follows the note, as a share of the power of its loudest bin; 0 where there is none."""
+        """The relative floor, as a share of the power of the note's loudest bin; 0 if there is none."""
         return 10.0 ** (-self.top_db / 10) if self.top_db else 0.0
 
     @property
     def bytes_per_note(self) -> int:
-        """Bytes of one stored spectrogram (half precision), record framing and labels aside."""
+        """Bytes of a stored spectrogram (half precision), without record framing and labels."""
         return self.frames * self.n_mels * 2
