@@ -20,7 +20,7 @@ EXPECTED = {
     "corrupt file": ({"refused"}, "damaged"),
     "one family": ({"refused"}, "share of the largest family"),
     "mislabelled": ({"refused"}, "check the labels"),
-    "another level": ({"refused"}, "rms_dbfs moved"),
+    "another level": ({"refused"}, "drift of rms_dbfs"),
     "disk full": ({"failed"}, "too large"),
 }
 """Kind of day → outcomes that are right, and words that have to be in the reason."""

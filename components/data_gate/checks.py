@@ -85,7 +85,7 @@ def _drift_checks(
     for feature, limit in limits.items():
         if feature in moved:
             distance = moved[feature]
-            words = f"{feature}: distance {distance:.3f} from the last accepted data"
+            words = f"distance {distance:.3f} from the last accepted data"
             yield _check(f"drift of {feature}", distance, limit, words)
 
 
