@@ -19,6 +19,7 @@ import psutil
 
 import atomic
 import nsynth
+from pipeline.memory import peak_bytes
 
 OFFICIAL_NOTES = 289_205 + 12_678 + 4_096  # train, valid, test
 
@@ -136,11 +137,6 @@ def _cpu_s() -> float:
     return sum(of.ru_utime + of.ru_stime for of in used)
 
 
-def peak_rss_bytes() -> int:
-    """Return the most memory that this process has had, without its children."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
 class _Memory(threading.Thread):
     """Watches the memory of this process and of the processes that it starts.
 
@@ -163,7 +159,7 @@ class _Memory(threading.Thread):
         """Stop watching; return the peak in bytes, at least that of this process alone, which the kernel knows."""
         self._ended.set()
         self.join()
-        return max(self.peak_bytes, peak_rss_bytes())
+        return max(self.peak_bytes, peak_bytes())
 
 
 def pin_to_one_core() -> None:

@@ -14,7 +14,8 @@ import click
 import numpy as np
 
 import nsynth
-from benchmarks.harness import Run, fresh, machine, output_option, peak_rss_bytes, save, timed
+from benchmarks.harness import Run, fresh, machine, output_option, save, timed
+from pipeline.memory import peak_bytes
 
 _INSTRUMENT_NOTES = 300  # of NSynth's 1,006 instruments, about
 _SHARD_NOTES = 1000
@@ -131,7 +132,7 @@ def _named(place: int) -> tuple[str, int, int, int]:
 def measure(part: str, notes: int) -> Run:
     """Run one part in this process; memory is what it takes beyond the imports."""
     run = PARTS[part](notes)
-    before = peak_rss_bytes()
+    before = peak_bytes()
     taken = timed(run)
     return {"part": part, "notes": notes, "added_rss_bytes": taken.pop("peak_rss_bytes") - before, **taken}
 

@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from benchmarks import harness
+from pipeline.memory import peak_bytes
 
 VARIANTS = {
     "pipeline": "as the pipeline trains",
@@ -110,7 +111,7 @@ def measure(variant: str, count: int, folder: str, epochs: int, size: str, batch
         "notes_per_s": trained / seconds,
         "cpu_ms_a_note": 1e3 * cpu / trained,
         "cores_used": cpu / seconds,
-        "peak_rss_bytes": harness.peak_rss_bytes(),
+        "peak_rss_bytes": peak_bytes(),
         "load_1_min": os.getloadavg()[0],
     }
 

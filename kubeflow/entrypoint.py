@@ -41,6 +41,7 @@ from kubeflow.executor_input import (
     to_addresses,
     to_staged,
 )
+from pipeline.memory import peak_bytes
 
 TFX_COMMAND = "kubeflow.light"
 DRIVER_MODULE = "--driver_module"
@@ -222,18 +223,12 @@ def _read(path: str) -> dict[str, Any]:
 def cost(started: float, who: int = resource.RUSAGE_CHILDREN) -> dict[str, float]:
     """Wall and CPU time in s and resident memory in MB (Linux counts it in KiB), of the children by default."""
     used = resource.getrusage(who)
-    peak_bytes = used.ru_maxrss * 1024 if who == resource.RUSAGE_CHILDREN else _own_peak_bytes()
+    peak = used.ru_maxrss * 1024 if who == resource.RUSAGE_CHILDREN else peak_bytes()
     return {
         "seconds": round(time.monotonic() - started, 1),
         "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
-        "peak_memory_mb": round(peak_bytes / 1e6),
+        "peak_memory_mb": round(peak / 1e6),
     }
-
-
-def _own_peak_bytes() -> int:
-    """Return this process's peak; getrusage would count what it was forked from."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
 
 if __name__ == "__main__":

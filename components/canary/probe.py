@@ -171,7 +171,9 @@ def _peak_memory_mb() -> float:
     """Return the largest resident memory of this process. The system's other figure starts at that of its parent."""
     if os.path.exists(STATUS):
         with open(STATUS) as file:
-            return next(int(line.split()[1]) for line in file if line.startswith("VmHWM:")) / 1024
+            for line in file:
+                if line.startswith("VmHWM:"):  # not in gVisor
+                    return int(line.split()[1]) / 1024
     kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return kilobytes / (1024 * 1024 if sys.platform == "darwin" else 1024)
 

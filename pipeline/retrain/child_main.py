@@ -5,7 +5,6 @@ python -m pipeline.retrain.child_main REQUEST_FILE
 
 import logging
 import os
-import resource
 import signal
 import sys
 import threading
@@ -16,6 +15,7 @@ from types import FrameType
 import nsynth
 from pipeline.errors import explain
 from pipeline.history.own_files import closing, open_own, write
+from pipeline.memory import peak_bytes
 from pipeline.retrain.child import Ending, Request, Result, draft_of
 from pipeline.retrain.faults import may_pass
 from pipeline.step_log import StepFollower
@@ -62,7 +62,7 @@ def run(request: Request) -> Result:
         "seconds": round(time.monotonic() - began, 1),
         "steps": {name: round(seconds, 1) for name, seconds in lines.seconds.items()},
         "cpu_seconds": step.cpu_seconds,
-        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak_memory_mb": round(peak_bytes() / 2**20),
     }
     return result.model_copy(update={"facts": {**result.facts, **facts}})
 
