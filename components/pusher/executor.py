@@ -61,12 +61,7 @@ class PushExecutor(tfx_pusher.Executor):
             tuple(IngestAccount.read(artifact.uri) for artifact in input_dict.get("quarantine") or []),
         )
         version = push_model(
-            exec_properties["push_destination"],
-            self.GetModelPath(input_dict),
-            record,
-            evidence,
-            options.keep,
-            compared_with=evidence.gate.champion.version if evidence.gate else None,
+            exec_properties["push_destination"], self.GetModelPath(input_dict), record, evidence, options.keep
         )
         if version.record.model_uri != address:
             logging.info("the same model is version %d already: nothing to push", version.number)

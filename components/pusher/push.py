@@ -24,14 +24,7 @@ class Evidence:
     accounts: tuple[IngestAccount, ...] = ()
 
 
-def push_model(
-    destination: str,
-    model_folder: str,
-    record: Record,
-    evidence: Evidence,
-    keep: int,
-    compared_with: int | None = None,
-) -> Version:
+def push_model(destination: str, model_folder: str, record: Record, evidence: Evidence, keep: int) -> Version:
     """Publish an exported model with record and model card, then drop old versions.
 
     Args:
@@ -40,14 +33,14 @@ def push_model(
       record: what the caller knows of the model; figures are taken from `evidence`.
       evidence: what gate and canary found.
       keep: how many versions stay.
-      compared_with: the version that has to serve still, 0 if none did; None if it does not matter.
 
     Returns:
       The new version, or the present one if the same model was pushed before.
 
     Raises:
       nsynth.UserError: no room or no right to write, warm-up requests that a server could not replay, or files that
-        are not those that gate and canary judged, or another version serves than the model was compared with.
+        are not those that gate and canary judged; or, unless the record says that it is pushed by hand, another version
+        serves than the model was compared with.
     """
     registry = Registry(destination)
     judged = _judged(evidence, model_folder)
@@ -68,7 +61,7 @@ def push_model(
         lambda folder: storage.copy_folder(model_folder, folder),
         record,
         card=lambda complete: model_card(complete, evidence.gate, evidence.canary, recipe, evidence.accounts),
-        compared_with=compared_with,
+        compared_with=evidence.gate.champion.version if evidence.gate and not record.by_hand else None,
     )
     registry.retain(keep)
     return version
