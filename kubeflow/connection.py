@@ -40,18 +40,7 @@ def knock(server: Server) -> None:
     Raises:
       nsynth.UserError: nobody answers there, or not to us.
     """
-    notice = threading.Timer(
-        NOTICE_S,
-        lambda: click.echo(
-            f"no answer from {server.host} yet; waiting up to {CONNECT_TIMEOUT_S} s", err=True
-        ),
-    )
-    notice.daemon = True
-    notice.start()
-    try:
-        health = _ask(server, "healthz")
-    finally:
-        notice.cancel()
+    health = _ask(server, "healthz")
     if not server.namespace and isinstance(health, dict) and health.get("multi_user"):
         raise nsynth.UserError(
             f"{server.host} is a multi-user installation: give your namespace with --namespace"
@@ -64,9 +53,11 @@ def _ask(server: Server, path: str) -> Any:
     """Return the answer to one small question, or an error in our words."""
     headers = {"Authorization": f"Bearer {server.token}"} if server.token else {}
     try:
-        return json.loads(
-            web.request(f"{server.host.rstrip('/')}/apis/v2beta1/{path}", CONNECT_TIMEOUT_S, headers=headers)
-        )
+        with _notice(server):
+            answer = web.request(
+                f"{server.host.rstrip('/')}/apis/v2beta1/{path}", CONNECT_TIMEOUT_S, headers=headers
+            )
+        return json.loads(answer)
     except web.RequestError as error:
         if error.redirect:
             raise nsynth.UserError(_redirected(server, error.redirect)) from error
@@ -81,6 +72,19 @@ def _ask(server: Server, path: str) -> Any:
         raise nsynth.UserError(
             f"{server.host} is not a Kubeflow Pipelines API, or asks for a log-in: give the address of the API"
         ) from error
+
+
+@contextlib.contextmanager
+def _notice(server: Server) -> Iterator[None]:
+    """Tell the user what is waited for, once that takes NOTICE_S."""
+    words = f"no answer from {server.host} yet; waiting up to {CONNECT_TIMEOUT_S} s"
+    timer = threading.Timer(NOTICE_S, click.echo, (words,), {"err": True})
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 @contextlib.contextmanager
