@@ -2,7 +2,7 @@
 
 Trains the recipe again with several seeds, by the Trainer's own entry point, on the notes that the run has transformed,
 and asks each exported model about the run's valid notes, whose instruments are not in train, as the gate does. With
---final it also asks about sounds of other origin: the final part of benchmarks/travel.py.
+--final it also asks about out-of-domain sounds: the final part of benchmarks/travel.py.
 """
 
 import hashlib
@@ -44,7 +44,7 @@ class Answers(NamedTuple):
 @click.command()
 @settings_options("configs/demo.yaml")
 @click.option("--seeds", default=5, show_default=True, type=click.IntRange(min=1))
-@click.option("--final", is_flag=True, help="Ask about sounds of other origin, too.")
+@click.option("--final", is_flag=True, help="Ask about out-of-domain sounds, too.")
 @real_option
 def main(settings: Config, seeds: int, final: bool, real: Path | None) -> None:
     """Train a first run's recipe with several seeds and print what the gate would see of each model."""

@@ -1,6 +1,7 @@
 """Writes notes to disk in NSynth's two layouts: one TFRecord a split, and JSON with WAV files."""
 
 import json
+from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -18,13 +19,13 @@ from corpus.splits import SPLITS
 class Writer(AbstractContextManager["Writer"]):
     """Takes notes of all splits in the order in which they shall stand in the files."""
 
+    @abstractmethod
     def add(self, note: Note) -> None:
         """Write one note."""
-        raise NotImplementedError
 
+    @abstractmethod
     def close(self) -> None:
         """Write what is left and close the files."""
-        raise NotImplementedError
 
     def __enter__(self) -> Self:
         return self

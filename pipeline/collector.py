@@ -18,9 +18,7 @@ def at_rest() -> Iterator[None]:
     try:
         yield
     finally:
-        if (
-            len(sys.modules) > known
-        ):  # not for a block that found everything imported: garbage would stay for ever
+        if len(sys.modules) > known:  # if all was imported before, garbage would stay for ever
             gc.freeze()
         if collects:
             gc.enable()
